@@ -1,0 +1,54 @@
+import eslint from '@eslint/js';
+import nx from '@nx/eslint-plugin';
+import typescript from 'typescript-eslint';
+
+const framework = ['@nestjs/*', 'typeorm', 'pg', '@eventstore/*', '@grpc/*', 'fastify'];
+
+/**
+ * The arrow of the architecture as a rule. `type` is what a project is for, `context` whose language it speaks.
+ * tools/boundaries.spec.ts proves that a known violation is refused.
+ */
+export const boundaries = [
+  { sourceTag: 'type:kernel', onlyDependOnLibsWithTags: [], bannedExternalImports: framework },
+  { sourceTag: 'type:contracts', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts'], bannedExternalImports: framework },
+  { sourceTag: 'type:domain', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts'], bannedExternalImports: framework },
+  { sourceTag: 'type:feeds', onlyDependOnLibsWithTags: ['type:contracts'] },
+  { sourceTag: 'type:platform', onlyDependOnLibsWithTags: ['type:kernel', 'type:platform'] },
+  { sourceTag: 'type:embedded', onlyDependOnLibsWithTags: [] },
+  { sourceTag: 'type:write', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts', 'type:domain', 'type:platform', 'type:write', 'type:testing'] },
+  { sourceTag: 'type:projections', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts', 'type:platform', 'type:testing'] },
+  { sourceTag: 'type:read', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts', 'type:domain', 'type:platform', 'type:read', 'type:write', 'type:testing'] },
+  { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['type:kernel', 'type:embedded', 'type:platform', 'type:contracts'] },
+  { sourceTag: 'type:app', onlyDependOnLibsWithTags: ['type:kernel', 'type:contracts', 'type:domain', 'type:feeds', 'type:platform', 'type:write', 'type:projections', 'type:read', 'type:testing'] },
+  { sourceTag: 'type:standalone', onlyDependOnLibsWithTags: ['type:app', 'type:platform', 'type:embedded', 'type:kernel', 'type:projections', 'type:write', 'type:testing'] },
+  { sourceTag: 'type:e2e', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'context:users', notDependOnLibsWithTags: ['context:site'] },
+  // site listens to what users say, and to nothing else of theirs
+  { sourceTag: 'context:site', onlyDependOnLibsWithTags: ['context:site', 'context:shared', 'type:contracts'] },
+  { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['context:users'] },
+];
+
+export default typescript.config(
+  { ignores: ['dist', 'node_modules', '.nx', '.data', '**/*.js', '**/*.cjs', '**/*.mjs'] },
+  eslint.configs.recommended,
+  ...typescript.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { enforceBuildableLibDependency: false, allow: [], depConstraints: boundaries },
+      ],
+      '@typescript-eslint/consistent-type-imports': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      eqeqeq: 'error',
+      'no-console': 'error',
+    },
+  },
+  {
+    // The front door's tests drive whole processes and print their timings.
+    files: ['e2e/**/*.ts'],
+    rules: { 'no-console': 'off' },
+  },
+);

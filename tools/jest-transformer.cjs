@@ -4,12 +4,14 @@ const { transformSync } = require('@swc/core');
 const version = require('@swc/core/package.json').version;
 const isTypeScript = (path) => path.endsWith('.ts');
 // Static syntax only: a CommonJS file that merely calls import() must stay as it is.
-const hasModuleSyntax = (source) => /^\s*(?:import\s*[\w*{'"]|export\s+[\w*{]|export\s*\{)|\bimport\.meta\b/m.test(source);
+const hasModuleSyntax = (source) =>
+  /^\s*(?:import\s*[\w*{'"]|export\s+[\w*{]|export\s*\{)|\bimport\.meta\b/m.test(source);
 
 /** Compiles TypeScript always, and JavaScript only where the file is written as an ES module. */
 module.exports = {
   canInstrument: false,
-  getCacheKey: (source, path) => createHash('sha1').update(version).update(path).update('\0').update(source).digest('hex'),
+  getCacheKey: (source, path) =>
+    createHash('sha1').update(version).update(path).update('\0').update(source).digest('hex'),
   process(source, path) {
     if (!isTypeScript(path) && !hasModuleSyntax(source)) return { code: source };
     const { code, map } = transformSync(source, {

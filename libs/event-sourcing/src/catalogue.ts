@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { DomainEvent, EventMetadata, Recorded } from './decider';
+import { NewEvent, StoredEvent } from './event-store';
+
+/** One event, declared once: its schema, its type and its version come from here. */
+export interface Declaration {
+  /** Of the newest shape. Raise it with every change of shape, and add the step from the version before to `upcasts`. */
+  version: number;
+  data: z.ZodType<object>;
+  /** `upcasts[n]` turns the data of version n into that of version n + 1. */
+  upcasts?: Readonly<Record<number, (data: never) => object>>;
+}
+
+export type Declarations = Readonly<Record<string, Declaration>>;
+
+/** The union `{type, data}` of what is declared. */
+export type EventOf<D extends Declarations> = {
+  [Type in keyof D & string]: { readonly type: Type; readonly data: z.infer<D[Type]['data']> };
+}[keyof D & string];
+
+const storedMetadata = z.object({
+  version: z.number().int().positive(),
+  recordedAt: z.string(),
+  correlationId: z.string(),
+  deviceId: z.string().optional(),
+  deviceName: z.string().optional(),
+});
+
+/** An event that cannot be read: undeclared, of a later version, or not of its shape. */
+export class UnreadableEvent extends Error {
+  constructor(
+    readonly event: Pick<StoredEvent, 'id' | 'stream' | 'revision' | 'position' | 'type'>,
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(`event ${event.id} (${event.type}, ${event.stream} at ${event.revision}) cannot be read: ${reason}`, options);
+    this.name = 'UnreadableEvent';
+  }
+}
+
+const text = new TextDecoder('utf-8', { fatal: true });
+
+/** Turns declared events into what the store keeps, and back; old versions are upcast here and nowhere else. */
+export function catalogue<const D extends Declarations>(declarations: D) {
+  return {
+    declarations,
+
+    /** @throws ZodError for data that is not of the declared shape: a defect of ours */
+    encode(event: EventOf<D>, metadata: EventMetadata, id: string): NewEvent {
+      const declaration = declarations[event.type] as Declaration;
+      return {
+        id,
+        type: event.type,
+        data: JSON.stringify(declaration.data.parse(event.data)),
+        metadata: JSON.stringify({ version: declaration.version, ...metadata }),
+      };
+    },
+
+    /** @throws UnreadableEvent */
+    decode(stored: StoredEvent): Recorded<EventOf<D>> {
+      const declaration = Object.hasOwn(declarations, stored.type) ? declarations[stored.type] : undefined;
+      if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
+      try {
+        const { version, ...metadata } = storedMetadata.parse(JSON.parse(text.decode(stored.metadata)));
+        if (version > declaration.version) throw new Error(`version ${version} is later than ${declaration.version}`);
+        let data = JSON.parse(text.decode(stored.data));
+        for (let from = version; from < declaration.version; from += 1)
+          data = declaration.upcasts![from]!(data as never);
+        return {
+          type: stored.type,
+          data: declaration.data.parse(data),
+          metadata,
+          revision: stored.revision,
+        } as Recorded<EventOf<D>>;
+      } catch (error) {
+        throw new UnreadableEvent(stored, error instanceof Error ? error.message : String(error), { cause: error });
+      }
+    },
+  };
+}
+
+/** What `handle` and the projectors need of a catalogue. */
+export interface Codec<Event extends DomainEvent> {
+  encode(event: Event, metadata: EventMetadata, id: string): NewEvent;
+  decode(stored: StoredEvent): Recorded<Event>;
+}

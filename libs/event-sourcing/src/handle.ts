@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import { Codec } from './catalogue';
+import { Decider, DomainEvent, EventMetadata, Recorded, streamOf } from './decider';
+import { EventStore, NewEvent, NO_EVENTS, RevisionConflict } from './event-store';
+import { Folded, StateCache } from './state-cache';
+
+/** Conflicts in a row after which a command is given up; each means that somebody else's append succeeded. */
+export const MAX_CONFLICTS = 50;
+
+/** One append carries at most this many bytes of data and metadata; a larger decision goes in pieces. */
+export const APPEND_MAX_BYTES = 512 * 1024;
+
+/** Too many others wrote to the stream at the same time; nothing more of this command was applied, and it can be sent again. */
+export class TooContended extends Error {
+  constructor(stream: string) {
+    super(`${MAX_CONFLICTS} conflicts in a row on ${stream}`);
+    this.name = 'TooContended';
+  }
+}
+
+export interface Handled<State, Event extends DomainEvent> extends Folded<State> {
+  /** What this command appended, in order; empty when there was nothing to do. */
+  events: Recorded<Event>[];
+}
+
+/**
+ * Runs commands against streams: fold, decide, append at the folded revision, and on a conflict fold and decide again.
+ * Commands of one stream wait for each other within the process; other processes are met by the revision check.
+ *
+ * Only a decision that appends may rest on a cached fold, for the append checks it. A decision without an event and a refusal
+ * are made again at the stream's head, or another copy's write would be overlooked.
+ */
+export class CommandHandler<Command, State, Event extends DomainEvent> {
+  private readonly turns = new Map<string, Promise<unknown>>();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly cache: StateCache,
+    private readonly decider: Decider<Command, State, Event>,
+    private readonly codec: Codec<Event>,
+  ) {}
+
+  /**
+   * `read` receives the state at the stream's head or just after the append, while no other command of this process can change it:
+   * what it returns must not hold on to the state.
+   * @throws Refusal | TooContended | StreamGone | StoreUnavailable
+   */
+  handle<Result>(
+    userId: string,
+    command: Command,
+    metadata: EventMetadata,
+    read: (handled: Handled<State, Event>) => Result,
+  ): Promise<Result> {
+    const stream = streamOf(this.decider.category, userId);
+    return this.inTurn(stream, async () => read(await this.run(stream, command, metadata)));
+  }
+
+  /** The state at the stream's head. The same holds for `read` as in `handle`. @throws StoreUnavailable */
+  query<Result>(userId: string, read: (folded: Folded<State>) => Result): Promise<Result> {
+    const stream = streamOf(this.decider.category, userId);
+    return this.inTurn(stream, async () => read(await this.atHead(stream)));
+  }
+
+  private async run(stream: string, command: Command, metadata: EventMetadata): Promise<Handled<State, Event>> {
+    const appended: Recorded<Event>[] = [];
+    let folded = this.cache.get<State>(stream) ?? (await this.atHead(stream));
+    let fresh = false;
+    for (let conflicts = 0; conflicts <= MAX_CONFLICTS;) {
+      let events: readonly Event[] = [];
+      let refusal: unknown;
+      try {
+        events = this.decider.decide(command, folded.state);
+      } catch (error) {
+        refusal = error;
+      }
+      if (events.length === 0) {
+        if (!fresh) {
+          const before = folded.revision;
+          folded = await this.atHead(stream);
+          fresh = true;
+          if (folded.revision !== before) continue;
+        }
+        if (refusal) throw refusal;
+        return { ...folded, events: appended };
+      }
+      try {
+        folded = await this.append(stream, folded, events, metadata, appended);
+        return { ...folded, events: appended };
+      } catch (error) {
+        if (!(error instanceof RevisionConflict)) throw error;
+        conflicts += 1;
+        folded = await this.atHead(stream);
+        fresh = true;
+      }
+    }
+    throw new TooContended(stream);
+  }
+
+  private async append(
+    stream: string,
+    folded: Folded<State>,
+    events: readonly Event[],
+    metadata: EventMetadata,
+    appended: Recorded<Event>[],
+  ): Promise<Folded<State>> {
+    let { state, revision } = folded;
+    const encoded = events.map((event) => this.codec.encode(event, metadata, randomUUID()));
+    let next = 0;
+    for (const piece of pieces(encoded)) {
+      try {
+        await this.store.append(stream, revision, piece);
+      } catch (error) {
+        // Unavailable may mean applied: the next command folds from the store.
+        if (!(error instanceof RevisionConflict)) this.cache.delete(stream);
+        throw error;
+      }
+      for (const _ of piece) {
+        revision += 1;
+        const recorded = { ...events[next++]!, revision, metadata };
+        state = this.decider.evolve(state, recorded);
+        appended.push(recorded);
+      }
+      this.cache.set(stream, { state, revision }, this.decider.bytes(state));
+    }
+    return { state, revision };
+  }
+
+  /** Tops the cached fold up to the head; an empty answer of the store is the proof that it was there already. */
+  private async atHead(stream: string): Promise<Folded<State>> {
+    const cached = this.cache.get<State>(stream);
+    let state = cached ? cached.state : this.decider.initialState();
+    let revision = cached ? cached.revision : NO_EVENTS;
+    try {
+      for await (const stored of this.store.read(stream, revision + 1)) {
+        const event = this.codec.decode(stored);
+        state = this.decider.evolve(state, event);
+        revision = event.revision;
+      }
+    } catch (error) {
+      // A fold that broke off in the middle has changed the state in place.
+      this.cache.delete(stream);
+      throw error;
+    }
+    this.cache.set(stream, { state, revision }, this.decider.bytes(state));
+    return { state, revision };
+  }
+
+  private async inTurn<Result>(stream: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.turns.get(stream);
+    const turn = (before ?? Promise.resolve()).then(work, work);
+    const settled = turn.catch(() => undefined);
+    this.turns.set(stream, settled);
+    try {
+      return await turn;
+    } finally {
+      if (this.turns.get(stream) === settled) this.turns.delete(stream);
+    }
+  }
+}
+
+/** In order, each within APPEND_MAX_BYTES; a single event is never split. */
+export function* pieces(events: readonly NewEvent[]): Generator<NewEvent[]> {
+  let piece: NewEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const size = Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + Buffer.byteLength(event.type) + 64;
+    if (piece.length > 0 && bytes + size > APPEND_MAX_BYTES) {
+      yield piece;
+      piece = [];
+      bytes = 0;
+    }
+    piece.push(event);
+    bytes += size;
+  }
+  if (piece.length > 0) yield piece;
+}

@@ -1,0 +1,5 @@
+export * from './catalogue';
+export * from './decider';
+export * from './event-store';
+export * from './handle';
+export * from './state-cache';

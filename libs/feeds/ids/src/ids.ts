@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto';
+
+/** Longest canonical feed URL, in characters. */
+export const FEED_MAX_LENGTH = 2_048;
+/** Longest item (`<guid>,<enclosure>`), in bytes of UTF-8; its base64 still fits a path segment of 4,096 characters. */
+export const ITEM_MAX_BYTES = 3_000;
+
+/** Why an id of the wire is refused. */
+export class InvalidId extends Error {
+  constructor(
+    readonly code: 'invalid_base64' | 'invalid_feed' | 'invalid_item',
+    message: string,
+  ) {
+    super(message);
+    this.name = 'InvalidId';
+  }
+}
+
+// C0 and C1 controls and DEL: none belongs into a URL or a guid, and NUL cannot be stored.
+// eslint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Both alphabets (RFC 4648 §4 and §5), with or without padding. @throws InvalidId when it is neither, or not UTF-8 */
+export function decodeBase64(encoded: string): string {
+  // A '+' that went through form decoding arrives as a space.
+  const text = encoded.includes(' ') ? encoded.replaceAll(' ', '+') : encoded;
+  const significant = text.replace(/=+$/, '');
+  if (!BASE64.test(text) || significant.length % 4 === 1) throw new InvalidId('invalid_base64', 'is not base64');
+  try {
+    // Node's decoder takes either alphabet.
+    return utf8.decode(Buffer.from(significant, 'base64'));
+  } catch {
+    throw new InvalidId('invalid_base64', 'does not decode to UTF-8');
+  }
+}
+
+/** Standard alphabet with padding, as JSON bodies answer. */
+export const encodeBase64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
+/** base64url without padding, for URLs that we make. */
+export const encodeBase64Url = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
+
+/**
+ * The canonical URL of a feed: trimmed, scheme and host in lower case, no default port, no fragment; nothing else touched.
+ * @throws InvalidId unless it is an absolute http or https URL of at most FEED_MAX_LENGTH characters without control characters
+ */
+export function canonicalFeed(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed.length > FEED_MAX_LENGTH)
+    throw new InvalidId('invalid_feed', `is longer than ${FEED_MAX_LENGTH} characters`);
+  if (CONTROL.test(trimmed)) throw new InvalidId('invalid_feed', 'contains control characters');
+  const parts = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(trimmed);
+  if (!parts || !URL.canParse(trimmed)) throw new InvalidId('invalid_feed', 'is not an absolute http or https URL');
+  const scheme = parts[1]!.toLowerCase();
+  const authority = parts[2]!;
+  const at = authority.lastIndexOf('@');
+  const userinfo = authority.slice(0, at + 1);
+  const host = authority
+    .slice(at + 1)
+    .toLowerCase()
+    .replace(scheme === 'http' ? /:(?:80)?$/ : /:(?:443)?$/, '');
+  // URL.canParse forgives backslashes and blanks in the authority; an identity must not.
+  if (host === '' || /[\s\\]/.test(authority)) throw new InvalidId('invalid_feed', 'has no valid host');
+  return `${scheme}://${userinfo}${host}${parts[3]!}`;
+}
+
+/** `rss_source_feed` of the wire → canonical URL. @throws InvalidId */
+export const parseFeed = (encoded: string): string => canonicalFeed(decodeBase64(encoded));
+
+/** An item's two halves; at least one is not empty. */
+export interface ItemParts {
+  guid: string;
+  enclosure: string;
+}
+
+/** Splits `<guid>,<enclosure URL>` at the first `,http://` or `,https://`, since both halves may hold commas. */
+export function splitItem(item: string): ItemParts {
+  const comma = item.search(/,https?:\/\//i);
+  if (comma >= 0) return { guid: item.slice(0, comma), enclosure: item.slice(comma + 1) };
+  return { guid: item.endsWith(',') ? item.slice(0, -1) : item, enclosure: '' };
+}
+
+/** `rss_source_item` of the wire → `<guid>,<enclosure>`, trimmed. @throws InvalidId */
+export function parseItem(encoded: string): string {
+  const item = decodeBase64(encoded).trim();
+  if (Buffer.byteLength(item) > ITEM_MAX_BYTES)
+    throw new InvalidId('invalid_item', `is longer than ${ITEM_MAX_BYTES} bytes`);
+  if (CONTROL.test(item)) throw new InvalidId('invalid_item', 'contains control characters');
+  const { guid, enclosure } = splitItem(item);
+  if (guid === '' && enclosure === '') throw new InvalidId('invalid_item', 'has neither guid nor enclosure');
+  return item;
+}
+
+/** What makes an episode the same within its feed: its guid, or the enclosure where there is none. */
+export function episodeKey(item: string): string {
+  const { guid, enclosure } = splitItem(item);
+  return guid === '' ? `,${enclosure}` : guid;
+}
+
+/** Key of a feed in tables: the first 16 bytes of SHA-256 as a UUID, since URLs outgrow an index entry. */
+export const feedId = (feed: string): string => hashed(feed);
+/** Key of an episode of a feed in tables, made like `feedId`. */
+export const episodeId = (feed: string, item: string): string => hashed(`${feed}\n${episodeKey(item)}`);
+
+function hashed(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
+
+const CREDENTIAL_KEYS =
+  /(?:^|[_\-.])(?:token|auth|authorization|key|apikey|api[_-]?key|secret|sig|signature|password|passwd|pass|pwd|access|session|sid|user|jwt|hash|hmac|policy|credential)s?(?:$|[_\-.])/i;
+
+/** Whether a URL carries a credential (userinfo, or a query key that names one): such a feed or enclosure is never public. */
+export function hasCredentials(url: string): boolean {
+  if (url === '') return false;
+  if (!URL.canParse(url)) return true;
+  const { username, password, searchParams } = new URL(url);
+  if (username !== '' || password !== '') return true;
+  for (const key of searchParams.keys()) {
+    // camelCase names are words too: accessToken, apiKey
+    if (CREDENTIAL_KEYS.test(key.replace(/([a-z])([A-Z])/g, '$1_$2'))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,108 @@
+import { Decider } from '@balados/event-sourcing';
+import { SubscriptionsEvent } from '@balados/users-contracts';
+import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
+
+/** What a device claims of one podcast; at least one of the times is set. Times in epoch milliseconds. */
+export interface SubscriptionClaim {
+  feed: string;
+  sourceId: string | null;
+  subscribedAt: number | null;
+  unsubscribedAt: number | null;
+}
+
+/** The claim that stands, and the revision of the event that set it. */
+export type Subscription = SubscriptionClaim & { revision: number };
+
+export interface SubscriptionsState {
+  /** By feed; unsubscribed podcasts stay, as tombstones. */
+  feeds: Map<string, Subscription>;
+  bytes: number;
+}
+
+export type SubscriptionsCommand =
+  | { type: 'Subscribe'; data: { feed: string; sourceId: string | null; now: number } }
+  | { type: 'Unsubscribe'; data: { feed: string; now: number } }
+  | { type: 'MergeSubscriptions'; data: { claims: readonly SubscriptionClaim[] } };
+
+const claimedAt = (claim: SubscriptionClaim): number =>
+  Math.max(claim.subscribedAt ?? -Infinity, claim.unsubscribedAt ?? -Infinity);
+
+/** The later of the two dates says which; of equal ones, unsubscribed wins. */
+export const isSubscribed = (claim: SubscriptionClaim): boolean =>
+  (claim.subscribedAt ?? -Infinity) > (claim.unsubscribedAt ?? -Infinity);
+
+/** Newest wins; then unsubscribed; then the greater of what is left, whatever it is, as long as it is the same for all. */
+export const compareSubscriptions = compareBy<SubscriptionClaim>(
+  claimedAt,
+  (claim) => !isSubscribed(claim),
+  (claim) => claim.subscribedAt ?? -Infinity,
+  (claim) => claim.unsubscribedAt ?? -Infinity,
+  (claim) => claim.sourceId ?? '',
+);
+
+const became = (claim: SubscriptionClaim): SubscriptionsEvent => ({
+  type: isSubscribed(claim) ? 'PodcastSubscribed' : 'PodcastUnsubscribed',
+  data: {
+    feed: claim.feed,
+    sourceId: claim.sourceId,
+    subscribedAt: rfc3339OrNull(claim.subscribedAt),
+    unsubscribedAt: rfc3339OrNull(claim.unsubscribedAt),
+  },
+});
+
+const ENTRY_BYTES = 250;
+const bytesOf = (entry: SubscriptionClaim): number => ENTRY_BYTES + entry.feed.length + (entry.sourceId?.length ?? 0);
+
+export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent> = {
+  category: 'subscriptions',
+  initialState: () => ({ feeds: new Map(), bytes: 0 }),
+
+  decide(command, { feeds }) {
+    switch (command.type) {
+      case 'Subscribe': {
+        const { feed, sourceId, now } = command.data;
+        const held = feeds.get(feed);
+        if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
+        const subscribedAt = dated(now, held && claimedAt(held));
+        return [
+          became({
+            feed,
+            sourceId: sourceId ?? held?.sourceId ?? null,
+            subscribedAt,
+            unsubscribedAt: held?.unsubscribedAt ?? null,
+          }),
+        ];
+      }
+      case 'Unsubscribe': {
+        const { feed, now } = command.data;
+        const held = feeds.get(feed);
+        if (!held || !isSubscribed(held)) return [];
+        return [became({ ...held, unsubscribedAt: dated(now, claimedAt(held)) })];
+      }
+      case 'MergeSubscriptions': {
+        const newest = new Map<string, SubscriptionClaim>();
+        for (const claim of command.data.claims) {
+          const standing = newest.get(claim.feed) ?? feeds.get(claim.feed);
+          if (!standing || compareSubscriptions(claim, standing) > 0) newest.set(claim.feed, claim);
+        }
+        return [...newest.values()].map(became);
+      }
+    }
+  },
+
+  evolve(state, { data, revision }) {
+    const held = state.feeds.get(data.feed);
+    const entry: Subscription = {
+      feed: held?.feed ?? data.feed,
+      sourceId: data.sourceId,
+      subscribedAt: instantOrNull(data.subscribedAt),
+      unsubscribedAt: instantOrNull(data.unsubscribedAt),
+      revision,
+    };
+    state.feeds.set(entry.feed, entry);
+    state.bytes += bytesOf(entry) - (held ? bytesOf(held) : 0);
+    return state;
+  },
+
+  bytes: (state) => state.bytes,
+};

@@ -1,0 +1,62 @@
+import { DataSource, EntityManager, EntitySchema, MigrationInterface } from 'typeorm';
+
+/** Anything that runs SQL: a data source, or the manager of a transaction. */
+export type Sql = Pick<EntityManager, 'query'>;
+
+/** One bounded context's share of a database. */
+export interface Context {
+  /** Its schema; the table of its migrations stands in it. */
+  schema: string;
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
+  entities: (Function | EntitySchema)[];
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
+  migrations: Function[];
+}
+
+/** Connections of one service to one context. */
+export const POOL_SIZE = 10;
+/** A query waits at most this long for a connection, in milliseconds. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** A statement runs at most this long, in milliseconds; migrations are exempt. */
+export const STATEMENT_TIMEOUT_MS = 30_000;
+/** What all of our migrations lock, so that services that start together wait for each other ("balados" in hexadecimal). */
+const MIGRATION_LOCK = '0x62616c61646f73';
+
+/** Connects; rejects when the database cannot be reached within CONNECT_TIMEOUT_MS. */
+export function openPostgres(
+  url: string,
+  context: Context,
+  { service, poolSize = POOL_SIZE }: { service: string; poolSize?: number },
+): Promise<DataSource> {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    applicationName: `balados ${service}`,
+    schema: context.schema,
+    entities: context.entities,
+    migrations: context.migrations as (new () => MigrationInterface)[],
+    migrationsTableName: 'migrations',
+    poolSize,
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    extra: { statement_timeout: STATEMENT_TIMEOUT_MS, idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS },
+    installExtensions: false,
+  }).initialize();
+}
+
+/** Brings the context's schema up to date; services that start together take turns. */
+export async function migrate(dataSource: DataSource, { schema }: Context): Promise<void> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.query('SET statement_timeout = 0');
+    await runner.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK}::bigint)`);
+    await runner.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
+    await dataSource.runMigrations({ transaction: 'each' });
+  } finally {
+    await runner.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK}::bigint)`).catch(() => undefined);
+    await runner.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`).catch(() => undefined);
+    await runner.release();
+  }
+}
+
+/** Whether every migration that this code knows has been run: what a service that may not migrate waits for. */
+export const isMigrated = async (dataSource: DataSource): Promise<boolean> => !(await dataSource.showMigrations());

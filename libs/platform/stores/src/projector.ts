@@ -1,0 +1,43 @@
+import { StoredEvent } from '@balados/event-sourcing';
+import { EntityManager } from 'typeorm';
+
+/** Turns events into rows. What runs it moves its position in the same transaction, so each event takes effect exactly once. */
+export interface Projector {
+  /** Names it in `projector_segments`, logs and metrics. */
+  name: string;
+  /** Schema of its `projector_segments` and `projector_members`. */
+  schema: string;
+  /** Stream-name prefixes of the events that it takes. */
+  prefixes: readonly string[];
+  /**
+   * Applies a batch: events in the log's order, all of one segment (the listeners are hashed over segments). Reaches nothing but
+   * this transaction. Whatever it throws, but for passing database errors, stops the segment at the event that caused it.
+   */
+  project(transaction: EntityManager, events: readonly StoredEvent[]): Promise<void>;
+}
+
+/**
+ * The tables that a context's projectors need, for its first migration: where each segment stands and who holds it,
+ * and which processes are there to hold one.
+ */
+export const projectorTables = (schema: string): string => `
+  CREATE TABLE "${schema}".projector_segments (
+    projector text NOT NULL,
+    segment integer NOT NULL,
+    position bigint,
+    store_id text,
+    owner text,
+    epoch bigint NOT NULL DEFAULT 0,
+    leased_until timestamptz,
+    failed_event uuid,
+    failed_reason text,
+    failed_at timestamptz,
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projector, segment)
+  );
+  CREATE TABLE "${schema}".projector_members (
+    projector text NOT NULL,
+    owner text NOT NULL,
+    seen_at timestamptz NOT NULL,
+    PRIMARY KEY (projector, owner)
+  );`;

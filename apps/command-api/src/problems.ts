@@ -30,14 +30,20 @@ export function usersProblem(error: unknown): Problem | undefined {
   }
   // The listener's streams were deleted for good, with their account.
   if (error instanceof StreamGone) {
-    return new Problem(401, 'account_gone', 'This account was deleted.', { headers: { 'www-authenticate': challenge('gone') } });
+    return new Problem(401, 'account_gone', 'This account was deleted.', {
+      headers: { 'www-authenticate': challenge('gone') },
+    });
   }
   if (error instanceof Busy) return new Problem(503, 'busy', error.message, { retryAfter: error.retryAfterSeconds });
   if (error instanceof AccountsUnavailable) {
-    return new Problem(503, 'unavailable', 'Sessions cannot be checked; try again shortly.', { retryAfter: RETRY_AFTER_SECONDS });
+    return new Problem(503, 'unavailable', 'Sessions cannot be checked; try again shortly.', {
+      retryAfter: RETRY_AFTER_SECONDS,
+    });
   }
   if (error instanceof TooContended) {
-    return new Problem(503, 'contended', 'Too many devices write at once; send it again.', { retryAfter: RETRY_AFTER_SECONDS });
+    return new Problem(503, 'contended', 'Too many devices write at once; send it again.', {
+      retryAfter: RETRY_AFTER_SECONDS,
+    });
   }
   return undefined;
 }

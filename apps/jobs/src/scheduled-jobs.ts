@@ -23,10 +23,13 @@ export class ScheduledJobs {
       await asLeader(site, async (transaction) => {
         await movePopularityWindows(transaction, { now, windowMs: trendingWindowMs });
         const differing = await drift(transaction);
-        log[differing === 0 ? 'info' : 'error']({ differing }, 'popularity: windows moved, counts compared with contributions');
+        log[differing === 0 ? 'info' : 'error'](
+          { differing },
+          'popularity: windows moved, counts compared with contributions',
+        );
       });
       await asLeader(users, async (transaction) => {
-        const purged = await purgeSessions(transaction, now);
+        const purged = await purgeSessions(transaction, new Date(now));
         if (purged > 0) log.info({ purged }, 'old sessions forgotten');
       });
     } catch (error) {
@@ -38,9 +41,9 @@ export class ScheduledJobs {
 /** Does the work unless another replica is at it; the lock goes with the transaction, however it ends. */
 async function asLeader(dataSource: DataSource, work: (transaction: EntityManager) => Promise<void>): Promise<void> {
   await dataSource.transaction(async (transaction) => {
-    const [{ leader }] = (await transaction.query(`SELECT pg_try_advisory_xact_lock(${LEADER_LOCK}::bigint) AS leader`)) as [
-      { leader: boolean },
-    ];
+    const [{ leader }] = (await transaction.query(
+      `SELECT pg_try_advisory_xact_lock(${LEADER_LOCK}::bigint) AS leader`,
+    )) as [{ leader: boolean }];
     if (leader) await work(transaction);
   });
 }

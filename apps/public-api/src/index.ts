@@ -8,7 +8,9 @@ export { config } from './config';
 
 /** Starts without waiting for the tables: `/readyz` says when they are there. */
 export async function start(config: Config, log: Logger): Promise<Service> {
-  const site = await patiently(log, 'Postgres', () => openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'public-api' }));
+  const site = await patiently(log, 'Postgres', () =>
+    openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'public-api' }),
+  );
   return createService({
     name: 'public-api',
     module: PublicApiModule.with(site.manager),

@@ -24,7 +24,8 @@ const timelineQuery = z.object({
   cursor: z.string().max(256).optional(),
 });
 
-const nothingPublic = (what: string): Problem => new Problem(404, 'not_public', `Nothing public is known of this ${what}.`);
+const nothingPublic = (what: string): Problem =>
+  new Problem(404, 'not_public', `Nothing public is known of this ${what}.`);
 
 @Controller('api/v1/public')
 export class PublicController {

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { postgresUrl, superviseChild } from '@balados/embedded';
 import { Logger } from '@balados/platform-service';
@@ -39,9 +38,8 @@ export async function openStores(config: Config, log: Logger): Promise<Stores> {
   try {
     let embedded: string | undefined;
     if (!EVENTSTORE_URL || !USERS_DATABASE_URL || !SITE_DATABASE_URL) {
-      mkdirSync(config.DATA_DIR, { recursive: true });
+      const port = await child('postgres', 'POSTGRES_PORT', { DATA_DIR: resolve(config.DATA_DIR), POSTGRES_PORT: '0' });
       const dataDirectory = resolve(config.DATA_DIR, 'postgres');
-      const port = await child('postgres', 'POSTGRES_PORT', { DATA_DIR: dataDirectory, POSTGRES_PORT: '0' });
       await createDatabase(postgresUrl({ dataDirectory, port, database: 'postgres' }));
       embedded = postgresUrl({ dataDirectory, port, database: DATABASE });
     }

@@ -30,7 +30,11 @@ export const route =
       Promise.all(all.map(async ({ name, checks }) => [name, await readiness(checks)] as const))
         .then((states) => {
           const ready = states.every(([, state]) => state.ready);
-          answer(ready ? 200 : 503, 'application/json', JSON.stringify({ ready, services: Object.fromEntries(states) }));
+          answer(
+            ready ? 200 : 503,
+            'application/json',
+            JSON.stringify({ ready, services: Object.fromEntries(states) }),
+          );
         })
         .catch(failed);
     } else if (path === '/metrics') {

@@ -1,9 +1,9 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
 import { Problem } from '@balados/platform-service';
-import { Account, CurrentListener, Listener, ListenerGuard } from '@balados/users-accounts';
-import type { AccountsParts } from '@balados/users-accounts';
+import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import type { Account, AccountsParts, Listener } from '@balados/users-accounts';
 import { z } from 'zod';
-import { Config } from '../config';
+import type { Config } from '../config';
 import { ACCOUNTS, CONFIG } from '../tokens';
 
 // What a username and a password may be is said by the rules of accounts, with a code for each.

@@ -1,6 +1,6 @@
 import { Body, Controller, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { CurrentListener, Listener, ListenerGuard, Tokens } from '@balados/users-accounts';
-import type { AccountsParts } from '@balados/users-accounts';
+import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import { z } from 'zod';
 import { success } from '../answers';

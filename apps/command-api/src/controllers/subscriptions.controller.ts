@@ -22,7 +22,10 @@ export class SubscriptionsController {
 
   @Post()
   @HttpCode(200)
-  async subscribe(@CurrentSpeaker() speaker: Speaker, @Body({ schema: subscribeBody }) body: z.infer<typeof subscribeBody>) {
+  async subscribe(
+    @CurrentSpeaker() speaker: Speaker,
+    @Body({ schema: subscribeBody }) body: z.infer<typeof subscribeBody>,
+  ) {
     const data = { feed: body.rss_source_feed, sourceId: body.rss_source_id };
     return success(await this.commands.execute(new ChangeSubscription(speaker, { type: 'Subscribe', data })));
   }
@@ -35,7 +38,12 @@ export class SubscriptionsController {
   }
 
   @Delete(':feed')
-  async unsubscribe(@CurrentSpeaker() speaker: Speaker, @Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>) {
-    return success(await this.commands.execute(new ChangeSubscription(speaker, { type: 'Unsubscribe', data: { feed } })));
+  async unsubscribe(
+    @CurrentSpeaker() speaker: Speaker,
+    @Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>,
+  ) {
+    return success(
+      await this.commands.execute(new ChangeSubscription(speaker, { type: 'Unsubscribe', data: { feed } })),
+    );
   }
 }

@@ -4,7 +4,7 @@ export { accountsConfig, type AccountsConfig } from './config';
 export { type AccountsParts, createAccounts } from './create-accounts';
 export { type Device, DEVICE_MAX_LENGTH, isDeviceText } from './device';
 export { AccountsUnavailable, Busy, Unauthenticated, type UnauthenticatedReason } from './errors';
-export { type Listener } from './listener';
+export { type Listener, type ListenerRequest } from './listener';
 export { AUTHENTICATE, CurrentListener, ListenerGuard } from './listener.guard';
 export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
 export { purgeSessions } from './purge-sessions';

@@ -42,6 +42,7 @@ export async function keepRunning<Process extends Running>(options: {
         failures += 1;
         try {
           current = await options.restart(current);
+          if (closing.signal.aborted) return await current.stop();
           break;
         } catch (error) {
           log('error', `${name} could not be started again: ${(error as Error).message}`);
@@ -55,10 +56,8 @@ export async function keepRunning<Process extends Running>(options: {
     current: () => current,
     async close() {
       closing.abort();
-      // A restart may be under way and still bring up a process: stop what there is then.
-      await Promise.race([watching, current.stop()]);
       await current.stop();
-      await watching;
+      await watching; // a restart that is under way ends first, and stops what it brought up
     },
   };
 }

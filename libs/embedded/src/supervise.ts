@@ -68,7 +68,8 @@ async function startChild(options: SuperviseOptions, env: NodeJS.ProcessEnv): Pr
   let lastError = '';
   const exited = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(error.message));
-    child.on('close', (code, signal) => resolve(lastError || `ended with ${signal ?? code}`));
+    // Not "exit": by "close" its last words have been read.
+    child.on('close', (code, signal) => resolve(`ended with ${signal ?? code}`));
   });
   const stop = async () => {
     child.kill('SIGTERM');
@@ -77,10 +78,7 @@ async function startChild(options: SuperviseOptions, env: NodeJS.ProcessEnv): Pr
     clearTimeout(limit);
   };
 
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    lastError = line;
-    log('warn', `${name}: ${line}`);
-  });
+  createInterface({ input: child.stderr }).on('line', (line) => log('warn', `${name}: ${line}`));
   let limit: NodeJS.Timeout | undefined;
   const outcome = await new Promise<{ port: number } | string>((resolve) => {
     createInterface({ input: child.stdout }).on('line', (text) => {
@@ -95,7 +93,7 @@ async function startChild(options: SuperviseOptions, env: NodeJS.ProcessEnv): Pr
   clearTimeout(limit);
   if (typeof outcome === 'string') {
     await stop();
-    throw new Error(`${name} did not start: ${outcome}`);
+    throw new Error(`${name} did not start: ${lastError || outcome}`);
   }
   options.onListening?.(outcome);
   return { port: outcome.port, pid: child.pid!, exited, stop };

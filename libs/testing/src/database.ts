@@ -1,5 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+
+/** Postgres cuts longer names without a word. */
+const MAX_NAME_LENGTH = 63;
 
 export interface TestDatabase {
   /** Connection URL as superuser. */
@@ -16,6 +19,29 @@ export async function createDatabase(template = 'template1'): Promise<TestDataba
     url: databaseUrl(name),
     drop: () => asSuperuser(async (server) => void (await server.query(`DROP DATABASE "${name}" WITH (FORCE)`))),
   };
+}
+
+/**
+ * Makes a template database once for the whole test run, by whichever suite comes first; the others wait for it.
+ * `prepare` gets its URL, and must have closed its connections when it resolves. Returns the name for `createDatabase`.
+ */
+export async function templateDatabase(name: string, prepare: (url: string) => Promise<void>): Promise<string> {
+  const content = createHash('sha256').update(prepare.toString()).digest('hex').slice(0, 12);
+  // Named after the run as well: what `prepare` calls may have changed since the last one.
+  const template = `test_${required('TEST_RUN_ID')}_${name}_${content}`;
+  if (template.length > MAX_NAME_LENGTH) throw new Error(`The template name ${name} is too long`);
+  await asSuperuser(async (server) => {
+    await server.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', [template]); // given back as we disconnect
+    const { rowCount } = await server.query('SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate', [
+      template,
+    ]);
+    if (rowCount) return;
+    await server.query(`DROP DATABASE IF EXISTS "${template}" WITH (FORCE)`); // half-made by a suite that was killed
+    await server.query(`CREATE DATABASE "${template}"`);
+    await prepare(databaseUrl(template));
+    await server.query(`ALTER DATABASE "${template}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+  });
+  return template;
 }
 
 async function asSuperuser<Result>(work: (server: Client) => Promise<Result>): Promise<Result> {

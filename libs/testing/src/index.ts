@@ -1,1 +1,2 @@
-export { createDatabase, type TestDatabase } from './database';
+export { createDatabase, templateDatabase, type TestDatabase } from './database';
+export { waitFor } from './wait-for';

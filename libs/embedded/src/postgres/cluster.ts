@@ -56,7 +56,9 @@ export async function ensureCluster(folder: string, binaries: Binaries, account:
 }
 
 function check(cluster: string, password: string, binaries: Binaries): void {
-  const major = readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim();
+  const version = join(cluster, 'PG_VERSION');
+  if (!existsSync(version)) throw new Error(`${cluster} is in the way: it is no data directory of PostgreSQL.`);
+  const major = readFileSync(version, 'utf8').trim();
   if (major !== binaries.major) {
     throw new Error(
       `The data directory ${cluster} was made by PostgreSQL ${major}, and this is PostgreSQL ${binaries.version}. ` +

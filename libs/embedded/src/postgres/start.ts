@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, realpathSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, chmodSync, constants, mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { keepRunning, type Log } from '../keep-running';
 import { type Account, accountFor, closedFolder } from './account';
 import { findBinaries } from './binaries';
@@ -29,20 +29,20 @@ export async function startPostgres(options: {
   log: Log;
 }): Promise<EmbeddedPostgres> {
   const { port = 0, settings = {}, log } = options;
-  const folder = writableFolder(options.dataDirectory);
+  const folder = writableFolder(resolve(options.dataDirectory));
   const cluster = join(folder, 'cluster');
   const account = accountFor(cluster);
   refuseClosedFolder(folder, account);
-  const binaries = findBinaries(folder, account);
 
   const lock = await lockFolder(folder, { log });
-  const start = async (wanted: number) => {
-    await stopOrphans(folder, log);
-    return startPostmaster(wanted, { folder, cluster, binaries, account, settings, log });
-  };
   try {
+    const binaries = findBinaries(folder, account);
     await stopOrphans(folder, log);
     await ensureCluster(folder, binaries, account);
+    const start = async (wanted: number) => {
+      await stopOrphans(folder, log);
+      return startPostmaster(wanted, { folder, cluster, binaries, account, settings, log });
+    };
     const postgres = await keepRunning({
       name: 'Postgres',
       start: () => start(port),
@@ -76,11 +76,15 @@ async function stopOrphans(folder: string, log: Log): Promise<void> {
 
 function writableFolder(path: string): string {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    const firstMade = mkdirSync(path, { recursive: true });
     accessSync(path, constants.W_OK | constants.X_OK);
+    // Whatever our umask: started by root, Postgres is another user, who has to enter what we have just made.
+    if (firstMade && process.getuid?.() === 0) {
+      for (let made = path; made.length >= firstMade.length; made = dirname(made)) chmodSync(made, 0o711);
+    }
     return realpathSync(path);
   } catch (error) {
-    throw new Error(`The data directory ${path} is not writable: ${(error as Error).message}`);
+    throw new Error(`The data directory ${path} is not writable: ${(error as Error).message}`, { cause: error });
   }
 }
 

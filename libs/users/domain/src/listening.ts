@@ -37,9 +37,9 @@ export const comparePlays = compareBy<PlayClaim>(
   (claim) => claim.item,
 );
 
-/** An episode is one of a feed. */
-export const findPlay = (state: ListeningState, feed: string, item: string): Play | undefined =>
-  state.episodes.get(episodeKey(item))?.find((play) => play.feed === feed);
+/** An episode is one of a feed; without a feed, the first that is held of that item. */
+export const findPlay = (state: ListeningState, feed: string | undefined, item: string): Play | undefined =>
+  state.episodes.get(episodeKey(item))?.find((play) => feed === undefined || play.feed === feed);
 
 /** @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it */
 function feedOf(state: ListeningState, item: string): string {

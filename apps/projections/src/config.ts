@@ -1,0 +1,21 @@
+import { eventStoreUrl, postgresUrl, serviceConfig } from '@balados/platform-service';
+import { z } from 'zod';
+
+export const config = serviceConfig.extend({
+  EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
+  USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
+  SITE_DATABASE_URL: postgresUrl.describe('Postgres of the site context.'),
+  DEFAULT_PRIVACY: z
+    .enum(['public', 'anonymous', 'private'])
+    .default('anonymous')
+    .describe('What the world sees of listeners who have said nothing.'),
+  PUBLIC_MIN_LISTENERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(2)
+    .describe('A podcast that nobody made public is published from this many distinct listeners on.'),
+});
+
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,22 @@
+import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
+import { openPostgres } from '@balados/platform-stores';
+import { siteContext } from '@balados/site-schema';
+import { Config } from './config';
+import { PublicApiModule } from './public-api.module';
+
+export { config } from './config';
+
+/** Starts without waiting for the tables: `/readyz` says when they are there. */
+export async function start(config: Config, log: Logger): Promise<Service> {
+  const site = await patiently(log, 'Postgres', () =>
+    openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'public-api' }),
+  );
+  return createService({
+    name: 'public-api',
+    module: PublicApiModule.with(site.manager),
+    log,
+    registry: createRegistry('public-api'),
+    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
+    onClose: () => site.destroy(),
+  });
+}

@@ -1,3 +1,4 @@
+export { startEventStore, type EventStore, type EventStoreOptions } from './eventstore/server';
 export type { Log } from './keep-running';
 export { runAsChild, superviseChild, type SupervisedChild } from './supervise';
 export { postgresUrl } from './postgres/cluster';

@@ -6,15 +6,15 @@ import { rolldown } from 'rolldown';
 const [app] = process.argv.slice(2);
 const root = resolve(import.meta.dirname, '..');
 const source = resolve(root, `apps/${app}/src`);
-if (!app || !existsSync(`${source}/main.ts`)) {
+// An app may have more entries than main.ts: processes that it supervises.
+const entries = ['main', 'eventstore', 'postgres'].filter((name) => existsSync(`${source}/${name}.ts`));
+if (!app || entries.length === 0) {
   console.error(`build: no app ${app ?? '(none named)'}; usage: node tools/build.mjs <app>`);
   process.exit(2);
 }
 const { paths } = JSON.parse(readFileSync(`${root}/tsconfig.base.json`, 'utf8')).compilerOptions;
 const ours = (id) => id.startsWith('.') || id.startsWith('/') || id in paths || id.startsWith('@oxc-project/');
 
-// An app may have more entries than main.ts: processes that it supervises.
-const entries = ['main', 'eventstore', 'postgres'].filter((name) => existsSync(`${source}/${name}.ts`));
 const bundle = await rolldown({
   input: Object.fromEntries(entries.map((name) => [name, `${source}/${name}.ts`])),
   platform: 'node',

@@ -1,0 +1,2 @@
+export { createDatabase, templateDatabase, type TestDatabase } from './database';
+export { waitFor } from './wait-for';

@@ -161,12 +161,16 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
   }
 }
 
-/** In order, each within APPEND_MAX_BYTES; a single event is never split. */
-export function* pieces(events: readonly NewEvent[]): Generator<NewEvent[]> {
+/** In order, each within APPEND_MAX_BYTES; a single event is never split, and so need not be measured. */
+export function* pieces(events: readonly NewEvent[]): Generator<readonly NewEvent[]> {
+  if (events.length === 1) {
+    yield events;
+    return;
+  }
   let piece: NewEvent[] = [];
   let bytes = 0;
   for (const event of events) {
-    const size = Buffer.byteLength(event.data) + Buffer.byteLength(event.metadata) + Buffer.byteLength(event.type) + 64;
+    const size = bytesOf(event.data) + bytesOf(event.metadata) + Buffer.byteLength(event.type) + 64;
     if (piece.length > 0 && bytes + size > APPEND_MAX_BYTES) {
       yield piece;
       piece = [];
@@ -177,3 +181,5 @@ export function* pieces(events: readonly NewEvent[]): Generator<NewEvent[]> {
   }
   if (piece.length > 0) yield piece;
 }
+
+const bytesOf = (json: object): number => Buffer.byteLength(JSON.stringify(json));

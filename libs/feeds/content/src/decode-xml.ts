@@ -1,3 +1,5 @@
+import { TextDecoder } from 'node:util';
+
 /** The XML declaration stands within this many bytes of the start. */
 const DECLARATION_MAX_BYTES = 1_024;
 

@@ -219,7 +219,7 @@ describe('what is no feed', () => {
 });
 
 describe('the date of an item', () => {
-  it.each([
+  it.each<[string, number | null, string]>([
     ['Thu, 01 Jan 2026 08:30:00 GMT', Date.UTC(2026, 0, 1, 8, 30), 'RFC 822'],
     ['Thu, 01 Jan 2026 08:30:00 EST', Date.UTC(2026, 0, 1, 13, 30), 'a zone by name'],
     ['01 Jan 2026 08:30:00 -0230', Date.UTC(2026, 0, 1, 11, 0), 'a zone by offset'],

@@ -1,0 +1,30 @@
+import { distinctEpisodes, itemOf, parseFeed } from '@balados/feeds-content';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A podcast as the demo's listeners know it. */
+export interface Podcast {
+  /** URL under which they subscribe. */
+  feed: string;
+  title: string;
+  /** `<guid>,<enclosure>` of each distinct episode. */
+  episodes: string[];
+}
+
+/** Reads every .xml file of a folder, in order of their names. @throws Error that names the file which is no feed */
+export function readLibrary(folder: string): Podcast[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith('.xml'));
+  if (files.length === 0) throw new Error(`${folder} holds no .xml files`);
+  return files.sort().map((file) => {
+    try {
+      const { title, items } = parseFeed(readFileSync(join(folder, file)));
+      return {
+        feed: `https://feeds.example/${encodeURIComponent(file)}`,
+        title: title ?? file,
+        episodes: distinctEpisodes(items).map(itemOf),
+      };
+    } catch (error) {
+      throw new Error(`${join(folder, file)}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  });
+}

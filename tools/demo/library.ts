@@ -1,6 +1,7 @@
 import { distinctEpisodes, itemOf, parseFeed } from '@balados/feeds-content';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DemoFailed } from './api';
 
 /** A podcast as the demo's listeners know it. */
 export interface Podcast {
@@ -11,10 +12,10 @@ export interface Podcast {
   episodes: string[];
 }
 
-/** Reads every .xml file of a folder, in order of their names. @throws Error that names the file which is no feed */
+/** Reads every .xml file of a folder, in order of their names. @throws DemoFailed that names the folder, or the file which is no feed */
 export function readLibrary(folder: string): Podcast[] {
-  const files = readdirSync(folder).filter((name) => name.endsWith('.xml'));
-  if (files.length === 0) throw new Error(`${folder} holds no .xml files`);
+  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.xml')) : [];
+  if (files.length === 0) throw new DemoFailed(`${folder} holds no .xml files`);
   return files.sort().map((file) => {
     try {
       const { title, items } = parseFeed(readFileSync(join(folder, file)));
@@ -24,7 +25,9 @@ export function readLibrary(folder: string): Podcast[] {
         episodes: distinctEpisodes(items).map(itemOf),
       };
     } catch (error) {
-      throw new Error(`${join(folder, file)}: ${error instanceof Error ? error.message : error}`, { cause: error });
+      throw new DemoFailed(`${join(folder, file)}: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      });
     }
   });
 }

@@ -42,6 +42,11 @@ export const boundaries = [
   { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['type:domain', 'type:write'] },
 ];
 
+const boundaryRule = (allow) => [
+  'error',
+  { enforceBuildableLibDependency: false, allow, depConstraints: boundaries },
+];
+
 export default typescript.config(
   { ignores: ['dist', 'node_modules', '.nx', '.data', '**/*.js', '**/*.cjs', '**/*.mjs'] },
   eslint.configs.recommended,
@@ -50,14 +55,20 @@ export default typescript.config(
     files: ['**/*.ts'],
     plugins: { '@nx': nx },
     rules: {
-      '@nx/enforce-module-boundaries': [
-        'error',
-        { enforceBuildableLibDependency: false, allow: [], depConstraints: boundaries },
-      ],
+      '@nx/enforce-module-boundaries': boundaryRule([]),
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       eqeqeq: 'error',
       'no-console': 'error',
+    },
+  },
+  {
+    // Apps never see each other, but for standalone, which runs the modules of these in its process.
+    files: ['apps/standalone/**/*.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': boundaryRule(
+        ['command-api', 'projections', 'public-api', 'rss-proxy', 'play-gateway', 'jobs'].map((app) => `@balados/${app}`),
+      ),
     },
   },
   {

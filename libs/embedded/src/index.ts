@@ -1,5 +1,5 @@
 export type { Log } from './keep-running';
-export { runAsChild, superviseChild, type SupervisedChild } from './supervise';
 export { postgresUrl } from './postgres/cluster';
-export { type EmbeddedPostgres, startPostgres } from './postgres/start';
+export { runAsChild, superviseChild, type SupervisedChild } from './supervise';
 export { startEventStore, type EventStore, type EventStoreOptions } from './eventstore/server';
+export { type EmbeddedPostgres, startPostgres } from './postgres/start';

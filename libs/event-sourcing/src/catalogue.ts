@@ -38,8 +38,6 @@ export class UnreadableEvent extends Error {
   }
 }
 
-const text = new TextDecoder('utf-8', { fatal: true });
-
 /** Turns declared events into what the store keeps, and back; old versions are upcast here and nowhere else. */
 export function catalogue<const D extends Declarations>(declarations: D) {
   return {
@@ -51,8 +49,8 @@ export function catalogue<const D extends Declarations>(declarations: D) {
       return {
         id,
         type: event.type,
-        data: JSON.stringify(declaration.data.parse(event.data)),
-        metadata: JSON.stringify({ version: declaration.version, ...metadata }),
+        data: declaration.data.parse(event.data),
+        metadata: { version: declaration.version, ...metadata },
       };
     },
 
@@ -61,9 +59,9 @@ export function catalogue<const D extends Declarations>(declarations: D) {
       const declaration = Object.hasOwn(declarations, stored.type) ? declarations[stored.type] : undefined;
       if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
       try {
-        const { version, ...metadata } = storedMetadata.parse(JSON.parse(text.decode(stored.metadata)));
+        const { version, ...metadata } = storedMetadata.parse(stored.metadata);
         if (version > declaration.version) throw new Error(`version ${version} is later than ${declaration.version}`);
-        let data = JSON.parse(text.decode(stored.data));
+        let data = stored.data;
         for (let from = version; from < declaration.version; from += 1)
           data = declaration.upcasts![from]!(data as never);
         return {

@@ -1,12 +1,11 @@
-/** An event to append: JSON texts, so that what is measured is what is sent. */
+/** An event to append. The client turns objects into JSON itself, once. */
 export interface NewEvent {
   /** UUID; the same id sent again to the same place is recognised as a repeat. */
   id: string;
   type: string;
-  /** JSON. */
-  data: string;
-  /** JSON. */
-  metadata: string;
+  /** As JSON will say it: nothing that JSON cannot hold. */
+  data: object;
+  metadata: object;
 }
 
 /** An event as the store holds it. */
@@ -18,8 +17,9 @@ export interface StoredEvent {
   /** Place in the whole log; grows, with gaps, beyond 2^53. */
   position: bigint;
   type: string;
-  data: Uint8Array;
-  metadata: Uint8Array;
+  /** What its JSON says; for whatever is no JSON, a string or bytes, which no schema of ours accepts. */
+  data: unknown;
+  metadata: unknown;
 }
 
 /** The position moved on although nothing matched. */

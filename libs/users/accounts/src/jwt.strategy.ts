@@ -32,7 +32,7 @@ const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i;
 
 /** The token of `Authorization: Bearer`, from nowhere else. @throws Unauthenticated */
 export function bearerToken({ headers: { authorization } }: ListenerRequest): string {
-  if (!authorization || !/^Bearer\b/i.test(authorization))
+  if (!authorization || !/^Bearer(?:\s|$)/i.test(authorization))
     throw new Unauthenticated('no_token', 'The request has no `Authorization: Bearer` header.');
   const token = authorization.length <= TOKEN_MAX_LENGTH ? BEARER.exec(authorization)?.[1] : undefined;
   if (!token) throw new Unauthenticated('invalid_token', 'The Authorization header does not hold one bearer token.');

@@ -25,7 +25,12 @@ export function toUsername(text: string): string {
 }
 
 /** What must be unique: equal for names that differ in case or in compatibility forms only (ﬁ and fi, ① and 1, ß and SS). */
-export function usernameKey(text: string): string {
-  const folded = text.trim().normalize('NFKC').toLowerCase().toUpperCase().toLowerCase();
-  return folded.normalize('NFKC');
-}
+export const usernameKey = (text: string): string =>
+  text
+    .normalize('NFKC')
+    .toLowerCase()
+    .toUpperCase()
+    .toLowerCase()
+    .normalize('NFKC')
+    // Compatibility forms of some accents begin with a space.
+    .replaceAll(/\s/g, '');

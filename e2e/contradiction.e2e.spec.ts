@@ -62,7 +62,8 @@ describe('two copies of command-api', () => {
     for (const stored of await log.read(stream)) {
       const { type, data } = usersEvents.decode(stored) as Recorded<SubscriptionsEvent>;
       expect(['PodcastSubscribed', 'PodcastUnsubscribed']).toContain(type);
-      if (data.feed === FEED) standings.push({ subscribed_at: data.subscribedAt, unsubscribed_at: data.unsubscribedAt });
+      if (data.feed === FEED)
+        standings.push({ subscribed_at: data.subscribedAt, unsubscribed_at: data.unsubscribedAt });
       if (stored.revision === revision) from = standings.length - 1;
     }
     return standings.slice(from);
@@ -74,7 +75,9 @@ describe('two copies of command-api', () => {
   async function read(device: Device): Promise<Standing | undefined> {
     const { status, headers, body } = await device.get('/subscriptions');
     expect([status, headers.get('balados-stale')]).toEqual([200, null]);
-    const held = body.subscriptions.find((entry: { rss_source_feed: string }) => entry.rss_source_feed === base64(FEED));
+    const held = body.subscriptions.find(
+      (entry: { rss_source_feed: string }) => entry.rss_source_feed === base64(FEED),
+    );
     return held && { subscribed_at: held.subscribed_at, unsubscribed_at: held.unsubscribed_at };
   }
 

@@ -50,7 +50,9 @@ describe('two projections processes that share the segments', () => {
     return (
       projectors.size === 2 &&
       [...projectors].every((name) =>
-        [first, second].every((process) => held.some(({ projector, owner }) => projector === name && isOf(owner, process))),
+        [first, second].every((process) =>
+          held.some(({ projector, owner }) => projector === name && isOf(owner, process)),
+        ),
       )
     );
   }
@@ -87,7 +89,9 @@ describe('two projections processes that share the segments', () => {
         const took = await timed(`${alive.name} to have all segments`, () => hasAll(alive), TAKEOVER_LIMIT_MS);
         await crowd.untilAcknowledged(SOME_WRITES);
         await dead.start();
-        report(`all segments taken over after ${took} ms, shared again after ${await timed('a share for both', shared)} ms`);
+        report(
+          `all segments taken over after ${took} ms, shared again after ${await timed('a share for both', shared)} ms`,
+        );
       }
       await crowd.stop();
       await crowd.expectNothingLostNorDoubled();
@@ -106,7 +110,9 @@ describe('two projections processes that share the segments', () => {
         // What the frozen one had in its hands is written by the other, and more.
         await crowd.untilAcknowledged(SOME_WRITES / 2);
         first.signal('SIGCONT');
-        report(`frozen: all segments taken over after ${took} ms, shared again after ${await timed('a share for both', shared)} ms`);
+        report(
+          `frozen: all segments taken over after ${took} ms, shared again after ${await timed('a share for both', shared)} ms`,
+        );
       }
       await crowd.stop();
       await crowd.expectNothingLostNorDoubled();
@@ -118,7 +124,9 @@ describe('two projections processes that share the segments', () => {
     ...inTime(async () => {
       await waitFor(shared, { what: 'a share for both' });
       expect(await second.stop()).toBe(0);
-      report(`all segments taken over ${await timed('the first to have all segments', () => hasAll(first), TAKEOVER_LIMIT_MS)} ms after an orderly stop`);
+      report(
+        `all segments taken over ${await timed('the first to have all segments', () => hasAll(first), TAKEOVER_LIMIT_MS)} ms after an orderly stop`,
+      );
     }),
   );
 });

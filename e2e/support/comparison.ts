@@ -55,7 +55,8 @@ export function contradictions(effects: readonly Effect[], { subscriptions, list
       if (there[next] === key) next += 1;
       else if (acknowledged) problems.push(`${category}: ${key} was acknowledged; ${there[next]} stands at ${next}`);
     }
-    if (next < there.length) problems.push(`${category}: ${there.length - next} events too many from ${there[next]} on`);
+    if (next < there.length)
+      problems.push(`${category}: ${there.length - next} events too many from ${there[next]} on`);
   }
   for (const events of [subscriptions, listening])
     events.forEach(({ stream, revision }, index) => {
@@ -180,7 +181,9 @@ interface Counts {
   plays: number;
 }
 
-async function popularityOf(client: Client): Promise<{ podcasts: Record<string, Counts>; episodes: Record<string, Counts> }> {
+async function popularityOf(
+  client: Client,
+): Promise<{ podcasts: Record<string, Counts>; episodes: Record<string, Counts> }> {
   const podcasts = await client.query('SELECT feed AS key, score, plays FROM site.podcast_popularity');
   const episodes = await client.query('SELECT item AS key, score, plays FROM site.episode_popularity');
   const keyed = (rows: ({ key: string } & Counts)[]): Record<string, Counts> =>

@@ -16,7 +16,11 @@ type Processes = () => Iterable<ServiceProcess>;
  * The body of a test with a hard limit in seconds. Whatever fails, or does not end, shows the last lines of the processes.
  * The test's own limit must be longer: `it(name, ...within(…))` sets both.
  */
-export function within(seconds: number, processes: Processes, body: () => Promise<void>): [() => Promise<void>, number] {
+export function within(
+  seconds: number,
+  processes: Processes,
+  body: () => Promise<void>,
+): [() => Promise<void>, number] {
   const limited = async (): Promise<void> => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {

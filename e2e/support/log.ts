@@ -56,4 +56,3 @@ export class LogReader {
     return this.client.dispose();
   }
 }
-

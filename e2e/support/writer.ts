@@ -49,7 +49,8 @@ export class Writer {
 
   /** Writes until `signal` aborts; the write that is under way then is finished. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await oneOf(this.options.random, [this.subscription, this.play, this.play, this.position, this.sync])();
+    while (!signal.aborted)
+      await oneOf(this.options.random, [this.subscription, this.play, this.play, this.position, this.sync])();
   }
 
   private readonly subscription = async (): Promise<void> => {
@@ -73,7 +74,8 @@ export class Writer {
   private readonly play = async (): Promise<void> => {
     const { feed, item, position } = this.nextPlay();
     const effect = this.effect('listening', `${position}`);
-    if (await this.write([effect], () => this.device.play(feed, item, position))) await this.expectPlay(feed, item, position);
+    if (await this.write([effect], () => this.device.play(feed, item, position)))
+      await this.expectPlay(feed, item, position);
   };
 
   private readonly position = async (): Promise<void> => {
@@ -109,7 +111,9 @@ export class Writer {
     const { data, rejected } = answer.body;
     if (rejected.length > 0) throw new Error(`a sync was rejected: ${JSON.stringify(rejected)}`);
     for (const play of plays) {
-      const held = data.play_statuses.find((status: { rss_source_item: string }) => status.rss_source_item === base64(play.item));
+      const held = data.play_statuses.find(
+        (status: { rss_source_item: string }) => status.rss_source_item === base64(play.item),
+      );
       if (held?.position !== play.position) throw new Error(`a sync’s answer lacks its own play ${play.position}`);
     }
   };
@@ -142,9 +146,13 @@ export class Writer {
   private async expectSubscription(feed: string, id: string | undefined): Promise<void> {
     const body = await this.read('/subscriptions');
     if (!body) return;
-    const held = body.subscriptions.find((entry: { rss_source_feed: string }) => entry.rss_source_feed === base64(feed));
+    const held = body.subscriptions.find(
+      (entry: { rss_source_feed: string }) => entry.rss_source_feed === base64(feed),
+    );
     if (held?.rss_source_id !== id)
-      throw new Error(`${this.userId}: read ${JSON.stringify(held)} of ${feed} after the acknowledged ${id ?? 'unsubscription'}`);
+      throw new Error(
+        `${this.userId}: read ${JSON.stringify(held)} of ${feed} after the acknowledged ${id ?? 'unsubscription'}`,
+      );
   }
 
   private async expectPlay(feed: string, item: string, position: number): Promise<void> {
@@ -163,7 +171,8 @@ export class Writer {
     if (this.options.random() >= READ_BACK) return undefined;
     const answer = await orDisconnected(this.device.get(path));
     if (answer?.status !== 200) {
-      if (answer && answer.status !== 503) throw new Error(`a read answered ${answer.status} ${JSON.stringify(answer.body)}`);
+      if (answer && answer.status !== 503)
+        throw new Error(`a read answered ${answer.status} ${JSON.stringify(answer.body)}`);
       return undefined;
     }
     if (answer.headers.get('balados-stale')) return undefined;

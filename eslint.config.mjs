@@ -36,6 +36,7 @@ export const boundaries = [
     onlyDependOnLibsWithTags: [...outer, 'type:app', 'type:embedded'],
   },
   { sourceTag: 'type:e2e', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'type:tools', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'context:users', notDependOnLibsWithTags: ['context:site'] },
   // site listens to what users say, and to nothing else of theirs
   { sourceTag: 'context:site', onlyDependOnLibsWithTags: ['context:site', 'context:shared', 'type:contracts'] },
@@ -72,8 +73,8 @@ export default typescript.config(
     },
   },
   {
-    // The front door's tests drive whole processes and print their timings.
-    files: ['e2e/**/*.ts'],
+    // The front door's tests drive whole processes and print their timings; tools talk to whoever runs them.
+    files: ['e2e/**/*.ts', 'tools/**/*.ts'],
     rules: { 'no-console': 'off' },
   },
 );

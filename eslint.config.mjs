@@ -43,10 +43,7 @@ export const boundaries = [
   { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['type:domain', 'type:write'] },
 ];
 
-const boundaryRule = (allow) => [
-  'error',
-  { enforceBuildableLibDependency: false, allow, depConstraints: boundaries },
-];
+const boundaryRule = (allow) => ['error', { enforceBuildableLibDependency: false, allow, depConstraints: boundaries }];
 
 export default typescript.config(
   { ignores: ['dist', 'node_modules', '.nx', '.data', '**/*.js', '**/*.cjs', '**/*.mjs'] },
@@ -68,7 +65,9 @@ export default typescript.config(
     files: ['apps/standalone/**/*.ts'],
     rules: {
       '@nx/enforce-module-boundaries': boundaryRule(
-        ['command-api', 'projections', 'public-api', 'rss-proxy', 'play-gateway', 'jobs'].map((app) => `@balados/${app}`),
+        ['command-api', 'projections', 'public-api', 'rss-proxy', 'play-gateway', 'jobs'].map(
+          (app) => `@balados/${app}`,
+        ),
       ),
     },
   },

@@ -341,13 +341,8 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
         await listener.position(ITEM, 20, feed);
       }
       const popularity = `${system.public}/api/v1/public/feed/${base64Url(feed)}/popularity`;
-      const { body } = await waitFor(
-        async () => {
-          const answer = await request(popularity);
-          return answer.status === 200 && answer.body.podcast.score === 30 && answer;
-        },
-        { what: 'a podcast with a score of 30' },
-      );
+      await waitFor(async () => (await request(popularity)).body.podcast?.score === 30, { what: 'a score of 30' });
+      const { body } = await request(popularity);
       expect(body.podcast).toMatchObject({ rss_source_feed: base64(feed), plays: 2, plays_people: [], likes: 0 });
 
       const trending = await request(`${system.public}/api/v1/public/trending/podcasts?limit=100`);

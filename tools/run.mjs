@@ -1,7 +1,6 @@
 // npm run demo, npm run bench: bundles tools/<name>/main.ts like an app and runs it here with the rest of the arguments.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import './install.mjs';
 
 const root = resolve(import.meta.dirname, '..');
 const [name] = process.argv.splice(2, 1);
@@ -13,6 +12,7 @@ if (!name || !existsSync(main)) {
 const { paths } = JSON.parse(readFileSync(`${root}/tsconfig.base.json`, 'utf8')).compilerOptions;
 const ours = (id) => id.startsWith('.') || id.startsWith('/') || id in paths || id.startsWith('@oxc-project/');
 
+await import('./install.mjs');
 // Only now: install.mjs may just have brought it.
 const { rolldown } = await import('rolldown');
 const bundle = await rolldown({

@@ -16,7 +16,13 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   );
   return createService({
     name: 'jobs',
-    module: JobsModule.with({ users, site, log, trendingWindowMs: config.TRENDING_WINDOW }),
+    module: JobsModule.with({
+      users,
+      site,
+      log,
+      trendingWindowMs: config.TRENDING_WINDOW,
+      publicMinListeners: config.PUBLIC_MIN_LISTENERS,
+    }),
     log,
     registry: createRegistry('jobs'),
     checks: {

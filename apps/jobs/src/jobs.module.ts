@@ -10,6 +10,7 @@ export interface JobsDependencies {
   log: Logger;
   /** Milliseconds over which growth is measured. */
   trendingWindowMs: number;
+  publicMinListeners: number;
 }
 
 @Module({})

@@ -17,12 +17,12 @@ export class ScheduledJobs {
   /** Moves the windows of growth, reports what counts differ from the contributions (none should), and forgets old sessions. */
   @Cron('0 */5 * * * *', { waitForCompletion: true })
   async everyFiveMinutes(): Promise<void> {
-    const { users, site, log, trendingWindowMs } = this.dependencies;
+    const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
     const now = Date.now();
     try {
       await asLeader(site, async (transaction) => {
         await movePopularityWindows(transaction, { now, windowMs: trendingWindowMs });
-        const differing = await drift(transaction);
+        const differing = await drift(transaction, { publicMinListeners });
         log[differing === 0 ? 'info' : 'error'](
           { differing },
           'popularity: windows moved, counts compared with contributions',

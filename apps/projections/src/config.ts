@@ -1,4 +1,4 @@
-import { eventStoreUrl, postgresUrl, serviceConfig } from '@balados/platform-service';
+import { eventStoreUrl, postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
 import { z } from 'zod';
 
 export const config = serviceConfig.extend({
@@ -9,13 +9,7 @@ export const config = serviceConfig.extend({
     .enum(['public', 'anonymous', 'private'])
     .default('anonymous')
     .describe('What the world sees of listeners who have said nothing.'),
-  PUBLIC_MIN_LISTENERS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(1_000)
-    .default(2)
-    .describe('A podcast that nobody made public is published from this many distinct listeners on.'),
+  PUBLIC_MIN_LISTENERS: publicMinListeners,
 });
 
 export type Config = z.infer<typeof config>;

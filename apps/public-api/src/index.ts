@@ -1,6 +1,6 @@
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
 import { openPostgres } from '@balados/platform-stores';
-import { siteContext } from '@balados/site-schema';
+import { siteReadContext } from '@balados/site-schema';
 import { Config } from './config';
 import { PublicApiModule } from './public-api.module';
 
@@ -9,7 +9,7 @@ export { config } from './config';
 /** Starts without waiting for the tables: `/readyz` says when they are there. */
 export async function start(config: Config, log: Logger): Promise<Service> {
   const site = await patiently(log, 'Postgres', () =>
-    openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'public-api' }),
+    openPostgres(config.SITE_DATABASE_URL, siteReadContext, { service: 'public-api' }),
   );
   return createService({
     name: 'public-api',

@@ -1,6 +1,5 @@
 import { Controller, Get, Header, Inject, Param, Query } from '@nestjs/common';
-import { feedParameter, itemParameter } from '@balados/users-contracts';
-import { encodeBase64 } from '@balados/feeds-ids';
+import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { limitParameter, offsetParameter, Problem } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
 import { episodePopularity, podcastPopularity, timeline, trendingEpisodes, trendingPodcasts } from '@balados/site-read';

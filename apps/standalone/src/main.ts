@@ -14,7 +14,7 @@ import {
   Logger,
   stopOnSignals,
 } from '@balados/platform-service';
-import { SITE_READER_ROLE } from '@balados/site-schema';
+import { SITE_READER } from '@balados/site-schema';
 import { Config, config as schema } from './config';
 import { openStores, Stores } from './embedded-stores';
 import { route, Services } from './router';
@@ -71,7 +71,7 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
 /** The same database, in the role that may read the public tables alone: what public-api is given when it runs by itself. */
 function asSiteReader(databaseUrl: string): string {
   const url = new URL(databaseUrl);
-  url.searchParams.set('options', `-c role=${SITE_READER_ROLE}`);
+  url.searchParams.set('options', `-c role=${SITE_READER}`);
   return url.toString();
 }
 

@@ -17,7 +17,6 @@ const episodes = catalogue({
 });
 
 const metadata = { recordedAt: '2026-01-01T00:00:00.000Z', correlationId: 'c', deviceId: 'd', deviceName: 'Phöne' };
-const utf8 = new TextEncoder();
 
 const stored = (type: string, data: unknown, meta: unknown = { version: 1, ...metadata }): StoredEvent => ({
   id: 'e',
@@ -25,8 +24,8 @@ const stored = (type: string, data: unknown, meta: unknown = { version: 1, ...me
   revision: 4,
   position: 9n,
   type,
-  data: utf8.encode(typeof data === 'string' ? data : JSON.stringify(data)),
-  metadata: utf8.encode(typeof meta === 'string' ? meta : JSON.stringify(meta)),
+  data,
+  metadata: meta,
 });
 
 describe('a catalogue of events', () => {
@@ -40,8 +39,8 @@ describe('a catalogue of events', () => {
     expect(episodes.encode({ type: 'Ended', data: {} }, metadata, 'e')).toEqual({
       id: 'e',
       type: 'Ended',
-      data: '{}',
-      metadata: JSON.stringify({ version: 1, ...metadata }),
+      data: {},
+      metadata: { version: 1, ...metadata },
     });
   });
 
@@ -68,13 +67,12 @@ describe('a catalogue of events', () => {
     ['a later version', stored('Ended', {}, { ...metadata, version: 2 }), 'version 2 is later than 1'],
     ['version 0', stored('Ended', {}, { ...metadata, version: 0 }), 'version'],
     ['no version', stored('Ended', {}, metadata), 'version'],
-    ['no metadata', stored('Ended', {}, ''), 'JSON'],
+    ['no metadata', stored('Ended', {}, ''), 'object'],
     ['metadata without a time', stored('Ended', {}, { version: 1, correlationId: 'c' }), 'recordedAt'],
     ['data of another shape', stored('Moved', { position: '1' }, { ...metadata, version: 3 }), 'position'],
     ['data that the upcast does not understand', stored('Moved', null, { ...metadata, version: 1 }), 'null'],
-    ['data that is no object', stored('Ended', '7'), 'object'],
-    ['data that is no JSON', stored('Ended', '{'), 'JSON'],
-    ['data that is no UTF-8', { ...stored('Ended', {}), data: Uint8Array.of(0x22, 0xff, 0x22) }, 'encoded data'],
+    ['data that is no object', stored('Ended', 7), 'object'],
+    ['data that is no JSON', stored('Ended', '{'), 'object'],
   ])('cannot read %s, and says which event and why', (_, event, reason) => {
     let thrown: unknown;
     try {
@@ -88,15 +86,12 @@ describe('a catalogue of events', () => {
     expect((thrown as UnreadableEvent).event).toBe(event);
   });
 
-  it('still reads after bytes that are no UTF-8', () => {
-    const broken = { ...stored('Ended', {}), data: Uint8Array.of(0xe2, 0x82) };
-    expect(() => episodes.decode(broken)).toThrow(UnreadableEvent);
-    expect(episodes.decode(stored('Ended', {})).type).toBe('Ended');
-  });
-
   it('takes no prototype from what is stored', () => {
     const { data } = episodes.decode(
-      stored('Moved', '{"__proto__":{"position":1,"note":null}, "position":2,"note":"n"}', { ...metadata, version: 3 }),
+      stored('Moved', JSON.parse('{"__proto__":{"position":1,"note":null}, "position":2,"note":"n"}'), {
+        ...metadata,
+        version: 3,
+      }),
     );
     expect(data).toEqual({ position: 2, note: 'n' });
     expect(Object.getPrototypeOf(data)).toBe(Object.prototype);

@@ -323,11 +323,15 @@ describe('a large decision', () => {
     const event = fc.record({
       id: fc.constant('e'),
       type: fc.constant('Placed'),
-      data: fc.oneof(fc.nat(2_000), fc.nat(2 * APPEND_MAX_BYTES)).map((length) => 'ü'.repeat(length / 2)),
-      metadata: fc.string(),
+      data: fc.oneof(fc.nat(2_000), fc.nat(2 * APPEND_MAX_BYTES)).map((length) => ({ text: 'ü'.repeat(length / 2) })),
+      metadata: fc.record({ text: fc.string() }),
     });
     const bytesOf = (events: readonly NewEvent[]) =>
-      events.reduce((sum, { data, metadata }) => sum + Buffer.byteLength(data) + Buffer.byteLength(metadata), 0);
+      events.reduce(
+        (sum, { data, metadata }) =>
+          sum + Buffer.byteLength(JSON.stringify(data)) + Buffer.byteLength(JSON.stringify(metadata)),
+        0,
+      );
     fc.assert(
       fc.property(fc.array(event), (events) => {
         const cut = [...pieces(events)];

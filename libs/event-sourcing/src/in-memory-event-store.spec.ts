@@ -1,7 +1,7 @@
 import { NewEvent, NO_EVENTS, RevisionConflict, StoredEvent, StreamGone } from './event-store';
 import { InMemoryEventStore } from './testing';
 
-const event = (id: string): NewEvent => ({ id, type: 'Happened', data: '{"ü":1}', metadata: '{}' });
+const event = (id: string): NewEvent => ({ id, type: 'Happened', data: { ü: 1 }, metadata: {} });
 
 async function ids(store: InMemoryEventStore, stream: string, fromRevision?: number) {
   const found: string[] = [];

@@ -13,7 +13,8 @@ import {
 
 /** Positions leave gaps, as the real ones do: nothing may rely on +1. */
 const POSITION_GAP = 7n;
-const utf8 = new TextEncoder();
+/** As a store gives it back: what JSON keeps of it, and another object. */
+const asJson = (value: object): unknown => JSON.parse(JSON.stringify(value));
 
 /**
  * The port's simplest implementation, for specs: one log in memory, with the store's answers to conflicts, repeats and deleted streams.
@@ -42,7 +43,7 @@ export class InMemoryEventStore implements EventStore {
       for (const { id, type, data, metadata } of events) {
         const position = (this.log.at(-1)?.position ?? 0n) + POSITION_GAP;
         const place = { stream, revision: held.length, position };
-        const event = { ...place, id, type, data: utf8.encode(data), metadata: utf8.encode(metadata) };
+        const event = { ...place, id, type, data: asJson(data), metadata: asJson(metadata) };
         held.push(event);
         this.log.push(event);
       }

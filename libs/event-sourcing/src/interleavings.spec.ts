@@ -114,4 +114,4 @@ it('two copies of a service never acknowledge or refuse what the log does not be
   );
 });
 
-const correlationOf = (stored: Uint8Array): string => JSON.parse(Buffer.from(stored).toString()).correlationId;
+const correlationOf = (metadata: unknown): string => (metadata as { correlationId: string }).correlationId;

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { limitParameter, offsetParameter } from '@balados/platform-service';
-import { feedParameter, itemParameter, playBody, positionBody } from '@balados/users-contracts';
+import { feedParameter, itemParameter } from '@balados/feeds-ids';
+import { playBody, positionBody } from '@balados/users-contracts';
 import { ListenerGuard } from '@balados/users-accounts';
 import { GetPlays } from '@balados/users-read';
 import { ChangePlay } from '@balados/users-write';

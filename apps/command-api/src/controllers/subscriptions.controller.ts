@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { feedParameter, subscribeBody } from '@balados/users-contracts';
+import { feedParameter } from '@balados/feeds-ids';
+import { subscribeBody } from '@balados/users-contracts';
 import { ListenerGuard } from '@balados/users-accounts';
 import { GetSubscriptions } from '@balados/users-read';
 import { ChangeSubscription } from '@balados/users-write';

@@ -26,6 +26,15 @@ export const eventStoreUrl = z
   .string()
   .refine((text) => /^(esdb|kurrentdb)(\+discover)?:\/\//.test(text), 'must be an esdb:// or esdb+discover:// URL');
 
+/** Read by the services that publish and by the job that compares: both must say the same. */
+export const publicMinListeners = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(1_000)
+  .default(2)
+  .describe('A podcast that nobody made public is published from this many distinct listeners on.');
+
 /** The environment is not what a service needs: the message names every bad variable, one a line. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {

@@ -35,7 +35,7 @@ export type Subscription = Pick<Contribution, 'listener' | 'feedId'>;
 export interface Batch {
   takenBack: Subscription[];
   made: Contribution[];
-  /** Canonical URL of every podcast of it, by id. */
+  /** Canonical URLs of the podcasts of what is made, by id. */
   feeds: Map<string, string>;
 }
 
@@ -64,20 +64,17 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
   /** The feed's id, or undefined for one that must not be kept. */
   const idOf = (feed: string): string | undefined => {
     if (!known.has(feed)) known.set(feed, hasCredentials(feed) ? undefined : feedId(feed));
-    const id = known.get(feed);
-    return id;
+    return known.get(feed);
   };
 
   for (const stored of events) {
-    // Most events, and none of them counts.
-    if (stored.type === 'PositionUpdated') continue;
     const { type, data, metadata } = usersEvents.decode(stored);
     const listener = parseStream(stored.stream)!.userId;
     const id = idOf(data.feed);
     if (id === undefined) continue;
     if (type === 'PlayRecorded' && isSecret(data.item)) continue;
-    feeds.set(id, data.feed);
     const of = { listener, feedId: id };
+    if (type === 'PodcastSubscribed' || type === 'PlayRecorded') feeds.set(id, data.feed);
     switch (type) {
       case 'PodcastSubscribed': {
         const key = `${listener} ${id}`;
@@ -101,6 +98,8 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         takenBack.set(key, of);
         break;
       }
+      case 'PositionUpdated':
+        break;
       case 'PlayRecorded': {
         const episode = episodeId(data.feed, data.item);
         const day = Math.floor(Date.parse(metadata.recordedAt) / DAY_MS);

@@ -1,5 +1,6 @@
 import { Sql } from '@balados/platform-stores';
 import { Change } from './changes';
+import { Batch } from './contributions';
 import { shown } from './expected';
 
 export interface FeedState {
@@ -7,15 +8,15 @@ export interface FeedState {
   published: boolean;
 }
 
-/** Locks the rows of podcasts, made where there are none, and gives what they hold. */
-export async function lockFeeds(sql: Sql, feeds: ReadonlyMap<string, string>): Promise<Map<string, FeedState>> {
-  const ids = [...feeds.keys()].sort();
+/** Locks the rows of a batch's podcasts, made where they are needed, and gives what they hold. */
+export async function lockFeeds(sql: Sql, { feeds, takenBack }: Batch): Promise<Map<string, FeedState>> {
   // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
   await sql.query(
     `INSERT INTO site_private.feeds (feed_id, feed)
      SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
-    [ids, ids.map((id) => feeds.get(id))],
+    [[...feeds.keys()], [...feeds.values()]],
   );
+  const ids = [...feeds.keys(), ...takenBack.map(({ feedId }) => feedId)];
   const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
     `SELECT feed_id, listeners, published FROM site_private.feeds
      WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,

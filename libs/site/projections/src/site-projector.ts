@@ -22,7 +22,10 @@ export function createSiteProjector(policy: SitePolicy): Projector {
     schema: 'site_private',
     prefixes: ['subscriptions-', 'listening-'],
     async project(transaction, events) {
-      const batch = readBatch(await takeNew(transaction, events));
+      // Most events say where a listener is, and that counts nothing.
+      const counting = events.filter(({ type }) => type !== 'PositionUpdated');
+      if (counting.length === 0) return;
+      const batch = readBatch(await takeNew(transaction, counting));
       if (batch.takenBack.length + batch.made.length > 0) await apply(transaction, batch, policy);
     },
   };
@@ -34,7 +37,7 @@ export function createSiteProjector(policy: SitePolicy): Projector {
  */
 async function apply(sql: Sql, batch: Batch, { defaultPrivacy, publicMinListeners }: SitePolicy): Promise<void> {
   await shareWindow(sql);
-  const before = await lockFeeds(sql, batch.feeds);
+  const before = await lockFeeds(sql, batch);
   const changes: Change[] = [
     ...(await takeBackContributions(sql, batch.takenBack)),
     ...(await makeContributions(sql, batch.made, defaultPrivacy)),
@@ -59,7 +62,7 @@ async function apply(sql: Sql, batch: Batch, { defaultPrivacy, publicMinListener
   );
 }
 
-/** Leaves out what was applied before, and remembers how far each stream has come. */
+/** Leaves out what was applied before, and remembers how far each stream has come. @returns events that are new here */
 async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<StoredEvent[]> {
   const streams = new Map(events.map(({ stream }) => [stream, parseStream(stream)!]));
   const users = [...new Set([...streams.values()].map(({ userId }) => userId))];
@@ -74,6 +77,7 @@ async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<Stored
     return true;
   });
   const moved = [...new Set(fresh.map(({ stream }) => stream))];
+  if (moved.length === 0) return [];
   await sql.query(
     `INSERT INTO site_private.listener_revisions AS r (user_id, category, revision)
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])

@@ -62,16 +62,8 @@ export class History {
     this.revisions.set(stream, revision);
     this.position += 7n;
     const id = uuidOf(`${stream} ${revision}`);
-    const { type, data, metadata } = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, id);
-    return {
-      id,
-      stream,
-      revision,
-      position: this.position,
-      type,
-      data: Buffer.from(data),
-      metadata: Buffer.from(metadata),
-    };
+    const encoded = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, id);
+    return { ...encoded, stream, revision, position: this.position };
   }
 }
 

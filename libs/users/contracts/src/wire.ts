@@ -1,5 +1,4 @@
-import { encodeBase64, InvalidId, parseFeed, parseItem } from '@balados/feeds-ids';
-import { LRUCache } from 'lru-cache';
+import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { z } from 'zod';
 
 /**
@@ -13,38 +12,6 @@ export const POSITION_MAX_SECONDS = 10_000_000;
 export const TEXT_MAX_LENGTH = 255;
 /** A client's clock may be ahead of ours by at most this much, in milliseconds. */
 export const CLOCK_AHEAD_MAX_MS = 24 * 3_600_000;
-
-// Devices send the same few feeds with every item; parsing one takes longer than finding it.
-const PARSED_FEEDS_KEPT = 5_000;
-const parsedFeeds = new LRUCache<string, string>({
-  max: PARSED_FEEDS_KEPT,
-  maxSize: 8_388_608,
-  sizeCalculation: (feed, encoded) => feed.length + encoded.length + 64,
-});
-
-function parseFeedOnce(encoded: string): string {
-  const known = parsedFeeds.get(encoded);
-  if (known !== undefined) return known;
-  const feed = parseFeed(encoded);
-  parsedFeeds.set(encoded, feed);
-  return feed;
-}
-
-const parsedId = (parse: (encoded: string) => string) =>
-  z.string().transform((encoded, context) => {
-    try {
-      return parse(encoded);
-    } catch (error) {
-      if (!(error instanceof InvalidId)) throw error;
-      context.addIssue({ code: 'custom', message: error.message, params: { code: error.code } });
-      return z.NEVER;
-    }
-  });
-
-/** base64 of a feed's URL → its canonical URL. */
-export const feedParameter = parsedId(parseFeedOnce);
-/** base64 of `<guid>,<enclosure>` → that text. */
-export const itemParameter = parsedId(parseItem);
 
 // eslint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]/;

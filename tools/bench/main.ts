@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { serveBuffer } from './bare-fastify';
-import { Ceilings, CONNECTIONS, Figure, OPEN_LOOP_WRITES, WRITES_PER_SECOND } from './bench';
-import { commitTimes } from './raw-postgres';
+import { Ceilings, Figure } from './bench';
+import { measureCeilings } from './ceilings';
 import { catchUp } from './figures/catch-up';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
@@ -12,17 +12,8 @@ import { trending } from './figures/trending';
 import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
-import { appendRate, appendToSubscriber, connect } from './raw-client';
-import { percentiles, perSecond, printTable, Row, say } from './report';
-import {
-  buildApps,
-  Running,
-  startPostgres,
-  startServices,
-  startStandalone,
-  startStores,
-  temporaryFolder,
-} from './systems';
+import { printTable, Row, say } from './report';
+import { buildApps, Running, startPostgres, startServices, startStandalone, temporaryFolder } from './systems';
 import { isWorker } from './workers';
 
 /**
@@ -41,7 +32,6 @@ const onServices: readonly Figure[] = [
   stateCache,
 ];
 const START = 'start';
-const APPEND_SECONDS = 6;
 
 const names = [START, ...new Set([...onServices, ...onStandalone].map(({ name }) => name))];
 
@@ -67,35 +57,6 @@ async function bench(only: string | undefined): Promise<void> {
   }
   printTable(rows);
   say(`It took ${Math.round((performance.now() - began) / 1_000)} s.`);
-}
-
-/** With nothing else running. */
-async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Promise<Ceilings> {
-  const ceilings = {} as Ceilings;
-  if (wanted.size === 0) return ceilings;
-  say('Ceilings: the raw client and Postgres, alone …');
-  const stores = await startStores();
-  const client = connect(stores.eventStore);
-  try {
-    if (wanted.has('appendsPerSecond')) {
-      await appendRate(client, CONNECTIONS, 1);
-      ceilings.appendsPerSecond = await appendRate(client, CONNECTIONS, APPEND_SECONDS);
-      say(`  ${perSecond(ceilings.appendsPerSecond)} single appends, ${CONNECTIONS} at once`);
-    }
-    if (wanted.has('appendToSubscriber')) {
-      const rate = { rate: WRITES_PER_SECOND, count: OPEN_LOOP_WRITES / 2 };
-      ceilings.appendToSubscriber = await appendToSubscriber(client, rate);
-      say(`  append to subscription at ${WRITES_PER_SECOND}/s: ${percentiles(ceilings.appendToSubscriber)}`);
-    }
-    if (wanted.has('commit')) {
-      ceilings.commit = await commitTimes(stores.database);
-      say(`  one commit of Postgres: ${percentiles(ceilings.commit)}`);
-    }
-  } finally {
-    await client.dispose();
-    await stores.stop();
-  }
-  return ceilings;
 }
 
 async function standalone(figures: readonly Figure[], timed: boolean, ceilings: Ceilings): Promise<Row[]> {

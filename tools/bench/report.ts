@@ -25,6 +25,9 @@ export function spread(times: readonly number[]): Spread {
 
 export const perSecond = (rate: number): string => `${Math.round(rate).toLocaleString('en')}/s`;
 export const milliseconds = (time: number): string => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`;
+/** A closed loop's latencies, and what making the requests cost on the same machine. */
+export const loadDetails = (load: Spread & { cores: number }): string =>
+  `${percentiles(load)}; generator ${load.cores.toFixed(1)} cores`;
 export const percentiles = ({ p50, p99 }: Spread): string => `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`;
 export const megabytes = (bytes: number): string => `${Math.round(bytes / 1_048_576)} MB`;
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;

@@ -3,7 +3,7 @@ import { CONNECTIONS, Figure } from '../bench';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
 import { connect, lengthOf } from '../raw-client';
-import { percent, percentiles, perSecond } from '../report';
+import { loadDetails, percent, perSecond } from '../report';
 
 const WARM_UP_SECONDS = 2;
 const SECONDS = 8;
@@ -30,7 +30,7 @@ export const positions: Figure = {
     return [
       {
         what: `position updates, ${CONNECTIONS} connections, ${kind}`,
-        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / appendsPerSecond)}; ${percentiles(measured)})`,
+        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / appendsPerSecond)}; ${loadDetails(measured)})`,
         ceiling: `${perSecond(appendsPerSecond)} single appends by the raw client`,
         goal: `≥ ${percent(GOAL_SHARE)} of it`,
         met: measured.perSecond >= GOAL_SHARE * appendsPerSecond,

@@ -4,7 +4,7 @@ import { episodeOf } from '../events';
 import { send } from '../http';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
-import { percentiles, perSecond, spread } from '../report';
+import { loadDetails, percentiles, perSecond, spread } from '../report';
 
 const PLAYS = 2_000;
 const BODY_LIMIT_BYTES = 1_000_000;
@@ -104,7 +104,7 @@ export const smallSyncs: Figure = {
     return [
       {
         what: `syncs of ${NEW_PLAYS} new plays, ${CONNECTIONS} connections, ${kind}`,
-        measured: `${perSecond(measured.perSecond)} (${percentiles(measured)}; ${measured.requests} sent, none failed)`,
+        measured: `${perSecond(measured.perSecond)} (${loadDetails(measured)}; ${measured.requests} sent, none failed)`,
         goal: `≥ ${perSecond(SMALL_SYNC_GOAL)}, none failing`,
         met: measured.perSecond >= SMALL_SYNC_GOAL,
       },

@@ -1,6 +1,6 @@
 import { Figure } from '../bench';
 import { generate } from '../load';
-import { percent, percentiles, perSecond } from '../report';
+import { loadDetails, percent, perSecond } from '../report';
 import { withWorker } from '../workers';
 
 const CONNECTIONS = 32;
@@ -28,7 +28,7 @@ export const trending: Figure = {
     return [
       {
         what: `trending podcasts (${podcasts.length} of them, ${size.toLocaleString('en')} bytes), ${CONNECTIONS} connections, ${kind}`,
-        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${percentiles(measured)})`,
+        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${loadDetails(measured)})`,
         ceiling: `${perSecond(ceiling.perSecond)} by bare Fastify`,
         goal: `≥ ${percent(GOAL_SHARE)} of it`,
         met: measured.perSecond >= GOAL_SHARE * ceiling.perSecond,

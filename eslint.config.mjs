@@ -40,7 +40,7 @@ export const boundaries = [
   { sourceTag: 'context:users', notDependOnLibsWithTags: ['context:site'] },
   // site listens to what users say, and to nothing else of theirs
   { sourceTag: 'context:site', onlyDependOnLibsWithTags: ['context:site', 'context:shared', 'type:contracts'] },
-  { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['type:domain', 'type:write'] },
+  { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['context:users'] },
 ];
 
 const boundaryRule = (allow) => ['error', { enforceBuildableLibDependency: false, allow, depConstraints: boundaries }];

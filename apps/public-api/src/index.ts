@@ -1,4 +1,5 @@
-import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
+import { Refusal } from '@balados/event-sourcing';
+import { createRegistry, createService, Logger, patiently, Problem, Service } from '@balados/platform-service';
 import { openPostgres } from '@balados/platform-stores';
 import { siteReadContext } from '@balados/site-schema';
 import { Config } from './config';
@@ -17,6 +18,14 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     log,
     registry: createRegistry('public-api'),
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
+    mappings: [invalidCursor],
     onClose: () => site.destroy(),
   });
 }
+
+const invalidCursor = (error: unknown): Problem | undefined =>
+  error instanceof Refusal && error.code === 'invalid_cursor'
+    ? new Problem(422, 'invalid', 'The cursor is not usable.', {
+        errors: [{ path: 'cursor', code: error.code, message: error.message }],
+      })
+    : undefined;

@@ -2,7 +2,14 @@ import { Controller, Get, Header, Inject, Param, Query } from '@nestjs/common';
 import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { limitParameter, offsetParameter, Problem } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
-import { episodePopularity, podcastPopularity, timeline, trendingEpisodes, trendingPodcasts } from '@balados/site-read';
+import {
+  EVENT_TYPES,
+  episodePopularity,
+  podcastPopularity,
+  timeline,
+  trendingEpisodes,
+  trendingPodcasts,
+} from '@balados/site-read';
 import { z } from 'zod';
 
 /** Injection token of the connection to the `site` context: `Sql`. */
@@ -18,7 +25,7 @@ const feedQuery = z.object({ feed: feedParameter.optional() });
 const timelineQuery = z.object({
   limit: limitParameter(),
   offset: offsetParameter,
-  event_type: z.enum(['subscribe', 'play', 'save', 'share']).optional(),
+  event_type: z.enum(EVENT_TYPES).optional(),
   feed: feedParameter.optional(),
   cursor: z.string().max(256).optional(),
 });
@@ -70,7 +77,7 @@ export class PublicController {
   @Header('cache-control', 'public, max-age=5')
   async events(@Query({ schema: timelineQuery }) query: z.infer<typeof timelineQuery>) {
     const { limit, offset, event_type: eventType, feed, cursor } = query;
-    const { events, nextCursor } = await timeline(this.sql, { limit, offset, eventType, feed, cursor });
-    return { events, pagination: { limit, offset, next_cursor: nextCursor } };
+    const { events, next_cursor } = await timeline(this.sql, { limit, offset, eventType, feed, cursor });
+    return { events, pagination: { limit, offset, next_cursor } };
   }
 }

@@ -36,11 +36,14 @@ export const boundaries = [
     onlyDependOnLibsWithTags: [...outer, 'type:app', 'type:embedded'],
   },
   { sourceTag: 'type:e2e', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'type:tools', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'context:users', notDependOnLibsWithTags: ['context:site'] },
   // site listens to what users say, and to nothing else of theirs
   { sourceTag: 'context:site', onlyDependOnLibsWithTags: ['context:site', 'context:shared', 'type:contracts'] },
-  { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['type:domain', 'type:write'] },
+  { sourceTag: 'context:public-api', notDependOnLibsWithTags: ['context:users'] },
 ];
+
+const boundaryRule = (allow) => ['error', { enforceBuildableLibDependency: false, allow, depConstraints: boundaries }];
 
 export default typescript.config(
   { ignores: ['dist', 'node_modules', '.nx', '.data', '**/*.js', '**/*.cjs', '**/*.mjs'] },
@@ -50,10 +53,7 @@ export default typescript.config(
     files: ['**/*.ts'],
     plugins: { '@nx': nx },
     rules: {
-      '@nx/enforce-module-boundaries': [
-        'error',
-        { enforceBuildableLibDependency: false, allow: [], depConstraints: boundaries },
-      ],
+      '@nx/enforce-module-boundaries': boundaryRule([]),
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       eqeqeq: 'error',
@@ -61,8 +61,19 @@ export default typescript.config(
     },
   },
   {
-    // The front door's tests drive whole processes and print their timings.
-    files: ['e2e/**/*.ts'],
+    // Apps never see each other, but for standalone, which runs the modules of these in its process.
+    files: ['apps/standalone/**/*.ts'],
+    rules: {
+      '@nx/enforce-module-boundaries': boundaryRule(
+        ['command-api', 'projections', 'public-api', 'rss-proxy', 'play-gateway', 'jobs'].map(
+          (app) => `@balados/${app}`,
+        ),
+      ),
+    },
+  },
+  {
+    // The front door's tests drive whole processes and print their timings; tools talk to whoever runs them.
+    files: ['e2e/**/*.ts', 'tools/**/*.ts'],
     rules: { 'no-console': 'off' },
   },
 );

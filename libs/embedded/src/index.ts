@@ -1,5 +1,5 @@
-export { startEventStore, type EventStore, type EventStoreOptions } from './eventstore/server';
 export type { Log } from './keep-running';
-export { runAsChild, superviseChild, type SupervisedChild } from './supervise';
 export { postgresUrl } from './postgres/cluster';
+export { runAsChild, superviseChild, type SupervisedChild } from './supervise';
+export { startEventStore, type EventStore, type EventStoreOptions } from './eventstore/server';
 export { type EmbeddedPostgres, startPostgres } from './postgres/start';

@@ -63,9 +63,10 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
 
   private async run(stream: string, command: Command, metadata: EventMetadata): Promise<Handled<State, Event>> {
     const appended: Recorded<Event>[] = [];
-    let folded = this.cache.get<State>(stream) ?? (await this.atHead(stream));
-    let fresh = false;
-    for (let conflicts = 0; conflicts <= MAX_CONFLICTS;) {
+    const cached = this.cache.get<State>(stream);
+    let folded = cached ?? (await this.atHead(stream));
+    let fresh = cached === undefined;
+    for (let conflicts = 0; conflicts < MAX_CONFLICTS;) {
       let events: readonly Event[] = [];
       let refusal: unknown;
       try {
@@ -93,6 +94,8 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
         fresh = true;
       }
     }
+    // Should the log have been put back to an earlier state, it was the fold that could never match.
+    this.cache.delete(stream);
     throw new TooContended(stream);
   }
 
@@ -106,21 +109,21 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     let { state, revision } = folded;
     const encoded = events.map((event) => this.codec.encode(event, metadata, randomUUID()));
     let next = 0;
-    for (const piece of pieces(encoded)) {
-      try {
+    try {
+      for (const piece of pieces(encoded)) {
         await this.store.append(stream, revision, piece);
-      } catch (error) {
-        // Unavailable may mean applied: the next command folds from the store.
-        if (!(error instanceof RevisionConflict)) this.cache.delete(stream);
-        throw error;
+        for (const _ of piece) {
+          revision += 1;
+          const recorded = { ...events[next++]!, revision, metadata };
+          state = this.decider.evolve(state, recorded);
+          appended.push(recorded);
+        }
+        this.cache.set(stream, { state, revision }, this.decider.bytes(state));
       }
-      for (const _ of piece) {
-        revision += 1;
-        const recorded = { ...events[next++]!, revision, metadata };
-        state = this.decider.evolve(state, recorded);
-        appended.push(recorded);
-      }
-      this.cache.set(stream, { state, revision }, this.decider.bytes(state));
+    } catch (error) {
+      // Unavailable may mean applied, and a fold that broke off has changed the state in place: the next command folds from the store.
+      if (!(error instanceof RevisionConflict)) this.cache.delete(stream);
+      throw error;
     }
     return { state, revision };
   }

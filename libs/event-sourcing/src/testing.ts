@@ -1,5 +1,7 @@
 import { Decider, DomainEvent, EventMetadata, Recorded, Refusal } from './decider';
 
+export * from './in-memory-event-store';
+
 const METADATA: EventMetadata = { recordedAt: '2026-01-01T00:00:00.000Z', correlationId: 'test' };
 
 /** Folds events as if they had been appended in order. */

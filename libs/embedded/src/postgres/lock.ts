@@ -4,9 +4,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../keep-running';
 import { processIdentity } from './processes';
 
-/** How long we wait for a holder that may just be ending, such as the one of a crashed predecessor. */
-export const LOCK_PATIENCE_MS = 10_000;
+/** How long we wait for a live holder: that of a predecessor that has just been killed is about to notice. */
+const PATIENCE_MS = 3_000;
+/** How long for one that says it is ending: a shutdown in order writes a checkpoint. */
+const ENDING_PATIENCE_MS = 40_000;
 const POLL_MS = 50;
+
+export interface FolderLock {
+  /** Tells whoever waits for the folder that it is worth waiting. */
+  ending(): void;
+  release(): void;
+}
+
+interface Holder {
+  pid: number;
+  /** Of the process, since its number may be given to another one after its death. */
+  identity: string | undefined;
+  ending: boolean;
+}
 
 /**
  * Takes the folder for this process. The lock of a process that is gone (also when its pid was given to another one)
@@ -15,24 +30,29 @@ const POLL_MS = 50;
  */
 export async function lockFolder(
   folder: string,
-  { patienceMs = LOCK_PATIENCE_MS, log }: { patienceMs?: number; log: Log },
-): Promise<{ release: () => void }> {
+  { patienceMs = PATIENCE_MS, log }: { patienceMs?: number; log: Log },
+): Promise<FolderLock> {
   const lock = join(folder, 'supervisor.lock');
-  const mine = JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) });
-  const deadline = Date.now() + patienceMs;
+  const mine: Holder = { pid: process.pid, identity: processIdentity(process.pid), ending: false };
+  const since = Date.now();
   for (let waited = false; ;) {
-    if (created(lock, mine)) return { release: () => rmSync(lock, { force: true }) };
+    if (created(lock, JSON.stringify(mine))) {
+      const ending = () => replace(lock, JSON.stringify({ ...mine, ending: true }));
+      return { ending, release: () => rmSync(lock, { force: true }) };
+    }
     const content = read(lock);
     if (content === undefined) continue;
-    const holder = livePid(content);
+    const holder = liveHolder(content);
     if (holder === undefined) {
       removeStale(lock, content);
       continue;
     }
-    if (holder === process.pid || Date.now() > deadline) {
-      throw new Error(`The data directory ${folder} is in use by another running Balados Sync (process ${holder}).`);
+    const { pid, ending } = holder;
+    const patience = ending ? ENDING_PATIENCE_MS : pid === process.pid ? 0 : patienceMs;
+    if (Date.now() - since >= patience) {
+      throw new Error(`The data directory ${folder} is in use by another running Balados Sync (process ${pid}).`);
     }
-    if (!waited) log('warn', `process ${holder} still uses the data directory ${folder}; waiting for it to end`);
+    if (!waited) log('warn', `process ${pid} still uses the data directory ${folder}; waiting for it to end`);
     waited = true;
     await delay(POLL_MS);
   }
@@ -53,6 +73,12 @@ function created(lock: string, content: string): boolean {
   }
 }
 
+function replace(lock: string, content: string): void {
+  const aside = `${lock}.${process.pid}`;
+  writeFileSync(aside, content, { mode: 0o644 });
+  renameSync(aside, lock);
+}
+
 function read(lock: string): string | undefined {
   try {
     return readFileSync(lock, 'utf8');
@@ -61,10 +87,10 @@ function read(lock: string): string | undefined {
   }
 }
 
-function livePid(content: string): number | undefined {
+function liveHolder(content: string): Holder | undefined {
   try {
-    const { pid, identity } = JSON.parse(content) as { pid: number; identity: string };
-    return processIdentity(pid) === identity ? pid : undefined;
+    const holder = JSON.parse(content) as Holder;
+    return processIdentity(holder.pid) === holder.identity ? holder : undefined;
   } catch {
     return undefined; // torn by a power cut
   }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Log, Running } from '../keep-running';
@@ -13,6 +14,8 @@ const START_LIMIT_MS = 120_000;
 const PORT_ATTEMPTS = 5;
 const READY = 'database system is ready to accept connections';
 const PORT_TAKEN = 'could not create any TCP/IP sockets';
+/** What precedes a line until our log_line_prefix is read: time and process. */
+const EARLY_PREFIX = /^\d{4}-\S+ \S+ \w+ \[\d+\] /;
 
 const SETTINGS: Record<string, string> = {
   listen_addresses: '127.0.0.1',
@@ -72,16 +75,19 @@ async function run(port: number, { folder, cluster, binaries, account, settings,
   let ready = false;
   const exited = new Promise<string>((resolve) => {
     child.on('error', (error) => resolve(error.message));
-    child.on('exit', (code, signal) => resolve(lastWords || `ended with ${signal ?? code}`));
+    child.on('exit', (code, signal) => resolve(`ended with ${signal ?? code}`));
   });
 
+  const lines = createInterface({ input: child.stderr });
+  const allRead = once(lines, 'close');
   let timer: NodeJS.Timeout | undefined;
   const problem = await new Promise<string | undefined>((resolve) => {
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    lines.on('line', (text) => {
+      const line = text.replace(EARLY_PREFIX, '');
       portTaken ||= line.includes(PORT_TAKEN);
       ready ||= line.includes(READY);
       // Once it serves, FATAL is the end of one client's connection, not Postgres's.
-      const fatal = line.startsWith('PANIC:') || (!ready && line.startsWith('FATAL:'));
+      const fatal = line.startsWith('PANIC:') || (!ready && /^(FATAL|postgres):/.test(line));
       if (fatal) lastWords = line;
       log(fatal ? 'error' : /^(FATAL|WARNING):/.test(line) ? 'warn' : 'info', line.replace(/^LOG: +/, ''));
       if (ready) resolve(undefined);
@@ -92,8 +98,9 @@ async function run(port: number, { folder, cluster, binaries, account, settings,
   clearTimeout(timer);
   if (problem !== undefined) {
     await stopPostgresIn(folder);
+    await allRead;
     if (portTaken) throw new PortTaken(`Port ${port} on 127.0.0.1 is taken by another program.`);
-    throw new Error(`Postgres did not start in ${cluster}: ${problem}`);
+    throw new Error(`Postgres did not start in ${cluster}: ${lastWords || problem}`);
   }
 
   return {
@@ -102,7 +109,8 @@ async function run(port: number, { folder, cluster, binaries, account, settings,
     exited,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT');
-      const limit = setTimeout(() => void stopPostgresIn(folder), FAST_SHUTDOWN_MS);
+      const harder = () => stopPostgresIn(folder).catch((error: Error) => log('error', error.message));
+      const limit = setTimeout(() => void harder(), FAST_SHUTDOWN_MS);
       await exited;
       clearTimeout(limit);
     },

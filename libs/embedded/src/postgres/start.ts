@@ -53,6 +53,7 @@ export async function startPostgres(options: {
       port: postgres.current().port,
       url: (database) => postgresUrl({ dataDirectory: folder, port: postgres.current().port, database }),
       async close() {
+        lock.ending();
         await postgres.close();
         lock.release();
       },

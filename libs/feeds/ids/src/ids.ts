@@ -47,22 +47,22 @@ export const encodeBase64Url = (text: string): string => Buffer.from(text, 'utf8
  */
 export function canonicalFeed(text: string): string {
   const trimmed = text.trim();
-  if (trimmed.length > FEED_MAX_LENGTH)
-    throw new InvalidId('invalid_feed', `is longer than ${FEED_MAX_LENGTH} characters`);
   if (CONTROL.test(trimmed)) throw new InvalidId('invalid_feed', 'contains control characters');
   const parts = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(trimmed);
   if (!parts || !URL.canParse(trimmed)) throw new InvalidId('invalid_feed', 'is not an absolute http or https URL');
-  const scheme = parts[1]!.toLowerCase();
-  const authority = parts[2]!;
+  const [, scheme, authority, rest] = parts as unknown as [string, string, string, string];
   const at = authority.lastIndexOf('@');
   const userinfo = authority.slice(0, at + 1);
-  const host = authority
-    .slice(at + 1)
-    .toLowerCase()
-    .replace(scheme === 'http' ? /:(?:80)?$/ : /:(?:443)?$/, '');
-  // URL.canParse forgives backslashes and blanks in the authority; an identity must not.
+  let host = authority.slice(at + 1).toLowerCase();
+  // URL knows a default port in any spelling, such as :0443.
+  if (new URL(trimmed).port === '') host = host.replace(/:\d*$/, '');
+  // URL forgives backslashes and blanks in the authority; an identity must not.
   if (host === '' || /[\s\\]/.test(authority)) throw new InvalidId('invalid_feed', 'has no valid host');
-  return `${scheme}://${userinfo}${host}${parts[3]!}`;
+  // Blanks before a fragment are at the end once it is gone.
+  const canonical = `${scheme.toLowerCase()}://${userinfo}${host}${rest}`.trimEnd();
+  if (canonical.length > FEED_MAX_LENGTH)
+    throw new InvalidId('invalid_feed', `is longer than ${FEED_MAX_LENGTH} characters`);
+  return canonical;
 }
 
 /** `rss_source_feed` of the wire → canonical URL. @throws InvalidId */
@@ -108,18 +108,22 @@ function hashed(text: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
 }
 
-const CREDENTIAL_KEYS =
-  /(?:^|[_\-.])(?:token|auth|authorization|key|apikey|api[_-]?key|secret|sig|signature|password|passwd|pass|pwd|access|session|sid|user|jwt|hash|hmac|policy|credential)s?(?:$|[_\-.])/i;
+/** Words that name a credential when they stand alone: `api_key`, `key2`, but not `monkey`. */
+const CREDENTIAL_WORDS =
+  /(?:^|[^a-z])(?:auth|authorization|key|sig|pass|pwd|access|session|sid|user|jwt|hash|hmac|policy)s?(?:$|[^a-z])/i;
+/** Words that name one wherever they stand: `accesstoken`. */
+const CREDENTIAL_PARTS = /token|secret|signature|passw|credential|apikey|authkey|sessid/i;
 
 /** Whether a URL carries a credential (userinfo, or a query key that names one): such a feed or enclosure is never public. */
 export function hasCredentials(url: string): boolean {
   if (url === '') return false;
   if (!URL.canParse(url)) return true;
-  const { username, password, searchParams } = new URL(url);
+  const { username, password, search } = new URL(url);
   if (username !== '' || password !== '') return true;
-  for (const key of searchParams.keys()) {
-    // camelCase names are words too: accessToken, apiKey
-    if (CREDENTIAL_KEYS.test(key.replace(/([a-z])([A-Z])/g, '$1_$2'))) return true;
+  // Some servers still part their queries with semicolons.
+  for (const key of new URLSearchParams(search.replaceAll(';', '&')).keys()) {
+    // camelCase names are words too: accessKey
+    if (CREDENTIAL_PARTS.test(key) || CREDENTIAL_WORDS.test(key.replace(/([a-z])([A-Z])/g, '$1_$2'))) return true;
   }
   return false;
 }

@@ -37,9 +37,9 @@ export const comparePlays = compareBy<PlayClaim>(
   (claim) => claim.item,
 );
 
-/** An episode is one of a feed. */
-export const findPlay = (state: ListeningState, feed: string, item: string): Play | undefined =>
-  state.episodes.get(episodeKey(item))?.find((play) => play.feed === feed);
+/** An episode is one of a feed; without a feed, the first that is held of that item. */
+export const findPlay = (state: ListeningState, feed: string | undefined, item: string): Play | undefined =>
+  state.episodes.get(episodeKey(item))?.find((play) => feed === undefined || play.feed === feed);
 
 /** @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it */
 function feedOf(state: ListeningState, item: string): string {
@@ -52,6 +52,10 @@ function feedOf(state: ListeningState, item: string): string {
   }
   return plays[0]!.feed;
 }
+
+/** Of the same episode; another item is news, since it is answered as last sent. */
+const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean =>
+  held.item === said.item && held.position === said.position && held.played === said.played;
 
 const stated = (type: ListeningEvent['type'], claim: PlayClaim): ListeningEvent => ({
   type,
@@ -75,7 +79,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'RecordPlay': {
         const { now, ...said } = command.data;
         const held = findPlay(state, said.feed, said.item);
-        const already = held && held.position === said.position && held.played === said.played;
+        const already = held && standsAlready(held, said);
         // The same place on another day is another listen.
         if (already && held.listenedOn !== undefined && held.listenedOn >= utcDay(now)) return [];
         return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt) })];
@@ -85,8 +89,9 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const feed = command.data.feed ?? feedOf(state, item);
         const held = findPlay(state, feed, item);
         const played = command.data.played ?? held?.played ?? false;
-        if (held && held.position === position && held.played === played) return [];
-        return [stated('PositionUpdated', { feed, item, position, played, updatedAt: dated(now, held?.updatedAt) })];
+        const said = { feed, item, position, played };
+        if (held && standsAlready(held, said)) return [];
+        return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt) })];
       }
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();

@@ -37,6 +37,7 @@ export const compareSubscriptions = compareBy<SubscriptionClaim>(
   (claim) => !isSubscribed(claim),
   (claim) => claim.subscribedAt ?? -Infinity,
   (claim) => claim.unsubscribedAt ?? -Infinity,
+  (claim) => claim.sourceId !== null,
   (claim) => claim.sourceId ?? '',
 );
 

@@ -1,9 +1,12 @@
 import { Context } from '@balados/platform-stores';
+import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Accounts1700000000001, ReadModels1700000000002 } from './migrations';
+
+export * from './entities';
 
 /** The `users` context: accounts and the listeners' read models. */
 export const usersContext: Context = {
   schema: 'users',
-  entities: [],
+  entities: [AccountRow, ApiTokenRow, SigningKeyRow],
   migrations: [Accounts1700000000001, ReadModels1700000000002],
 };

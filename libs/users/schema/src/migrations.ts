@@ -21,18 +21,26 @@ export class Accounts1700000000001 implements MigrationInterface {
         device_name text,
         -- SHA-256; the secret itself is not kept
         secret_hash bytea NOT NULL UNIQUE,
+        -- SHA-256 of what all refresh tokens of one session begin with: an old one, however old, still finds its session
+        family_hash bytea UNIQUE,
         -- the refresh token before the last rotation: sent again shortly after, it was a retry; later, a theft
-        previous_secret_hash bytea UNIQUE,
+        previous_secret_hash bytea,
+        -- the previous secret and this make the present one, so that a retry gets the same answer
+        rotation_salt bytea,
         rotated_at timestamptz,
         created_at timestamptz NOT NULL DEFAULT now(),
         last_used_at timestamptz,
         expires_at timestamptz,
-        revoked_at timestamptz
+        revoked_at timestamptz,
+        CHECK (kind <> 'session' OR (family_hash IS NOT NULL AND expires_at IS NOT NULL))
       );
       CREATE INDEX api_tokens_user ON users.api_tokens (user_id, created_at);
       CREATE INDEX api_tokens_expiry ON users.api_tokens (expires_at) WHERE expires_at IS NOT NULL;
+      CREATE INDEX api_tokens_revoked ON users.api_tokens (revoked_at) WHERE revoked_at IS NOT NULL;
       CREATE TABLE users.signing_keys (
-        kid text PRIMARY KEY,
+        -- one key for each purpose, whoever makes it first
+        purpose text PRIMARY KEY,
+        kid text NOT NULL UNIQUE,
         private_key text NOT NULL,
         created_at timestamptz NOT NULL DEFAULT now()
       );`);

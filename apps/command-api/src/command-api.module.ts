@@ -1,0 +1,51 @@
+import { DynamicModule, Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { Sql } from '@balados/platform-stores';
+import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
+import { GetPlaysHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
+import {
+  ChangePlayHandler,
+  ChangeSubscriptionHandler,
+  CLOCK,
+  LISTENER_STREAMS,
+  ListenerStreams,
+  SyncHandler,
+} from '@balados/users-write';
+import { Config } from './config';
+import { AccountsController } from './controllers/accounts.controller';
+import { AuthController } from './controllers/auth.controller';
+import { PlayController } from './controllers/play.controller';
+import { SubscriptionsController } from './controllers/subscriptions.controller';
+import { SyncController } from './controllers/sync.controller';
+import { ACCOUNTS, CONFIG } from './tokens';
+
+export interface CommandApiDependencies {
+  config: Config;
+  sql: Sql;
+  accounts: AccountsParts;
+  streams: ListenerStreams;
+}
+
+@Module({})
+export class CommandApiModule {
+  static with({ config, sql, accounts, streams }: CommandApiDependencies): DynamicModule {
+    return {
+      module: CommandApiModule,
+      imports: [CqrsModule.forRoot()],
+      controllers: [AccountsController, AuthController, SubscriptionsController, PlayController, SyncController],
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: ACCOUNTS, useValue: accounts },
+        { provide: AUTHENTICATE, useValue: accounts.authenticate },
+        { provide: LISTENER_STREAMS, useValue: streams },
+        { provide: USERS_SQL, useValue: sql },
+        { provide: CLOCK, useValue: Date.now },
+        ChangeSubscriptionHandler,
+        ChangePlayHandler,
+        SyncHandler,
+        GetSubscriptionsHandler,
+        GetPlaysHandler,
+      ],
+    };
+  }
+}

@@ -1,0 +1,46 @@
+import { Body, Controller, Get, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
+import { Problem } from '@balados/platform-service';
+import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import type { Account, AccountsParts, Listener } from '@balados/users-accounts';
+import { z } from 'zod';
+import type { Config } from '../config';
+import { ACCOUNTS, CONFIG } from '../tokens';
+
+// What a username and a password may be is said by the rules of accounts, with a code for each.
+const credentialsBody = z.object({ username: z.string().max(1_024), password: z.string().max(4_096) });
+
+const wireAccount = ({ userId, username, createdAt }: Account) => ({
+  user_id: userId,
+  username,
+  created_at: createdAt.toISOString(),
+});
+
+@Controller()
+export class AccountsController {
+  constructor(
+    @Inject(ACCOUNTS) private readonly parts: AccountsParts,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  @Post('api/v1/accounts')
+  @HttpCode(201)
+  async create(@Body({ schema: credentialsBody }) credentials: z.infer<typeof credentialsBody>) {
+    if (this.config.REGISTRATION === 'closed') {
+      throw new Problem(403, 'registration_closed', 'New accounts are closed on this server.');
+    }
+    return wireAccount(await this.parts.accounts.create(credentials));
+  }
+
+  @Get('api/v1/account')
+  @UseGuards(ListenerGuard)
+  async own(@CurrentListener() { userId }: Listener) {
+    const account = await this.parts.accounts.find(userId);
+    if (!account) throw new Problem(404, 'not_found', 'This listener has no account here.');
+    return { account: wireAccount(account) };
+  }
+
+  @Get('.well-known/jwks.json')
+  jwks() {
+    return this.parts.jwks;
+  }
+}

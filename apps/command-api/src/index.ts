@@ -1,0 +1,35 @@
+import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
+import { migrate, openEventStore, openPostgres } from '@balados/platform-stores';
+import { createAccounts } from '@balados/users-accounts';
+import { usersContext } from '@balados/users-schema';
+import { openListenerStreams } from '@balados/users-write';
+import { CommandApiModule } from './command-api.module';
+import { Config } from './config';
+import { usersProblem } from './problems';
+
+export { config } from './config';
+
+const MEGABYTE = 1_048_576;
+
+export async function start(config: Config, log: Logger): Promise<Service> {
+  const users = await patiently(log, 'Postgres', () =>
+    openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'command-api' }),
+  );
+  await migrate(users, usersContext);
+  const accounts = await createAccounts({ dataSource: users, config });
+  const store = openEventStore({ url: config.EVENTSTORE_URL });
+  const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE);
+  const registry = createRegistry('command-api');
+  return createService({
+    name: 'command-api',
+    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),
+    log,
+    registry,
+    checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
+    mappings: [usersProblem],
+    onClose: async () => {
+      await store.close();
+      await users.destroy();
+    },
+  });
+}

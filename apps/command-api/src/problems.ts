@@ -1,0 +1,49 @@
+import { Refusal, StreamGone, TooContended } from '@balados/event-sourcing';
+import { encodeBase64 } from '@balados/feeds-ids';
+import { Problem, RETRY_AFTER_SECONDS } from '@balados/platform-service';
+import { AccountsUnavailable, Busy, Unauthenticated } from '@balados/users-accounts';
+
+/** The HTTP status of each refusal that the users context knows; one that is missing here is a defect of ours. */
+const STATUS: Readonly<Record<string, number>> = {
+  invalid_username: 422,
+  invalid_password: 422,
+  username_taken: 409,
+  invalid_credentials: 401,
+  invalid_refresh_token: 401,
+  episode_unknown: 404,
+  episode_ambiguous: 409,
+};
+
+const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');
+
+/** From the errors of the users context to answers. */
+export function usersProblem(error: unknown): Problem | undefined {
+  if (error instanceof Refusal) {
+    const status = STATUS[error.code];
+    if (!status) return undefined;
+    const { candidates, ...details } = error.details;
+    const feeds = Array.isArray(candidates) ? { candidates: candidates.map(encodeBase64) } : {};
+    return new Problem(status, error.code, error.message, { ...details, ...feeds });
+  }
+  if (error instanceof Unauthenticated) {
+    return new Problem(401, error.reason, error.message, { headers: { 'www-authenticate': challenge(error.reason) } });
+  }
+  // The listener's streams were deleted for good, with their account.
+  if (error instanceof StreamGone) {
+    return new Problem(401, 'account_gone', 'This account was deleted.', {
+      headers: { 'www-authenticate': challenge('gone') },
+    });
+  }
+  if (error instanceof Busy) return new Problem(503, 'busy', error.message, { retryAfter: error.retryAfterSeconds });
+  if (error instanceof AccountsUnavailable) {
+    return new Problem(503, 'unavailable', 'Sessions cannot be checked; try again shortly.', {
+      retryAfter: RETRY_AFTER_SECONDS,
+    });
+  }
+  if (error instanceof TooContended) {
+    return new Problem(503, 'contended', 'Too many devices write at once; send it again.', {
+      retryAfter: RETRY_AFTER_SECONDS,
+    });
+  }
+  return undefined;
+}

@@ -1,0 +1,19 @@
+import { postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
+import { z } from 'zod';
+
+const DAY_MS = 86_400_000;
+
+export const config = serviceConfig.extend({
+  USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
+  SITE_DATABASE_URL: postgresUrl.describe('Postgres of the site context.'),
+  PUBLIC_MIN_LISTENERS: publicMinListeners,
+  TRENDING_WINDOW: z.coerce
+    .number()
+    .min(1)
+    .max(31)
+    .default(7)
+    .transform((days) => days * DAY_MS)
+    .describe('Days over which growth is measured.'),
+});
+
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,5 @@
+import 'reflect-metadata';
+import { runService } from '@balados/platform-service';
+import { config, start } from './index';
+
+void runService('jobs', config, start);

@@ -1,0 +1,49 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Cron } from '@nestjs/schedule';
+import { drift, movePopularityWindows } from '@balados/site-projections';
+import { purgeSessions } from '@balados/users-accounts';
+import type { DataSource, EntityManager } from 'typeorm';
+import type { JobsDependencies } from './jobs.module';
+
+export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
+
+/** What the replicas of this service lock, so that one of them works at a time ("jobs" in hexadecimal). */
+const LEADER_LOCK = '0x6a6f6273';
+
+@Injectable()
+export class ScheduledJobs {
+  constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
+
+  /** Moves the windows of growth, reports what counts differ from the contributions (none should), and forgets old sessions. */
+  @Cron('0 */5 * * * *', { waitForCompletion: true })
+  async everyFiveMinutes(): Promise<void> {
+    const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
+    const now = Date.now();
+    try {
+      await asLeader(site, async (transaction) => {
+        await movePopularityWindows(transaction, { now, windowMs: trendingWindowMs });
+        const differing = await drift(transaction, { publicMinListeners });
+        log[differing === 0 ? 'info' : 'error'](
+          { differing },
+          'popularity: windows moved, counts compared with contributions',
+        );
+      });
+      await asLeader(users, async (transaction) => {
+        const purged = await purgeSessions(transaction, new Date(now));
+        if (purged > 0) log.info({ purged }, 'old sessions forgotten');
+      });
+    } catch (error) {
+      log.error({ err: error }, 'a job failed; it is tried again in five minutes');
+    }
+  }
+}
+
+/** Does the work unless another replica is at it; the lock goes with the transaction, however it ends. */
+async function asLeader(dataSource: DataSource, work: (transaction: EntityManager) => Promise<void>): Promise<void> {
+  await dataSource.transaction(async (transaction) => {
+    const [{ leader }] = (await transaction.query(
+      `SELECT pg_try_advisory_xact_lock(${LEADER_LOCK}::bigint) AS leader`,
+    )) as [{ leader: boolean }];
+    if (leader) await work(transaction);
+  });
+}

@@ -1,0 +1,3 @@
+import { serviceConfig } from '@balados/platform-service';
+
+export const config = serviceConfig;

@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
+import { migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
+import { createSiteProjector } from '@balados/site-projections';
+import { siteContext } from '@balados/site-schema';
+import { usersProjector } from '@balados/users-projections';
+import { usersContext } from '@balados/users-schema';
+import { Config } from './config';
+import { ProjectionsModule } from './projections.module';
+
+export { config } from './config';
+
+export async function start(config: Config, log: Logger): Promise<Service> {
+  const [users, site] = await patiently(log, 'Postgres', () =>
+    Promise.all([
+      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'projections' }),
+      openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'projections' }),
+    ]),
+  );
+  await migrate(users, usersContext);
+  await migrate(site, siteContext);
+
+  const store = openEventStore({ url: config.EVENTSTORE_URL, log });
+  // Names this process among those that share the segments; another life is another owner.
+  const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  const siteProjector = createSiteProjector({
+    defaultPrivacy: config.DEFAULT_PRIVACY,
+    publicMinListeners: config.PUBLIC_MIN_LISTENERS,
+  });
+  const running = [
+    runProjector({ projector: usersProjector, store, dataSource: users, owner, log }),
+    runProjector({ projector: siteProjector, store, dataSource: site, owner, log }),
+  ];
+  const registry = createRegistry('projections');
+  return createService({
+    name: 'projections',
+    module: ProjectionsModule,
+    log,
+    registry,
+    checks: {
+      postgres: () => Promise.all([users.query('SELECT 1'), site.query('SELECT 1')]),
+      'event store': () => store.headPosition(),
+    },
+    onClose: async () => {
+      await Promise.all(running.map((projector) => projector.close()));
+      await store.close();
+      await Promise.all([users.destroy(), site.destroy()]);
+    },
+  });
+}

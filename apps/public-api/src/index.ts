@@ -1,0 +1,31 @@
+import { Refusal } from '@balados/event-sourcing';
+import { createRegistry, createService, Logger, patiently, Problem, Service } from '@balados/platform-service';
+import { openPostgres } from '@balados/platform-stores';
+import { siteReadContext } from '@balados/site-schema';
+import { Config } from './config';
+import { PublicApiModule } from './public-api.module';
+
+export { config } from './config';
+
+/** Starts without waiting for the tables: `/readyz` says when they are there. */
+export async function start(config: Config, log: Logger): Promise<Service> {
+  const site = await patiently(log, 'Postgres', () =>
+    openPostgres(config.SITE_DATABASE_URL, siteReadContext, { service: 'public-api' }),
+  );
+  return createService({
+    name: 'public-api',
+    module: PublicApiModule.with(site.manager),
+    log,
+    registry: createRegistry('public-api'),
+    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
+    mappings: [invalidCursor],
+    onClose: () => site.destroy(),
+  });
+}
+
+const invalidCursor = (error: unknown): Problem | undefined =>
+  error instanceof Refusal && error.code === 'invalid_cursor'
+    ? new Problem(422, 'invalid', 'The cursor is not usable.', {
+        errors: [{ path: 'cursor', code: error.code, message: error.message }],
+      })
+    : undefined;

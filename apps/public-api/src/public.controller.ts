@@ -1,0 +1,83 @@
+import { Controller, Get, Header, Inject, Param, Query } from '@nestjs/common';
+import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
+import { limitParameter, offsetParameter, Problem } from '@balados/platform-service';
+import type { Sql } from '@balados/platform-stores';
+import {
+  EVENT_TYPES,
+  episodePopularity,
+  podcastPopularity,
+  timeline,
+  trendingEpisodes,
+  trendingPodcasts,
+} from '@balados/site-read';
+import { z } from 'zod';
+
+/** Injection token of the connection to the `site` context: `Sql`. */
+export const SITE_SQL = Symbol('site sql');
+
+/** Rows of a trending list unless told. */
+export const TRENDING_DEFAULT = 20;
+
+const trendingQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT), feed: feedParameter.optional() });
+const feedPath = z.object({ feed: feedParameter });
+const itemPath = z.object({ item: itemParameter });
+const feedQuery = z.object({ feed: feedParameter.optional() });
+const timelineQuery = z.object({
+  limit: limitParameter(),
+  offset: offsetParameter,
+  event_type: z.enum(EVENT_TYPES).optional(),
+  feed: feedParameter.optional(),
+  cursor: z.string().max(256).optional(),
+});
+
+const nothingPublic = (what: string): Problem =>
+  new Problem(404, 'not_public', `Nothing public is known of this ${what}.`);
+
+@Controller('api/v1/public')
+export class PublicController {
+  constructor(@Inject(SITE_SQL) private readonly sql: Sql) {}
+
+  @Get('trending/podcasts')
+  @Header('cache-control', 'public, max-age=30')
+  async podcasts(@Query({ schema: trendingQuery }) { limit }: z.infer<typeof trendingQuery>) {
+    return { podcasts: await trendingPodcasts(this.sql, { limit }) };
+  }
+
+  @Get('trending/episodes')
+  @Header('cache-control', 'public, max-age=30')
+  async episodes(@Query({ schema: trendingQuery }) { limit, feed }: z.infer<typeof trendingQuery>) {
+    return { episodes: await trendingEpisodes(this.sql, { limit, feed }) };
+  }
+
+  @Get('feed/:feed/popularity')
+  @Header('cache-control', 'public, max-age=30')
+  async podcast(@Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>) {
+    const podcast = await podcastPopularity(this.sql, feed);
+    if (!podcast) throw nothingPublic('podcast');
+    return { podcast };
+  }
+
+  @Get('episode/:item/popularity')
+  @Header('cache-control', 'public, max-age=30')
+  async episode(
+    @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
+    @Query({ schema: feedQuery }) { feed }: z.infer<typeof feedQuery>,
+  ) {
+    const found = await episodePopularity(this.sql, item, feed);
+    if (!found) throw nothingPublic('episode');
+    if ('candidates' in found) {
+      throw new Problem(409, 'episode_ambiguous', 'Several podcasts hold this item: name its feed.', {
+        candidates: found.candidates.map(encodeBase64),
+      });
+    }
+    return { episode: found };
+  }
+
+  @Get('timeline')
+  @Header('cache-control', 'public, max-age=5')
+  async events(@Query({ schema: timelineQuery }) query: z.infer<typeof timelineQuery>) {
+    const { limit, offset, event_type: eventType, feed, cursor } = query;
+    const { events, next_cursor } = await timeline(this.sql, { limit, offset, eventType, feed, cursor });
+    return { events, pagination: { limit, offset, next_cursor } };
+  }
+}

@@ -1,0 +1,78 @@
+import 'reflect-metadata';
+import * as commandApi from '@balados/command-api';
+import * as jobs from '@balados/jobs';
+import * as playGateway from '@balados/play-gateway';
+import * as projections from '@balados/projections';
+import * as publicApi from '@balados/public-api';
+import * as rssProxy from '@balados/rss-proxy';
+import {
+  collectProcessMetrics,
+  configOrExit,
+  createLogger,
+  failLoudly,
+  listen,
+  Logger,
+  stopOnSignals,
+} from '@balados/platform-service';
+import { SITE_READER } from '@balados/site-schema';
+import { Config, config as schema } from './config';
+import { openStores, Stores } from './embedded-stores';
+import { route, Services } from './router';
+import { welcome } from './welcome';
+
+async function main(): Promise<void> {
+  const config = configOrExit(schema);
+  const log = createLogger('standalone', config.LOG_LEVEL);
+  failLoudly(log);
+  const startedAt = performance.now();
+  try {
+    const stores = await openStores(config, log);
+    const services = await startServices({ ...config, ...stores }, log);
+    collectProcessMetrics(services['command-api'].registry);
+    const listener = await listen(route(services, config.PLAY_HOST), { port: config.PORT, host: config.HOST });
+    stopOnSignals(log, async () => {
+      await listener.close();
+      // In the order of the flow: what takes work in stops before what works it off.
+      for (const name of ['command-api', 'play-gateway', 'public-api', 'rss-proxy', 'jobs', 'projections'] as const) {
+        await services[name].close();
+      }
+      await stores.close();
+    });
+    log.info({ port: listener.port, readyAfterMs: Math.round(performance.now() - startedAt) }, 'listening');
+    welcome(listener.port, config);
+  } catch (error) {
+    log.fatal({ err: error }, 'standalone could not start');
+    process.exit(1);
+  }
+}
+
+/** Each service in a container of its own, as if it were alone. */
+async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger): Promise<Services> {
+  const own = (service: string): Logger => log.child({ service });
+  // Projections first: they make the tables, and the role as which public-api reads.
+  const projecting = await projections.start(config, own('projections'));
+  const [listeners, publicReads, feeds, links, clock] = await Promise.all([
+    commandApi.start(config, own('command-api')),
+    publicApi.start({ ...config, SITE_DATABASE_URL: asSiteReader(config.SITE_DATABASE_URL) }, own('public-api')),
+    rssProxy.start(config, own('rss-proxy')),
+    playGateway.start(config, own('play-gateway')),
+    jobs.start(config, own('jobs')),
+  ]);
+  return {
+    projections: projecting,
+    'command-api': listeners,
+    'public-api': publicReads,
+    'rss-proxy': feeds,
+    'play-gateway': links,
+    jobs: clock,
+  };
+}
+
+/** The same database, in the role that may read the public tables alone: what public-api is given when it runs by itself. */
+function asSiteReader(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('options', `-c role=${SITE_READER}`);
+  return url.toString();
+}
+
+void main();

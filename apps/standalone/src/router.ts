@@ -1,0 +1,54 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { readiness, Service } from '@balados/platform-service';
+
+/** The six services of one process, by name. */
+export type Services = Record<
+  'command-api' | 'projections' | 'public-api' | 'rss-proxy' | 'play-gateway' | 'jobs',
+  Service
+>;
+
+/** One port for all: the play host is the gateway's, two prefixes are the proxy's and the public's, the rest is the listener's. */
+export function serviceFor(services: Services, host: string, path: string, playHost: string): Service {
+  if (host.replace(/:\d+$/, '').toLowerCase() === playHost.toLowerCase()) return services['play-gateway'];
+  if (path.startsWith('/api/v1/public/')) return services['public-api'];
+  if (path.startsWith('/api/v1/rss/')) return services['rss-proxy'];
+  return services['command-api'];
+}
+
+/** Answers health and metrics of all six together, and hands everything else to the service that it is for. */
+export const route =
+  (services: Services, playHost: string) =>
+  (request: IncomingMessage, response: ServerResponse): void => {
+    const path = request.url ?? '/';
+    const all = Object.values(services);
+    const answer = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': type }).end(body);
+    };
+    const failed = (error: unknown): void => answer(500, 'text/plain', String(error));
+    if (path === '/healthz') answer(200, 'application/json', JSON.stringify({ status: 'alive' }));
+    else if (path === '/readyz') {
+      Promise.all(all.map(async ({ name, checks }) => [name, await readiness(checks)] as const))
+        .then((states) => {
+          const ready = states.every(([, state]) => state.ready);
+          answer(
+            ready ? 200 : 503,
+            'application/json',
+            JSON.stringify({ ready, services: Object.fromEntries(states) }),
+          );
+        })
+        .catch(failed);
+    } else if (path === '/metrics') {
+      Promise.all(all.map(({ registry }) => registry.metrics()))
+        .then((texts) => answer(200, 'text/plain; version=0.0.4; charset=utf-8', withoutRepeatedHelp(texts.join('\n'))))
+        .catch(failed);
+    } else serviceFor(services, request.headers.host ?? '', path, playHost).handle(request, response);
+  };
+
+/** Several registries name the same metrics; the format allows each HELP and TYPE line once. */
+function withoutRepeatedHelp(text: string): string {
+  const seen = new Set<string>();
+  return text
+    .split('\n')
+    .filter((line) => !line.startsWith('#') || (!seen.has(line) && seen.add(line)))
+    .join('\n');
+}

@@ -1,0 +1,96 @@
+import { ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A process must listen within this time, in milliseconds. */
+const LISTEN_LIMIT_MS = 60_000;
+/** The last lines of a process's log that are kept to be shown when a test fails. */
+const LINES_KEPT = 300;
+
+const DIST = resolve(__dirname, '../../dist/apps');
+
+/** One of our programs as its own process, as an operator runs it: environment in, JSON lines out. */
+export class ServiceProcess {
+  private child: ChildProcess | undefined;
+  private exited: Promise<number | null> = Promise.resolve(null);
+  readonly lines: string[] = [];
+  port = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly entry: string,
+    private readonly env: Record<string, string>,
+  ) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number {
+    return this.child!.pid!;
+  }
+
+  /** Started again it listens where it did. */
+  async start(): Promise<this> {
+    const child = spawn(process.execPath, ['--enable-source-maps', `${DIST}/${this.entry}.js`], {
+      env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    this.exited = new Promise((resolve) => child.on('close', (code) => resolve(code)));
+    createInterface({ input: child.stderr! }).on('line', (line) => this.keep(line));
+    const listening = new Promise<number>((resolve) => {
+      createInterface({ input: child.stdout! }).on('line', (line) => {
+        this.keep(line);
+        const { msg, port } = parse(line);
+        if (msg === 'listening' && port) resolve(port);
+      });
+    });
+    const port = await Promise.race([listening, this.exited.then(() => 0), after(LISTEN_LIMIT_MS)]);
+    if (!port) {
+      child.kill('SIGKILL');
+      throw new Error(`${this.name} does not listen:\n${this.lines.join('\n')}`);
+    }
+    this.port = port;
+    return this;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
+  /** As a power cut would. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exited;
+  }
+
+  /** In order; answers the exit code. */
+  async stop(): Promise<number | null> {
+    this.signal('SIGTERM');
+    const code = await Promise.race([this.exited, after(LISTEN_LIMIT_MS).then(() => -1)]);
+    if (code === -1) {
+      await this.kill();
+      throw new Error(`${this.name} does not stop:\n${this.lines.join('\n')}`);
+    }
+    return code;
+  }
+
+  private keep(line: string): void {
+    this.lines.push(line);
+    if (this.lines.length > LINES_KEPT) this.lines.shift();
+  }
+}
+
+function parse(line: string): { msg?: string; port?: number } {
+  try {
+    return JSON.parse(line) as { msg?: string; port?: number };
+  } catch {
+    return {};
+  }
+}
+
+const after = (milliseconds: number): Promise<0> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve(0), milliseconds).unref();
+  });

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { decodeBase64, encodeBase64, encodeBase64Url } from './ids';
+
+const text = fc.string({ unit: 'binary' });
+
+describe('base64 of the wire', () => {
+  it('is answered in the standard alphabet with padding', () => {
+    expect(encodeBase64('a?>ÿ')).toBe('YT8+w78=');
+  });
+
+  it('is base64url without padding in URLs that we make', () => {
+    expect(encodeBase64Url('a?>ÿ')).toBe('YT8-w78');
+  });
+
+  it.each([
+    ['the standard alphabet', 'YT8+w78='],
+    ['the standard alphabet without padding', 'YT8+w78'],
+    ['the URL alphabet', 'YT8-w78'],
+    ['the URL alphabet with padding', 'YT8-w78='],
+    ['a plus that form decoding turned into a space', 'YT8 w78='],
+  ])('accepts %s', (_, encoded) => expect(decodeBase64(encoded)).toBe('a?>ÿ'));
+
+  it('accepts nothing at all as the empty text', () => expect(decodeBase64('')).toBe(''));
+
+  it('keeps a byte order mark: it is part of what was encoded', () => {
+    expect(decodeBase64(encodeBase64('\ufeffx'))).toBe('\ufeffx');
+  });
+
+  it.each([
+    ['a length that no text has', 'YT8+w'],
+    ['padding in the middle', 'YQ==YQ=='],
+    ['too much padding', 'YQ==='],
+    ['a line break', 'YT8+\nw78='],
+    ['a line break at the end', 'YT8+w78=\n'],
+    ['another alphabet', 'YT8*w78='],
+    ['a percent sign', 'YT8%2Bw78%3D'],
+    ['bytes that are not UTF-8', Buffer.from([0xc3, 0x28]).toString('base64')],
+    ['UTF-8 that is cut short', Buffer.from([0xe2, 0x82]).toString('base64')],
+    ['UTF-8 that is longer than need be', Buffer.from([0xc0, 0xaf]).toString('base64')],
+    ['half a surrogate pair', Buffer.from([0xed, 0xa0, 0x80]).toString('base64')],
+  ])('refuses %s', (_, encoded) => {
+    expect(() => decodeBase64(encoded)).toThrow(expect.objectContaining({ code: 'invalid_base64' }));
+  });
+
+  it('still reads after it has refused', () => {
+    expect(() => decodeBase64(Buffer.from([0xe2, 0x82]).toString('base64'))).toThrow();
+    expect(decodeBase64('YQ==')).toBe('a');
+  });
+
+  it('gives back any text, whichever way it was written', () => {
+    fc.assert(
+      fc.property(text, (written) => {
+        const standard = encodeBase64(written);
+        for (const form of [
+          standard,
+          standard.replace(/=+$/, ''),
+          encodeBase64Url(written),
+          standard.replaceAll('+', ' '),
+        ])
+          expect(decodeBase64(form)).toBe(written);
+      }),
+    );
+  });
+});

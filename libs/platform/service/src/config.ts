@@ -1,0 +1,64 @@
+import { z } from 'zod';
+
+/** What every service reads; each extends it with its own. A variable that is set but empty counts as unset. */
+export const serviceConfig = z.object({
+  PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(4_000)
+    .describe('Port to listen on; 0 lets the system choose.'),
+  HOST: z.string().default('0.0.0.0').describe('Address to listen on.'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+    .default('info')
+    .describe('Least level that is logged.'),
+});
+
+/** The base configuration of a service. */
+export type ServiceConfig = z.infer<typeof serviceConfig>;
+
+export const postgresUrl = z
+  .string()
+  .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), 'must be a postgres:// URL');
+export const eventStoreUrl = z
+  .string()
+  .refine((text) => /^(esdb|kurrentdb)(\+discover)?:\/\//.test(text), 'must be an esdb:// or esdb+discover:// URL');
+
+/** Read by the services that publish and by the job that compares: both must say the same. */
+export const publicMinListeners = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(1_000)
+  .default(2)
+  .describe('A podcast that nobody made public is published from this many distinct listeners on.');
+
+/** The environment is not what a service needs: the message names every bad variable, one a line. */
+export class ConfigError extends Error {
+  constructor(readonly problems: readonly string[]) {
+    super(`The environment is not usable:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/** @throws ConfigError that lists all bad variables at once; values are not repeated, for some are secrets */
+export function readConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  environment: NodeJS.ProcessEnv,
+): z.infer<Schema> {
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const result = schema.safeParse(set);
+  if (result.success) return result.data;
+  throw new ConfigError(
+    result.error.issues.map((issue) => {
+      const name = String(issue.path[0] ?? '(environment)');
+      const missing = !(name in set);
+      const hint = schema.shape[name]?.description;
+      return `${name}: ${missing ? 'is required' : issue.message}${hint ? ` (${hint})` : ''}`;
+    }),
+  );
+}

@@ -1,0 +1,164 @@
+import { RevisionConflict, StoreUnavailable } from '@balados/event-sourcing';
+import { ArgumentsHost, Catch, ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from './logging';
+
+/** What is wrong with one part of a request; `path` as in `subscriptions[3].rss_source_feed`. */
+export interface Flaw {
+  path: string;
+  code: string;
+  message: string;
+}
+
+/** An answer of RFC 9457. `code` is for programs, `detail` for people. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly extra: {
+      errors?: readonly Flaw[];
+      retryAfter?: number;
+      headers?: Record<string, string>;
+      [member: string]: unknown;
+    } = {},
+  ) {
+    super(`${status} ${code}: ${detail}`);
+    this.name = 'Problem';
+  }
+}
+
+/** Turns an error that one context throws into its problem; undefined when it is not one of its errors. */
+export type ProblemMapping = (error: unknown) => Problem | undefined;
+
+/** Seconds after which a client may try again when a store is away. */
+export const RETRY_AFTER_SECONDS = 2;
+
+const TITLES: Record<number, string> = {
+  400: 'Malformed request',
+  401: 'Not authenticated',
+  403: 'Not allowed',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'Too large',
+  414: 'URL too long',
+  415: 'Unsupported media type',
+  422: 'Invalid request',
+  429: 'Too many requests',
+  431: 'Headers too large',
+  500: 'Internal error',
+  502: 'Bad gateway',
+  503: 'Unavailable',
+};
+
+const CODES: Record<number, string> = {
+  400: 'malformed',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  413: 'too_large',
+  414: 'url_too_long',
+  415: 'unsupported_media_type',
+  431: 'headers_too_large',
+};
+
+const unavailable = (detail: string): Problem =>
+  new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
+
+/** Connection failures of `pg`, and Postgres' own classes 08 (connection), 53 (resources), 57P0x (shutting down). */
+export function isPostgresUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = String((error as { code?: unknown }).code ?? '');
+  return (
+    /^(08|53|57P0)/.test(code) ||
+    /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)/.test(code) ||
+    /Connection terminated|timeout exceeded when trying to connect|Driver not Connected|connection is insecure/i.test(
+      error.message,
+    )
+  );
+}
+
+function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem {
+  if (error instanceof Problem) return error;
+  for (const mapping of mappings) {
+    const problem = mapping(error);
+    if (problem) return problem;
+  }
+  if (error instanceof StoreUnavailable || error instanceof RevisionConflict)
+    return unavailable('The event store does not answer; try again shortly.');
+  if (isPostgresUnavailable(error)) return unavailable('The database does not answer; try again shortly.');
+  const status =
+    error instanceof HttpException ? error.getStatus() : ((error as { statusCode?: number })?.statusCode ?? 500);
+  if (status >= 500 || !TITLES[status])
+    return new Problem(500, 'internal', 'Something is wrong on our side; the correlation id helps to find it.');
+  return new Problem(status, CODES[status] ?? 'refused', (error as Error).message);
+}
+
+/** The one place where errors become answers. What is not known is logged whole and answered without a detail. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(
+    private readonly log: Logger,
+    private readonly mappings: readonly ProblemMapping[],
+  ) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(error, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const problem = toProblem(error, this.mappings);
+    if (problem.status >= 500)
+      this.log[problem.status === 503 ? 'warn' : 'error'](
+        { correlationId: request.id, err: error, code: problem.code },
+        'request failed',
+      );
+    const { errors, retryAfter, headers, ...members } = problem.extra;
+    if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+    for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value);
+    reply
+      .code(problem.status)
+      .header('cache-control', 'no-store')
+      .type('application/problem+json')
+      .send({
+        type: 'about:blank',
+        title: TITLES[problem.status] ?? 'Error',
+        status: problem.status,
+        detail: problem.detail,
+        code: problem.code,
+        errors: errors ?? [],
+        correlation_id: request.id,
+        ...members,
+      });
+  }
+}
+
+/** More flaws than these in one request are not listed. */
+export const MAX_FLAWS = 100;
+
+const isKeyed = (segment: unknown): segment is { key: PropertyKey } =>
+  typeof segment === 'object' && segment !== null && 'key' in segment;
+
+/** `['subscriptions', 3, 'rss_source_feed']` → `subscriptions[3].rss_source_feed` */
+export const jsonPath = (segments: readonly unknown[]): string =>
+  segments
+    .map((segment) => (isKeyed(segment) ? segment.key : segment))
+    .map((segment, index) =>
+      typeof segment === 'number' ? `[${segment}]` : `${index > 0 ? '.' : ''}${String(segment)}`,
+    )
+    .join('');
+
+/** Validates what a `schema` stands beside; what does not fit is 422 with every flaw named. */
+export const validationPipe = (): StandardSchemaValidationPipe =>
+  new StandardSchemaValidationPipe({
+    exceptionFactory: (issues) =>
+      new Problem(422, 'invalid', 'The request does not have the required form; `errors` says where.', {
+        errors: issues.slice(0, MAX_FLAWS).map((issue) => ({
+          path: jsonPath(issue.path ?? []),
+          code: String((issue as { params?: { code?: string } }).params?.code ?? 'invalid'),
+          message: issue.message,
+        })),
+      }),
+  });

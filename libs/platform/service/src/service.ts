@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, IncomingMessage, Server, ServerResponse } from 'node:http';
+import { AddressInfo } from 'node:net';
+import { DynamicModule, Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Registry } from 'prom-client';
+import { z } from 'zod';
+import { ConfigError, readConfig, ServiceConfig } from './config';
+import { Check, collectProcessMetrics, serveHealth } from './health';
+import { acceptJson } from './json-body';
+import { createLogger, Logger, nestLogger } from './logging';
+import { ProblemFilter, ProblemMapping, validationPipe } from './problems';
+
+/** Largest body, in bytes. */
+export const BODY_MAX_BYTES = 1_048_576;
+/** Longest path parameter, in characters: ids of real episodes come near 400. */
+export const PATH_PARAMETER_MAX_LENGTH = 4_096;
+/** A whole request must have arrived within this time, in milliseconds. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+/** An idle connection is kept this long, in milliseconds. */
+export const KEEP_ALIVE_MS = 65_000;
+/** Longest orderly stop, in milliseconds; what is not done by then is cut off. */
+export const STOP_TIMEOUT_MS = 15_000;
+
+/** A service that is up but has no port of its own yet. */
+export interface Service {
+  name: string;
+  registry: Registry;
+  checks: Readonly<Record<string, Check>>;
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Finishes what is under way and lets go of all that the service holds. */
+  close(): Promise<void>;
+}
+
+/** What a service is made of. */
+export interface ServiceParts {
+  name: string;
+  module: Type | DynamicModule;
+  log: Logger;
+  registry: Registry;
+  checks: Readonly<Record<string, Check>>;
+  /** From this context's errors to answers. */
+  mappings?: readonly ProblemMapping[];
+  /** Called after the last request, newest holdings first. */
+  onClose: () => Promise<void>;
+}
+
+const CORRELATION_ID = /^[\w.:-]{1,64}$/;
+
+/** A Nest application on Fastify with our answers to errors, health, metrics and limits; each in a container of its own. */
+export async function createService(parts: ServiceParts): Promise<Service> {
+  const { name, log, registry, checks } = parts;
+  const filter = new ProblemFilter(log, parts.mappings ?? []);
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_MAX_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: PATH_PARAMETER_MAX_LENGTH },
+    // What Fastify refuses before it has found a route.
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      filter.answer(error, request, reply),
+    genReqId: (request: IncomingMessage) => {
+      const given = request.headers['x-correlation-id'];
+      return typeof given === 'string' && CORRELATION_ID.test(given) ? given : randomUUID();
+    },
+  });
+  const server = adapter.getInstance();
+  const app = await NestFactory.create<NestFastifyApplication>(parts.module, adapter, {
+    bodyParser: false,
+    logger: nestLogger(log),
+    abortOnError: false,
+  });
+  app.useGlobalFilters(filter);
+  app.useGlobalPipes(validationPipe());
+  acceptJson(server as never);
+  server.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-correlation-id', request.id).header('x-content-type-options', 'nosniff');
+    done();
+  });
+  serveHealth(server as never, registry, checks);
+  await app.init();
+  await server.ready();
+  return {
+    name,
+    registry,
+    checks,
+    handle: (request, response) => server.routing(request, response),
+    close: async () => {
+      await app.close();
+      await parts.onClose();
+    },
+  };
+}
+
+/** A server that answers with `handle`. */
+export interface Listener {
+  port: number;
+  /** Takes no new connection, waits for the answers under way. */
+  close(): Promise<void>;
+}
+
+/** Listens; rejects when the port is taken. */
+export async function listen(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  { port, host }: { port: number; host: string },
+): Promise<Listener> {
+  let closing = false;
+  const server: Server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      // A connection that stays open would keep sending us work.
+      if (closing) response.setHeader('connection', 'close');
+      handle(request, response);
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve());
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      closing = true;
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+    },
+  };
+}
+
+/** Stops on SIGTERM and SIGINT, once, within STOP_TIMEOUT_MS. */
+export function stopOnSignals(log: Logger, stop: () => Promise<void>): void {
+  let stopping = false;
+  const onSignal = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    setTimeout(() => {
+      log.error(`not stopped after ${STOP_TIMEOUT_MS} ms; leaving what is under way`);
+      process.exit(1);
+    }, STOP_TIMEOUT_MS).unref();
+    stop().then(
+      () => {
+        log.info('stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, 'the stop failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+/** The `main` of a service in a process of its own: configuration, start, port, signals. */
+export async function runService<Schema extends z.ZodObject>(
+  name: string,
+  schema: Schema,
+  start: (config: z.infer<Schema>, log: Logger) => Promise<Service>,
+): Promise<void> {
+  const config = configOrExit(schema);
+  const { PORT, HOST, LOG_LEVEL } = config as unknown as ServiceConfig;
+  const log = createLogger(name, LOG_LEVEL);
+  failLoudly(log);
+  try {
+    const service = await start(config, log);
+    collectProcessMetrics(service.registry);
+    const listener = await listen(service.handle, { port: PORT, host: HOST });
+    stopOnSignals(log, async () => {
+      await listener.close();
+      await service.close();
+    });
+    log.info({ port: listener.port }, 'listening');
+  } catch (error) {
+    log.fatal({ err: error }, `${name} could not start`);
+    process.exit(1);
+  }
+}
+
+/** Reads the environment, or says what is wrong with it and exits with 1. */
+export function configOrExit<Schema extends z.ZodObject>(schema: Schema): z.infer<Schema> {
+  try {
+    return readConfig(schema, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+/** An error that nobody caught ends the process: what it left behind cannot be trusted, and a supervisor starts it anew. */
+export function failLoudly(log: Logger): void {
+  const fail = (error: unknown): void => {
+    log.fatal({ err: error }, 'uncaught error');
+    process.exit(1);
+  };
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+}

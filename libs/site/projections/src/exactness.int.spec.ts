@@ -1,0 +1,145 @@
+import { StoredEvent } from '@balados/event-sourcing';
+import { Sql } from '@balados/platform-stores';
+import fc from 'fast-check';
+import { DataSource } from 'typeorm';
+import { createSiteProjector, drift, movePopularityWindows, Privacy } from './index';
+import { Act, naive, sorted } from './naive-model';
+import { History, openSite, uuidOf } from './testing';
+
+const LONG = process.env.LONG_TESTS === '1';
+const RUNS = LONG ? 5_000 : 300;
+const TIME_LIMIT_MS = LONG ? 1_800_000 : 120_000;
+
+const LISTENERS = ['ada', 'ben', 'cleo', 'dan', 'eve'].map(uuidOf);
+const FEEDS = ['https://example.org/a.xml', 'http://example.org/b.xml', 'https://example.org/c.xml?auth=s3cret'];
+/** Two enclosures of one episode, an episode without a guid, and one that is sent with a credential and without. */
+const ITEMS = [
+  'guid-1,https://cdn.example.org/1.mp3',
+  'guid-1,https://other.example.org/1.mp3',
+  ',https://cdn.example.org/2.mp3',
+  'guid-3,https://cdn.example.org/3.mp3?token=s3cret',
+  'guid-3,https://cdn.example.org/3.mp3',
+];
+const START = Date.parse('2026-03-01T00:00:00.000Z');
+const HOUR_MS = 3_600_000;
+
+const anAct = fc.record({
+  type: fc.constantFrom<Act['type'][]>('subscribe', 'subscribe', 'unsubscribe', 'play', 'play', 'play', 'move'),
+  listener: fc.constantFrom(...LISTENERS),
+  feed: fc.constantFrom(...FEEDS, FEEDS[0]!),
+  item: fc.constantFrom(...ITEMS),
+  hoursLater: fc.constantFrom(0, 0, 1, 5, 20),
+  claimedHoursBefore: fc.constantFrom(0, 3),
+});
+/** A batch of one of the two segments, how much of it is sent a second time, and whether the window moves after it. */
+const aBatch = fc.record({
+  segment: fc.constantFrom(0, 1),
+  size: fc.integer({ min: 1, max: 12 }),
+  again: fc.boolean(),
+  windowAt: fc.option(fc.integer({ min: -5, max: 200 }), { freq: 4 }),
+});
+const aPrivacy = fc.constantFrom<Privacy[]>('public', 'anonymous', 'private');
+const aRun = fc.record({
+  acts: fc.array(anAct, { maxLength: 60, size: 'max' }),
+  batches: fc.array(aBatch, { minLength: 1, maxLength: 12, size: 'max' }),
+  privacies: fc.tuple(aPrivacy, aPrivacy),
+  publicMinListeners: fc.integer({ min: 1, max: 3 }),
+});
+
+const segmentOf = (listener: string): 0 | 1 => (LISTENERS.indexOf(listener) % 2 === 0 ? 0 : 1);
+
+function stored(history: History, act: Act): StoredEvent {
+  const [recordedAt, claimed] = [new Date(act.recordedAt).toISOString(), new Date(act.claimedAt).toISOString()];
+  switch (act.type) {
+    case 'subscribe':
+      return history.subscribed(act.listener, act.feed, recordedAt, claimed);
+    case 'unsubscribe':
+      return history.unsubscribed(act.listener, act.feed, recordedAt);
+    case 'play':
+      return history.played(act.listener, act.feed, act.item, recordedAt, claimed);
+    case 'move':
+      return history.moved(act.listener, act.feed, act.item, recordedAt);
+  }
+}
+
+async function held(sql: Sql) {
+  const rows = async (statement: string) => sorted(await sql.query<object[]>(statement));
+  const [{ contributions }] = await sql.query('SELECT count(*)::int AS contributions FROM site_private.contributions');
+  return {
+    contributions,
+    listeners: await rows('SELECT feed_id, listeners FROM site_private.feeds WHERE listeners > 0'),
+    podcasts: await rows('SELECT * FROM site.podcast_popularity'),
+    episodes: await rows('SELECT * FROM site.episode_popularity'),
+    events: await rows(
+      'SELECT event_type, user_id, feed_id, episode_id, occurred_at, recorded_at FROM site.public_events',
+    ),
+  };
+}
+
+/** Rows have no order of columns that means anything. */
+const keysSorted = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value), (_, part) =>
+    part && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+const comparable = (state: Record<string, unknown>): unknown =>
+  Object.fromEntries(
+    Object.entries(state).map(([name, rows]) => [
+      name,
+      Array.isArray(rows) ? sorted(keysSorted(rows) as object[]) : rows,
+    ]),
+  );
+
+let site: DataSource;
+let close: () => Promise<void>;
+
+beforeAll(async () => ({ site, close } = await openSite()));
+afterAll(() => close());
+
+it(
+  'holds what a naive model computes from the whole history, however it is cut into batches',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(aRun, async ({ acts: drawn, batches, privacies, publicMinListeners }) => {
+        let recordedAt = START;
+        const acts = drawn.map(({ hoursLater, claimedHoursBefore, ...act }): Act => {
+          recordedAt += hoursLater * HOUR_MS;
+          return { ...act, recordedAt, claimedAt: recordedAt - claimedHoursBefore * HOUR_MS };
+        });
+        const history = new History();
+        const queues: [StoredEvent[], StoredEvent[]] = [[], []];
+        for (const act of acts) queues[segmentOf(act.listener)].push(stored(history, act));
+        const projectors = privacies.map((defaultPrivacy) =>
+          createSiteProjector({ defaultPrivacy, publicMinListeners }),
+        );
+
+        const runner = site.createQueryRunner();
+        await runner.startTransaction();
+        try {
+          const sql = runner.manager;
+          let windowStart = -Infinity;
+          const rest = ([0, 1] as const).map((segment) => ({ segment, size: Infinity, again: false, windowAt: null }));
+          for (const { segment, size, again, windowAt } of [...batches, ...rest]) {
+            const batch = queues[segment].splice(0, size);
+            await projectors[segment]!.project(sql, batch);
+            if (again) await projectors[segment]!.project(sql, batch);
+            if (windowAt === null) continue;
+            windowStart = START + windowAt * HOUR_MS;
+            await movePopularityWindows(sql, { now: windowStart + HOUR_MS, windowMs: HOUR_MS });
+          }
+          const privacyOf = (listener: string) => privacies[segmentOf(listener)]!;
+          expect(comparable(await held(sql))).toEqual(
+            comparable(naive(acts, { privacyOf, publicMinListeners, windowStart })),
+          );
+          expect(await drift(sql, { publicMinListeners })).toBe(0);
+        } finally {
+          await runner.rollbackTransaction();
+          await runner.release();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  },
+  TIME_LIMIT_MS,
+);

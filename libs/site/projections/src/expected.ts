@@ -1,0 +1,112 @@
+/**
+ * What the tables must hold, computed from the contributions alone. A podcast that becomes public is filled in from here, the drift is
+ * measured against it, and a repair writes it.
+ */
+export interface Derived {
+  table: string;
+  key: readonly string[];
+  columns: readonly string[];
+  /** SELECT of `columns`, in their order; `feeds` is a condition on `feed_id` of the table `f` or `c`. */
+  select: string;
+}
+
+/** Lists of people hold at most this many listeners. */
+export const PEOPLE_MAX = 10;
+
+/** SQL: the most recent distinct public listeners of a podcast or episode as a JSON array of user ids. */
+export const peopleOf = (scope: string, kind: 'play' | 'save'): string => `(
+  SELECT coalesce(jsonb_agg(listener ORDER BY recorded_at DESC, listener), '[]')
+  FROM (
+    SELECT listener, recorded_at FROM site_private.people
+    WHERE scope_id = ${scope} AND kind = '${kind}'
+    ORDER BY recorded_at DESC, listener LIMIT ${PEOPLE_MAX}
+  ) recent)`;
+
+/** SQL: the item of an episode as it was sent last, of what is not private. */
+export const lastItemOf = (feed: string, episode: string): string => `(
+  SELECT last.item FROM site_private.contributions last
+  WHERE last.feed_id = ${feed} AND last.episode_id = ${episode} AND last.visibility <> 'private'
+  ORDER BY last.recorded_at DESC, last.listener DESC LIMIT 1)`;
+
+const previous = 'c.recorded_at < (SELECT starts_at FROM site_private.popularity_window)';
+const counts = `
+  sum(c.points)::integer AS score,
+  coalesce(sum(c.points) FILTER (WHERE ${previous}), 0)::integer AS score_previous,
+  (count(*) FILTER (WHERE c.kind = 'play'))::integer AS plays,
+  (count(*) FILTER (WHERE c.kind = 'play' AND ${previous}))::integer AS plays_previous,
+  (count(*) FILTER (WHERE c.kind = 'save'))::integer AS likes,
+  (count(*) FILTER (WHERE c.kind = 'save' AND ${previous}))::integer AS likes_previous`;
+export const COUNTS = ['score', 'score_previous', 'plays', 'plays_previous', 'likes', 'likes_previous'] as const;
+
+const published = `site_private.contributions c JOIN site_private.feeds f USING (feed_id)
+  WHERE f.published AND c.visibility <> 'private'`;
+
+/** What only projectors see; in the order in which one rests on the other. */
+export const hidden = (minListeners: number): Derived[] => [
+  {
+    table: 'site_private.feed_listeners',
+    key: ['feed_id', 'listener'],
+    columns: ['feed_id', 'listener', 'contributions'],
+    select: `SELECT feed_id, listener, count(*)::integer AS contributions
+      FROM site_private.contributions WHERE visibility <> 'private' GROUP BY feed_id, listener`,
+  },
+  {
+    table: 'site_private.people',
+    key: ['scope_id', 'kind', 'listener'],
+    columns: ['scope_id', 'kind', 'listener', 'recorded_at'],
+    select: `SELECT scope_id, kind, listener, max(recorded_at) AS recorded_at
+      FROM site_private.contributions CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+      WHERE visibility = 'public' AND kind IN ('play', 'save') AND scope_id IS NOT NULL
+      GROUP BY scope_id, kind, listener`,
+  },
+  {
+    table: 'site_private.feeds',
+    key: ['feed_id'],
+    columns: ['feed_id', 'feed', 'listeners', 'published'],
+    select: `SELECT f.feed_id, f.feed, count(l.listener)::integer AS listeners,
+        count(l.listener) >= ${Number(minListeners)} AS published
+      FROM site_private.feeds f LEFT JOIN site_private.feed_listeners l USING (feed_id) GROUP BY f.feed_id`,
+  },
+];
+
+/** What the public reads: of published podcasts, or of those whose ids are the parameter $1. */
+export const shown = (which: 'all' | 'these'): Derived[] => {
+  const from = which === 'all' ? published : `${published} AND f.feed_id = ANY($1::uuid[])`;
+  return [
+    {
+      table: 'site.podcast_popularity',
+      key: ['feed_id'],
+      columns: [
+        'feed_id',
+        'feed',
+        'feed_title',
+        'feed_author',
+        'feed_cover',
+        ...COUNTS,
+        'plays_people',
+        'likes_people',
+      ],
+      select: `SELECT f.feed_id, f.feed, f.feed_title, f.feed_author, f.feed_cover, ${counts},
+          ${peopleOf('f.feed_id', 'play')} AS plays_people, ${peopleOf('f.feed_id', 'save')} AS likes_people
+        FROM ${from} GROUP BY f.feed_id`,
+    },
+    {
+      table: 'site.episode_popularity',
+      key: ['episode_id'],
+      columns: ['episode_id', 'feed_id', 'item', 'item_key', ...COUNTS, 'plays_people', 'likes_people'],
+      select: `SELECT c.episode_id, c.feed_id, ${lastItemOf('c.feed_id', 'c.episode_id')} AS item,
+          c.item_key, ${counts},
+          ${peopleOf('c.episode_id', 'play')} AS plays_people, ${peopleOf('c.episode_id', 'save')} AS likes_people
+        FROM ${from} AND c.episode_id IS NOT NULL GROUP BY c.episode_id, c.feed_id, c.item_key`,
+    },
+    {
+      table: 'site.public_events',
+      key: ['recorded_at', 'id'],
+      columns: ['id', 'event_type', 'user_id', 'feed_id', 'episode_id', 'occurred_at', 'recorded_at'],
+      select: `SELECT c.public_id AS id, c.kind AS event_type,
+          CASE WHEN c.visibility = 'public' THEN c.listener END AS user_id,
+          c.feed_id, c.episode_id, c.occurred_at, c.recorded_at
+        FROM ${from}`,
+    },
+  ];
+};

@@ -1,0 +1,5 @@
+export { POINTS, type Privacy } from './contributions';
+export { PEOPLE_MAX } from './expected';
+export { drift, recomputePopularity } from './recompute';
+export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
+export { movePopularityWindows, TRENDING_WINDOW_MS } from './window';

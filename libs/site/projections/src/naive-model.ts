@@ -1,0 +1,116 @@
+import { episodeId, episodeKey, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
+import { POINTS, Privacy } from './contributions';
+
+/** A listener's event as the naive model takes it. Times in epoch milliseconds. */
+export interface Act {
+  type: 'subscribe' | 'unsubscribe' | 'play' | 'move';
+  listener: string;
+  feed: string;
+  item: string;
+  claimedAt: number;
+  recordedAt: number;
+}
+
+export interface NaivePolicy {
+  privacyOf: (listener: string) => Privacy;
+  publicMinListeners: number;
+  /** Start of the trending window. */
+  windowStart: number;
+}
+
+type Standing = Act & { kind: 'subscribe' | 'play' };
+
+/** What stands of a whole history: no sums, no deltas, no batches. */
+function standing(history: readonly Act[]): Standing[] {
+  const held = new Map<string, Standing>();
+  for (const act of history) {
+    const { type, listener, feed, item, recordedAt } = act;
+    const secret = hasCredentials(feed) || (type === 'play' && hasCredentials(splitItem(item).enclosure));
+    if (secret || type === 'move') continue;
+    const subscription = `${listener} ${feed}`;
+    if (type === 'unsubscribe') held.delete(subscription);
+    if (type === 'subscribe' && !held.has(subscription)) held.set(subscription, { ...act, kind: 'subscribe' });
+    if (type !== 'play') continue;
+    const listen = `${listener} ${feed} ${episodeKey(item)} ${new Date(recordedAt).toISOString().slice(0, 10)}`;
+    const first = held.get(listen);
+    held.set(listen, { ...(first ?? act), item, kind: 'play' });
+  }
+  return [...held.values()];
+}
+
+const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
+const text = (value: unknown): string => JSON.stringify(value);
+export const sorted = <T>(rows: readonly T[]): T[] => [...rows].sort((a, b) => (text(a) < text(b) ? -1 : 1));
+
+/** What the public may read after a history, and how many listeners each podcast has: computed from the whole of it. */
+export function naive(history: readonly Act[], { privacyOf, publicMinListeners, windowStart }: NaivePolicy) {
+  const all = standing(history);
+  const seen = all.filter(({ listener }) => privacyOf(listener) !== 'private');
+  const listeners = unique(seen.map(({ feed }) => feed)).map((feed) => ({
+    feed_id: feedId(feed),
+    listeners: unique(seen.filter((made) => made.feed === feed).map(({ listener }) => listener)).length,
+  }));
+  const published = seen.filter(
+    ({ feed }) => listeners.find((row) => row.feed_id === feedId(feed))!.listeners >= publicMinListeners,
+  );
+
+  const popularity = (made: readonly Standing[]) => {
+    const before = made.filter(({ recordedAt }) => recordedAt < windowStart);
+    const plays = (of: readonly Standing[]) => of.filter(({ kind }) => kind === 'play');
+    const score = (of: readonly Standing[]) => of.reduce((sum, { kind }) => sum + POINTS[kind], 0);
+    const inPublic = plays(made).filter(({ listener }) => privacyOf(listener) === 'public');
+    const latest = (of: string) =>
+      Math.max(...inPublic.filter(({ listener }) => listener === of).map(({ recordedAt }) => recordedAt));
+    return {
+      score: score(made),
+      score_previous: score(before),
+      growth: score(made) - score(before),
+      plays: plays(made).length,
+      plays_previous: plays(before).length,
+      plays_people: unique(inPublic.map(({ listener }) => listener))
+        .sort((a, b) => latest(b) - latest(a) || (a < b ? -1 : 1))
+        .slice(0, 10),
+      likes: 0,
+      likes_previous: 0,
+      likes_people: [],
+    };
+  };
+
+  const podcasts = unique(published.map(({ feed }) => feed)).map((feed) => ({
+    feed_id: feedId(feed),
+    feed,
+    feed_title: null,
+    feed_author: null,
+    feed_cover: null,
+    ...popularity(published.filter((made) => made.feed === feed)),
+  }));
+  const idOf = (made: Standing) => (made.kind === 'play' ? episodeId(made.feed, made.item) : null);
+  const episodes = unique(published.map(idOf))
+    .filter((id) => id !== null)
+    .map((id) => {
+      const made = published.filter((one) => idOf(one) === id);
+      const [last] = [...made].sort((a, b) => b.recordedAt - a.recordedAt || (a.listener < b.listener ? 1 : -1));
+      return {
+        episode_id: id,
+        feed_id: feedId(last!.feed),
+        item: last!.item,
+        item_key: episodeId('', last!.item),
+        ...popularity(made),
+      };
+    });
+  const events = published.map((made) => ({
+    event_type: made.kind,
+    user_id: privacyOf(made.listener) === 'public' ? made.listener : null,
+    feed_id: feedId(made.feed),
+    episode_id: idOf(made),
+    occurred_at: new Date(made.claimedAt),
+    recorded_at: new Date(made.recordedAt),
+  }));
+  return {
+    contributions: all.length,
+    listeners: sorted(listeners),
+    podcasts: sorted(podcasts),
+    episodes: sorted(episodes),
+    events: sorted(events),
+  };
+}

@@ -1,0 +1,90 @@
+import { Sql } from '@balados/platform-stores';
+import { Change } from './changes';
+import { COUNTS, lastItemOf, peopleOf } from './expected';
+
+type Counts = Record<(typeof COUNTS)[number], number>;
+
+const none = (): Counts => ({
+  score: 0,
+  score_previous: 0,
+  plays: 0,
+  plays_previous: 0,
+  likes: 0,
+  likes_previous: 0,
+});
+
+function count(into: Counts, { sign, points, kind, previous }: Change): void {
+  const [plays, likes] = [kind === 'play' ? sign : 0, kind === 'save' ? sign : 0];
+  into.score += sign * points;
+  into.plays += plays;
+  into.likes += likes;
+  if (!previous) return;
+  into.score_previous += sign * points;
+  into.plays_previous += plays;
+  into.likes_previous += likes;
+}
+
+/** Adds what changed to the counts of published podcasts and their episodes. */
+export async function addToPopularity(sql: Sql, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return;
+  const podcasts = new Map<string, Counts>();
+  const episodes = new Map<string, { change: Change; counts: Counts }>();
+  for (const change of changes) {
+    const podcast = podcasts.get(change.feed_id) ?? none();
+    podcasts.set(change.feed_id, podcast);
+    count(podcast, change);
+    if (change.episode_id === null) continue;
+    const episode = episodes.get(change.episode_id) ?? { change, counts: none() };
+    episodes.set(change.episode_id, episode);
+    count(episode.counts, change);
+  }
+  await addToPodcasts(sql, podcasts);
+  if (episodes.size > 0) await addToEpisodes(sql, [...episodes.values()]);
+
+  const inPublic = changes.filter(({ sign, visibility }) => sign !== 0 && visibility === 'public');
+  if (inPublic.length > 0) {
+    await listPeople(sql, 'podcast_popularity', 'feed_id', new Set(inPublic.map(({ feed_id }) => feed_id)));
+    const heard = inPublic.flatMap(({ episode_id }) => episode_id ?? []);
+    await listPeople(sql, 'episode_popularity', 'episode_id', new Set(heard));
+  }
+}
+
+const columnsOf = (rows: readonly Counts[]): number[][] => COUNTS.map((name) => rows.map((row) => row[name]));
+const added = (table: string, row: string): string =>
+  COUNTS.map((name) => `${name} = ${table}.${name} + ${row}.${name}`).join(', ');
+
+async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): Promise<void> {
+  await sql.query(
+    `UPDATE site.podcast_popularity p SET ${added('p', 't')}
+     FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[])
+       AS t (feed_id, ${COUNTS.join(', ')})
+     WHERE p.feed_id = t.feed_id`,
+    [[...podcasts.keys()], ...columnsOf([...podcasts.values()])],
+  );
+}
+
+async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; counts: Counts }[]): Promise<void> {
+  await sql.query(
+    `INSERT INTO site.episode_popularity AS e (episode_id, feed_id, item_key, item, ${COUNTS.join(', ')})
+     SELECT t.episode_id, t.feed_id, t.item_key, ${lastItemOf('t.feed_id', 't.episode_id')}, ${COUNTS.join(', ')}
+     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[],
+         $4::integer[], $5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::integer[])
+       AS t (episode_id, feed_id, item_key, ${COUNTS.join(', ')})
+     ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}`,
+    [
+      episodes.map(({ change }) => change.episode_id),
+      episodes.map(({ change }) => change.feed_id),
+      episodes.map(({ change }) => change.item_key),
+      ...columnsOf(episodes.map(({ counts }) => counts)),
+    ],
+  );
+}
+
+async function listPeople(sql: Sql, table: string, key: string, scopes: ReadonlySet<string>): Promise<void> {
+  await sql.query(
+    `UPDATE site.${table} t SET plays_people = ${peopleOf(`t.${key}`, 'play')},
+       likes_people = ${peopleOf(`t.${key}`, 'save')}
+     WHERE t.${key} = ANY($1::uuid[])`,
+    [[...scopes]],
+  );
+}

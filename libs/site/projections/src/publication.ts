@@ -1,0 +1,125 @@
+import { Sql } from '@balados/platform-stores';
+import { Change } from './changes';
+import { Batch } from './contributions';
+import { shown } from './expected';
+
+export interface FeedState {
+  listeners: number;
+  published: boolean;
+}
+
+/** Locks the rows of a batch's podcasts, made where they are needed, and gives what they hold. */
+export async function lockFeeds(sql: Sql, { feeds, takenBack }: Batch): Promise<Map<string, FeedState>> {
+  // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
+  await sql.query(
+    `INSERT INTO site_private.feeds (feed_id, feed)
+     SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
+    [[...feeds.keys()], [...feeds.values()]],
+  );
+  const ids = [...feeds.keys(), ...takenBack.map(({ feedId }) => feedId)];
+  const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
+    `SELECT feed_id, listeners, published FROM site_private.feeds
+     WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
+    [ids],
+  );
+  return new Map(rows.map(({ feed_id, ...state }) => [feed_id, state]));
+}
+
+/**
+ * Counts the distinct listeners of each podcast, and decides which podcasts are public.
+ * @returns for every locked podcast whether it is public from now on
+ */
+export async function countListeners(
+  sql: Sql,
+  changes: readonly Change[],
+  before: ReadonlyMap<string, FeedState>,
+  minListeners: number,
+): Promise<Map<string, boolean>> {
+  const after = new Map([...before].map(([feed, { listeners }]) => [feed, listeners]));
+  const add = (feed: string, listeners: number) => after.set(feed, after.get(feed)! + listeners);
+
+  const deltas = new Map<string, { feed: string; listener: string; delta: number }>();
+  for (const { feed_id: feed, listener, sign } of changes) {
+    const key = `${feed} ${listener}`;
+    deltas.set(key, { feed, listener, delta: (deltas.get(key)?.delta ?? 0) + sign });
+  }
+  const changed = [...deltas.values()].filter(({ delta }) => delta !== 0);
+  if (changed.length > 0) {
+    const counted = await sql.query<{ feed_id: string; listener: string; contributions: number; is_new: boolean }[]>(
+      `INSERT INTO site_private.feed_listeners AS l (feed_id, listener, contributions)
+       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[])
+       ON CONFLICT (feed_id, listener) DO UPDATE SET contributions = l.contributions + EXCLUDED.contributions
+       RETURNING feed_id, listener, contributions, l.xmax = 0 AS is_new`,
+      [changed.map(({ feed }) => feed), changed.map(({ listener }) => listener), changed.map(({ delta }) => delta)],
+    );
+    for (const { feed_id, is_new } of counted) if (is_new) add(feed_id, 1);
+    const left = counted.filter(({ contributions }) => contributions === 0);
+    for (const { feed_id } of left) add(feed_id, -1);
+    if (left.length > 0) {
+      await sql.query(
+        `DELETE FROM site_private.feed_listeners l USING unnest($1::uuid[], $2::uuid[]) AS t (feed_id, listener)
+         WHERE l.feed_id = t.feed_id AND l.listener = t.listener`,
+        [left.map(({ feed_id }) => feed_id), left.map(({ listener }) => listener)],
+      );
+    }
+  }
+
+  const published = new Map([...after].map(([feed, listeners]) => [feed, listeners >= minListeners]));
+  const differs = [...before].filter(
+    ([feed, was]) => was.listeners !== after.get(feed) || was.published !== published.get(feed),
+  );
+  if (differs.length > 0) {
+    await sql.query(
+      `UPDATE site_private.feeds f SET listeners = t.listeners, published = t.published
+       FROM unnest($1::uuid[], $2::integer[], $3::boolean[]) AS t (feed_id, listeners, published)
+       WHERE f.feed_id = t.feed_id`,
+      [
+        differs.map(([feed]) => feed),
+        differs.map(([feed]) => after.get(feed)),
+        differs.map(([feed]) => published.get(feed)),
+      ],
+    );
+  }
+  return published;
+}
+
+/** Notes who did something in public, for the lists of people of podcasts and episodes. */
+export async function rememberPeople(sql: Sql, changes: readonly Change[]): Promise<void> {
+  const latest = new Map<string, { scope: string; kind: string; listener: string; at: Date }>();
+  for (const { sign, visibility, kind, feed_id, episode_id, listener, recorded_at: at } of changes) {
+    if (sign !== 1 || visibility !== 'public' || !(kind === 'play' || kind === 'save')) continue;
+    for (const scope of [feed_id, episode_id!]) {
+      const key = `${scope} ${kind} ${listener}`;
+      const known = latest.get(key);
+      if (!known || known.at < at) latest.set(key, { scope, kind, listener, at });
+    }
+  }
+  if (latest.size === 0) return;
+  const people = [...latest.values()];
+  await sql.query(
+    `INSERT INTO site_private.people AS p (scope_id, kind, listener, recorded_at)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
+     ON CONFLICT (scope_id, kind, listener) DO UPDATE SET recorded_at = EXCLUDED.recorded_at
+       WHERE p.recorded_at < EXCLUDED.recorded_at`,
+    [
+      people.map(({ scope }) => scope),
+      people.map(({ kind }) => kind),
+      people.map(({ listener }) => listener),
+      people.map(({ at }) => at),
+    ],
+  );
+}
+
+/** Fills in all that the public may read of podcasts that just became public. */
+export async function publish(sql: Sql, feeds: readonly string[]): Promise<void> {
+  if (feeds.length === 0) return;
+  for (const { table, columns, select } of shown('these'))
+    await sql.query(`INSERT INTO ${table} (${columns.join(', ')}) ${select}`, [feeds]);
+}
+
+/** Removes all that the public may read of podcasts. */
+export async function withdraw(sql: Sql, feeds: readonly string[]): Promise<void> {
+  if (feeds.length === 0) return;
+  for (const { table } of shown('these'))
+    await sql.query(`DELETE FROM ${table} WHERE feed_id = ANY($1::uuid[])`, [feeds]);
+}

@@ -1,0 +1,92 @@
+import { parseStream, StoredEvent } from '@balados/event-sourcing';
+import { Projector, Sql } from '@balados/platform-stores';
+import { Batch, Privacy, readBatch } from './contributions';
+import { Change, makeContributions, takeBackContributions } from './changes';
+import { addToPopularity } from './popularity';
+import { countListeners, lockFeeds, publish, rememberPeople, withdraw } from './publication';
+import { shareWindow } from './window';
+
+export interface SitePolicy {
+  /** Of listeners who set none. */
+  defaultPrivacy: Privacy;
+  /** A podcast is public from this many distinct listeners on. */
+  publicMinListeners: number;
+}
+
+export const DEFAULT_SITE_POLICY: SitePolicy = { defaultPrivacy: 'anonymous', publicMinListeners: 2 };
+
+/** Keeps what the public may read: contributions of listeners first, and from what they changed counts, lists and the timeline. */
+export function createSiteProjector(policy: SitePolicy): Projector {
+  return {
+    name: 'site',
+    schema: 'site_private',
+    prefixes: ['subscriptions-', 'listening-'],
+    async project(transaction, events) {
+      // Most events say where a listener is, and that counts nothing.
+      const counting = events.filter(({ type }) => type !== 'PositionUpdated');
+      if (counting.length === 0) return;
+      const batch = readBatch(await takeNew(transaction, counting));
+      if (batch.takenBack.length + batch.made.length > 0) await apply(transaction, batch, policy);
+    },
+  };
+}
+
+/**
+ * Listeners of other segments meet on the same podcasts at the same time. So all podcasts of the batch are locked first, in key order,
+ * and whatever is of a podcast is read and written under its lock.
+ */
+async function apply(sql: Sql, batch: Batch, { defaultPrivacy, publicMinListeners }: SitePolicy): Promise<void> {
+  await shareWindow(sql);
+  const before = await lockFeeds(sql, batch);
+  const changes: Change[] = [
+    ...(await takeBackContributions(sql, batch.takenBack)),
+    ...(await makeContributions(sql, batch.made, defaultPrivacy)),
+  ].filter((change) => change.visibility !== 'private');
+  const after = await countListeners(sql, changes, before, publicMinListeners);
+  await rememberPeople(sql, changes);
+
+  const whose = (condition: (was: boolean, is: boolean) => boolean): string[] =>
+    [...after].filter(([feed, is]) => condition(before.get(feed)!.published, is)).map(([feed]) => feed);
+  const standing = new Set(whose((was, is) => was && is));
+  await withdraw(
+    sql,
+    whose((was, is) => was && !is),
+  );
+  await publish(
+    sql,
+    whose((was, is) => !was && is),
+  );
+  await addToPopularity(
+    sql,
+    changes.filter((change) => standing.has(change.feed_id)),
+  );
+}
+
+/** Leaves out what was applied before, and remembers how far each stream has come. @returns events that are new here */
+async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<StoredEvent[]> {
+  const streams = new Map(events.map(({ stream }) => [stream, parseStream(stream)!]));
+  const users = [...new Set([...streams.values()].map(({ userId }) => userId))];
+  const rows = await sql.query<{ user_id: string; category: string; revision: string }[]>(
+    'SELECT user_id, category, revision FROM site_private.listener_revisions WHERE user_id = ANY($1::uuid[])',
+    [users],
+  );
+  const applied = new Map(rows.map((row) => [`${row.category}-${row.user_id}`, Number(row.revision)]));
+  const fresh = events.filter(({ stream, revision }) => {
+    if (revision <= (applied.get(stream) ?? -1)) return false;
+    applied.set(stream, revision);
+    return true;
+  });
+  const moved = [...new Set(fresh.map(({ stream }) => stream))];
+  if (moved.length === 0) return [];
+  await sql.query(
+    `INSERT INTO site_private.listener_revisions AS r (user_id, category, revision)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
+     ON CONFLICT (user_id, category) DO UPDATE SET revision = EXCLUDED.revision`,
+    [
+      moved.map((stream) => streams.get(stream)!.userId),
+      moved.map((stream) => streams.get(stream)!.category),
+      moved.map((stream) => applied.get(stream)!),
+    ],
+  );
+  return fresh;
+}

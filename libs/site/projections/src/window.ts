@@ -1,0 +1,51 @@
+import { Sql } from '@balados/platform-stores';
+import { EntityManager } from 'typeorm';
+
+/** Growth is counted over this long, in milliseconds. */
+export const TRENDING_WINDOW_MS = 7 * 86_400_000;
+
+/** What projectors share while they count, and who moves the window or repairs counts takes alone ("site" in hexadecimal). */
+const WINDOW_LOCK = '0x73697465';
+
+/** Anything that opens transactions: a data source, or a manager. */
+export type Database = Pick<EntityManager, 'transaction'>;
+
+/** Until the transaction ends the window stands still, and counts are changed by increments only. */
+export const shareWindow = (sql: Sql): Promise<unknown> =>
+  sql.query(`SELECT pg_advisory_xact_lock_shared(${WINDOW_LOCK})`);
+
+/** Until the transaction ends no projector counts. */
+export const takeWindow = (sql: Sql): Promise<unknown> => sql.query(`SELECT pg_advisory_xact_lock(${WINDOW_LOCK})`);
+
+/**
+ * Moves the window so that it starts `windowMs` before `now` (epoch milliseconds): what was made before is `*_previous` from then on.
+ * Only what lies between the old start and the new one is read, in either direction; projectors wait as long.
+ */
+export async function movePopularityWindows(
+  database: Database,
+  { now, windowMs = TRENDING_WINDOW_MS }: { now: number; windowMs?: number },
+): Promise<void> {
+  await database.transaction(async (sql) => {
+    await takeWindow(sql);
+    const starts = new Date(now - windowMs);
+    for (const [table, key] of [
+      ['site.podcast_popularity', 'feed_id'],
+      ['site.episode_popularity', 'episode_id'],
+    ])
+      await sql.query(
+        `UPDATE ${table} p SET score_previous = p.score_previous + w.direction * w.score,
+           plays_previous = p.plays_previous + w.direction * w.plays,
+           likes_previous = p.likes_previous + w.direction * w.likes
+         FROM (
+           SELECT ${key}, CASE WHEN $1 > starts_at THEN 1 ELSE -1 END AS direction, sum(points) AS score,
+             count(*) FILTER (WHERE kind = 'play') AS plays, count(*) FILTER (WHERE kind = 'save') AS likes
+           FROM site_private.popularity_window, site_private.contributions
+           WHERE visibility <> 'private' AND recorded_at >= least($1::timestamptz, starts_at)
+             AND recorded_at < greatest($1::timestamptz, starts_at)
+           GROUP BY ${key}, starts_at
+         ) w WHERE p.${key} = w.${key}`,
+        [starts],
+      );
+    await sql.query('UPDATE site_private.popularity_window SET starts_at = $1', [starts]);
+  });
+}

@@ -1,0 +1,15 @@
+import { Context } from '@balados/platform-stores';
+import { Popularity1700000000101 } from './migrations';
+
+/** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
+export const siteContext: Context = {
+  schema: 'site_private',
+  entities: [],
+  migrations: [Popularity1700000000101],
+};
+
+/** What anonymous reads connect with: they migrate nothing, and see nothing beside the tables of `site`. */
+export const siteReadContext: Context = { schema: 'site', entities: [], migrations: [] };
+
+/** Role without login that may read the tables of `site` and nothing else; a service's login is made a member of it. */
+export const SITE_READER = 'balados_site_reader';

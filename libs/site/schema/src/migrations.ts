@@ -1,0 +1,162 @@
+import { projectorTables } from '@balados/platform-stores';
+import { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class Popularity1700000000101 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE SCHEMA IF NOT EXISTS site;
+      CREATE SCHEMA IF NOT EXISTS site_private;
+
+      -- Whatever stands in the tables of site is published: anybody may read all of it.
+      CREATE TABLE site.podcast_popularity (
+        feed_id uuid PRIMARY KEY,
+        feed text NOT NULL,
+        feed_title text,
+        feed_author text,
+        feed_cover jsonb,
+        score integer NOT NULL,
+        score_previous integer NOT NULL,
+        growth integer NOT NULL GENERATED ALWAYS AS (score - score_previous) STORED,
+        plays integer NOT NULL,
+        plays_previous integer NOT NULL,
+        plays_people jsonb NOT NULL DEFAULT '[]',
+        likes integer NOT NULL,
+        likes_previous integer NOT NULL,
+        likes_people jsonb NOT NULL DEFAULT '[]'
+      ) WITH (fillfactor = 80);
+      CREATE INDEX podcast_popularity_trending ON site.podcast_popularity (growth DESC, score DESC, feed_id);
+
+      CREATE TABLE site.episode_popularity (
+        episode_id uuid PRIMARY KEY,
+        feed_id uuid NOT NULL,
+        -- as last sent
+        item text NOT NULL,
+        -- the same for all feeds that hold the item: for look-ups that name no feed
+        item_key uuid NOT NULL,
+        score integer NOT NULL,
+        score_previous integer NOT NULL,
+        growth integer NOT NULL GENERATED ALWAYS AS (score - score_previous) STORED,
+        plays integer NOT NULL,
+        plays_previous integer NOT NULL,
+        plays_people jsonb NOT NULL DEFAULT '[]',
+        likes integer NOT NULL,
+        likes_previous integer NOT NULL,
+        likes_people jsonb NOT NULL DEFAULT '[]'
+      ) WITH (fillfactor = 80);
+      CREATE INDEX episode_popularity_trending ON site.episode_popularity (growth DESC, score DESC, episode_id);
+      CREATE INDEX episode_popularity_of_feed
+        ON site.episode_popularity (feed_id, growth DESC, score DESC, episode_id);
+      CREATE INDEX episode_popularity_item ON site.episode_popularity (item_key);
+
+      -- The timeline. Feed and item are those of the tables above, under the same ids.
+      CREATE TABLE site.public_events (
+        id bigint NOT NULL,
+        event_type text NOT NULL,
+        -- null: anonymous
+        user_id uuid,
+        feed_id uuid NOT NULL,
+        episode_id uuid,
+        -- as the client claimed
+        occurred_at timestamptz(3) NOT NULL,
+        recorded_at timestamptz(3) NOT NULL,
+        PRIMARY KEY (recorded_at, id)
+      );
+      CREATE INDEX public_events_of_type ON site.public_events (event_type, recorded_at, id);
+      CREATE INDEX public_events_of_feed ON site.public_events (feed_id, recorded_at, id);
+
+      -- Numbers the rows of the timeline across all listeners, so that a number tells nothing of one.
+      CREATE SEQUENCE site_private.public_ids;
+      -- What listeners did and did not take back: the one truth of all counts. Nothing of a URL with credentials is kept.
+      CREATE TABLE site_private.contributions (
+        listener uuid NOT NULL,
+        feed_id uuid NOT NULL,
+        -- null: of the podcast itself
+        episode_id uuid,
+        -- the episode, or the podcast itself
+        subject_id uuid NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('subscribe', 'play', 'save', 'share')),
+        -- days since 1970-01-01 UTC for what counts once a day, else 0
+        day integer NOT NULL,
+        points integer NOT NULL,
+        visibility text NOT NULL CHECK (visibility IN ('public', 'anonymous', 'private')),
+        item text,
+        item_key uuid,
+        occurred_at timestamptz(3) NOT NULL,
+        recorded_at timestamptz(3) NOT NULL,
+        -- id of its row in the timeline while it is published
+        public_id bigint NOT NULL DEFAULT nextval('site_private.public_ids'),
+        PRIMARY KEY (listener, subject_id, kind, day)
+      );
+      CREATE INDEX contributions_of_feed ON site_private.contributions (feed_id, episode_id, recorded_at);
+      CREATE INDEX contributions_recorded ON site_private.contributions (recorded_at);
+
+      -- Every podcast with contributions, published or not. Its row is locked before anything of the podcast is touched.
+      CREATE TABLE site_private.feeds (
+        feed_id uuid PRIMARY KEY,
+        feed text NOT NULL,
+        feed_title text,
+        feed_author text,
+        feed_cover jsonb,
+        -- distinct, with contributions that are not private
+        listeners integer NOT NULL DEFAULT 0 CHECK (listeners >= 0),
+        published boolean NOT NULL DEFAULT false
+      ) WITH (fillfactor = 80);
+      CREATE TABLE site_private.feed_listeners (
+        feed_id uuid NOT NULL,
+        listener uuid NOT NULL,
+        -- those that are not private
+        contributions integer NOT NULL,
+        PRIMARY KEY (feed_id, listener)
+      ) WITH (fillfactor = 80);
+      -- When a listener last did something in public, for the lists of people.
+      CREATE TABLE site_private.people (
+        -- feed_id or episode_id
+        scope_id uuid NOT NULL,
+        kind text NOT NULL,
+        listener uuid NOT NULL,
+        recorded_at timestamptz(3) NOT NULL,
+        PRIMARY KEY (scope_id, kind, listener)
+      );
+      CREATE INDEX people_recent ON site_private.people (scope_id, kind, recorded_at DESC, listener);
+
+      -- Contributions made before starts_at make up score_previous, plays_previous and likes_previous.
+      CREATE TABLE site_private.popularity_window (
+        single boolean PRIMARY KEY DEFAULT true CHECK (single),
+        starts_at timestamptz(3) NOT NULL
+      );
+      INSERT INTO site_private.popularity_window (starts_at) VALUES ('-infinity');
+
+      -- how far each stream of a listener has come into the tables above
+      CREATE TABLE site_private.listener_revisions (
+        user_id uuid NOT NULL,
+        category text NOT NULL,
+        revision bigint NOT NULL,
+        PRIMARY KEY (user_id, category)
+      ) WITH (fillfactor = 80);
+      ${projectorTables('site_private')}`);
+
+    // A role belongs to the whole cluster: another database of it may have made it, at this very moment too.
+    await runner.query(`
+      DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'balados_site_reader') THEN
+          CREATE ROLE balados_site_reader NOLOGIN;
+        END IF;
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+      END $$;
+      REVOKE ALL ON SCHEMA site, site_private FROM PUBLIC;
+      GRANT USAGE ON SCHEMA site TO balados_site_reader;
+      GRANT SELECT ON site.podcast_popularity, site.episode_popularity, site.public_events TO balados_site_reader;`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    // The role stays: other databases of the cluster may use it.
+    await runner.query(`
+      DROP TABLE site.podcast_popularity, site.episode_popularity, site.public_events;
+      DROP TABLE site_private.projector_members, site_private.projector_segments, site_private.listener_revisions,
+        site_private.popularity_window, site_private.people, site_private.feed_listeners, site_private.feeds,
+        site_private.contributions;
+      DROP SEQUENCE site_private.public_ids;
+      REVOKE ALL ON SCHEMA site FROM balados_site_reader;
+      DROP SCHEMA site;`);
+  }
+}

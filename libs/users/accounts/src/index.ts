@@ -1,0 +1,12 @@
+export { type Account, Accounts, type Credentials } from './accounts';
+export { type Authenticate } from './authenticate';
+export { accountsConfig, type AccountsConfig } from './config';
+export { type AccountsParts, createAccounts } from './create-accounts';
+export { AccountsUnavailable, Busy, Unauthenticated, type UnauthenticatedReason } from './errors';
+export { type Listener, type ListenerRequest } from './listener';
+export { AUTHENTICATE, CurrentListener, ListenerGuard } from './listener.guard';
+export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
+export { purgeSessions } from './purge-sessions';
+export { type Device, Sessions, type Tokens } from './sessions';
+export { type PublicJwk } from './signing-key';
+export { isUsername, USERNAME_MAX_CHARACTERS, USERNAME_MIN_CHARACTERS } from './usernames';

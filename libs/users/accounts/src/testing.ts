@@ -1,0 +1,48 @@
+import { createDatabase } from '@balados/testing';
+import { migrate, openPostgres } from '@balados/platform-stores';
+import { usersContext } from '@balados/users-schema';
+import { DataSource } from 'typeorm';
+import { accountsConfig, AccountsConfig } from './config';
+import { AccountsParts, createAccounts } from './create-accounts';
+
+export const password = 'correct horse battery staple';
+export const phone = { deviceId: 'phone-1', deviceName: 'Phone of Ann' };
+
+export interface Instance extends AccountsParts {
+  dataSource: DataSource;
+}
+
+export interface TestAccounts {
+  dataSource: DataSource;
+  /** Another copy of the service on the same database. */
+  start(config?: Partial<AccountsConfig>): Promise<Instance>;
+  close(): Promise<void>;
+}
+
+/** A migrated database of its own, and copies of this room on it. */
+export async function accountsOnPostgres(): Promise<TestAccounts> {
+  const database = await createDatabase();
+  const opened: DataSource[] = [];
+  const open = async (): Promise<DataSource> => {
+    const dataSource = await openPostgres(database.url, usersContext, { service: 'accounts test', poolSize: 5 });
+    opened.push(dataSource);
+    return dataSource;
+  };
+  const dataSource = await open();
+  await migrate(dataSource, usersContext);
+  return {
+    dataSource,
+    async start(config = {}) {
+      const own = await open();
+      const parts = await createAccounts({ dataSource: own, config: { ...accountsConfig.parse({}), ...config } });
+      return { ...parts, dataSource: own };
+    },
+    async close() {
+      for (const each of opened) if (each.isInitialized) await each.destroy();
+      await database.drop();
+    },
+  };
+}
+
+/** A request with these words behind `Authorization: Bearer`. */
+export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });

@@ -1,0 +1,53 @@
+import { EventMetadata, StoredEvent } from '@balados/event-sourcing';
+import { USERS_CATEGORIES, UsersEvent, usersEvents } from './events';
+
+const metadata: EventMetadata = {
+  recordedAt: '2026-01-01T00:00:00.000Z',
+  correlationId: 'c',
+  deviceId: 'd',
+  deviceName: 'Phone',
+};
+
+/** As stored from the first day on: what is written here must be readable for ever. */
+const stored: Record<UsersEvent['type'], string> = {
+  PodcastSubscribed:
+    '{"feed":"https://feeds.example/a","sourceId":"7","subscribedAt":"2026-01-01T00:00:00.123Z","unsubscribedAt":null}',
+  PodcastUnsubscribed:
+    '{"feed":"https://feeds.example/a","sourceId":null,"subscribedAt":null,"unsubscribedAt":"2026-01-01T00:00:00.123Z"}',
+  PlayRecorded:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","position":12.5,"played":false,"updatedAt":"2026-01-01T00:00:00.123Z"}',
+  PositionUpdated:
+    '{"feed":"https://feeds.example/a","item":"g,","position":0,"played":true,"updatedAt":"2026-01-01T00:00:00.123Z"}',
+};
+
+const asStored = (type: string, data: string): StoredEvent => ({
+  id: 'e',
+  stream: 'listening-a',
+  revision: 3,
+  position: 1n,
+  type,
+  data: JSON.parse(data),
+  metadata: { version: 1, ...metadata },
+});
+
+describe('the events of a listener', () => {
+  it('are these, and a name that was once stored stays', () => {
+    expect(Object.keys(usersEvents.declarations)).toEqual(Object.keys(stored));
+    expect(USERS_CATEGORIES).toEqual(['subscriptions', 'listening']);
+  });
+
+  it.each(Object.entries(stored))('%s is read as it was stored, and written the same', (type, data) => {
+    const event = usersEvents.decode(asStored(type, data));
+    expect(event).toEqual({ type, data: JSON.parse(data), metadata, revision: 3 });
+    const { data: written, metadata: meta } = usersEvents.encode(event, metadata, 'e');
+    expect(JSON.stringify(written)).toBe(data);
+    expect(meta).toEqual({ version: 1, ...metadata });
+  });
+
+  it.each(Object.entries(stored))('%s is not read without any one of its fields', (type, data) => {
+    for (const field of Object.keys(JSON.parse(data))) {
+      const { [field]: _, ...rest } = JSON.parse(data);
+      expect(() => usersEvents.decode(asStored(type, JSON.stringify(rest)))).toThrow(field);
+    }
+  });
+});

@@ -1,0 +1,1 @@
+export { usersProjector } from './users-projector';

@@ -1,0 +1,117 @@
+import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
+import { episodeId, feedId } from '@balados/feeds-ids';
+import { Projector, Sql } from '@balados/platform-stores';
+import {
+  ListeningEvent,
+  SubscriptionsEvent,
+  USERS_CATEGORIES,
+  UsersEvent,
+  usersEvents,
+} from '@balados/users-contracts';
+
+type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
+
+/**
+ * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, and how far each stream has come into them.
+ * Every row knows the revision that made it, so that a repeated or older event writes nothing.
+ */
+export const usersProjector: Projector = {
+  name: 'users',
+  schema: 'users',
+  prefixes: USERS_CATEGORIES.map((category) => `${category}-`),
+
+  async project(transaction, events) {
+    // Of a batch the last word on each row is enough.
+    const subscriptions = new Map<string, Of<SubscriptionsEvent>>();
+    const plays = new Map<string, Of<ListeningEvent>>();
+    const revisions = new Map<string, { userId: string; category: string; revision: number }>();
+    for (const stored of events) {
+      const { category, userId } = listenerOf(stored);
+      const event = { ...usersEvents.decode(stored), userId };
+      revisions.set(stored.stream, { userId, category, revision: stored.revision });
+      switch (event.type) {
+        case 'PodcastSubscribed':
+        case 'PodcastUnsubscribed':
+          subscriptions.set(`${userId} ${event.data.feed}`, event);
+          break;
+        case 'PlayRecorded':
+        case 'PositionUpdated':
+          plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
+        default:
+          event satisfies never;
+      }
+    }
+    await writeSubscriptions(transaction, [...subscriptions.values()]);
+    await writePlays(transaction, [...plays.values()]);
+    await writeRevisions(transaction, [...revisions.values()]);
+  },
+};
+
+function listenerOf({ stream }: StoredEvent): { category: string; userId: string } {
+  const listener = parseStream(stream);
+  if (!listener) throw new Error(`${stream} is no listener's stream`);
+  return listener;
+}
+
+async function writeSubscriptions(sql: Sql, events: readonly Of<SubscriptionsEvent>[]): Promise<void> {
+  if (events.length === 0) return;
+  await sql.query(
+    `INSERT INTO users.subscriptions AS held
+       (user_id, feed_id, feed, source_id, subscribed_at, unsubscribed_at, subscribed, revision)
+     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::bigint[])
+     ON CONFLICT (user_id, feed_id) DO UPDATE SET source_id = excluded.source_id, subscribed_at = excluded.subscribed_at,
+       unsubscribed_at = excluded.unsubscribed_at, subscribed = excluded.subscribed, revision = excluded.revision
+     WHERE held.revision < excluded.revision`,
+    [
+      events.map(({ userId }) => userId),
+      events.map(({ data }) => feedId(data.feed)),
+      events.map(({ data }) => data.feed),
+      events.map(({ data }) => data.sourceId),
+      events.map(({ data }) => data.subscribedAt),
+      events.map(({ data }) => data.unsubscribedAt),
+      events.map(({ type }) => type === 'PodcastSubscribed'),
+      events.map(({ revision }) => revision),
+    ],
+  );
+}
+
+async function writePlays(sql: Sql, events: readonly Of<ListeningEvent>[]): Promise<void> {
+  if (events.length === 0) return;
+  await sql.query(
+    `INSERT INTO users.play_statuses AS held
+       (user_id, episode_id, feed_id, feed, item, position, played, updated_at, revision)
+     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::float8[], $7::boolean[], $8::timestamptz[], $9::bigint[])
+     ON CONFLICT (user_id, episode_id) DO UPDATE SET item = excluded.item, position = excluded.position,
+       played = excluded.played, updated_at = excluded.updated_at, revision = excluded.revision
+     WHERE held.revision < excluded.revision`,
+    [
+      events.map(({ userId }) => userId),
+      events.map(({ data }) => episodeId(data.feed, data.item)),
+      events.map(({ data }) => feedId(data.feed)),
+      events.map(({ data }) => data.feed),
+      events.map(({ data }) => data.item),
+      events.map(({ data }) => data.position),
+      events.map(({ data }) => data.played),
+      events.map(({ data }) => data.updatedAt),
+      events.map(({ revision }) => revision),
+    ],
+  );
+}
+
+async function writeRevisions(
+  sql: Sql,
+  revisions: readonly { userId: string; category: string; revision: number }[],
+): Promise<void> {
+  if (revisions.length === 0) return;
+  await sql.query(
+    `INSERT INTO users.listener_revisions AS held (user_id, category, revision)
+     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
+     ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision WHERE held.revision < excluded.revision`,
+    [
+      revisions.map(({ userId }) => userId),
+      revisions.map(({ category }) => category),
+      revisions.map(({ revision }) => revision),
+    ],
+  );
+}

@@ -1,0 +1,2 @@
+export * from './own-reads';
+export * from './queries';

@@ -1,0 +1,116 @@
+import { Inject } from '@nestjs/common';
+import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import type { Sql } from '@balados/platform-stores';
+import { episodeId, feedId } from '@balados/feeds-ids';
+import { WirePlay, wirePlay, WireSubscription, wireSubscription } from '@balados/users-contracts';
+import { allPlays, isSubscribed, Play } from '@balados/users-domain';
+import { LISTENER_STREAMS } from '@balados/users-write';
+import type { ListenerStreams } from '@balados/users-write';
+import { sourceOf } from './own-reads';
+
+/** Injection token of the connection to the `users` context: `Sql`. */
+export const USERS_SQL = Symbol('users sql');
+
+export interface Page {
+  limit: number;
+  offset: number;
+}
+
+/** `stale`: the event store is away, and what is answered may lack the newest writes. */
+export interface OwnRead<Answer> {
+  answer: Answer;
+  stale: boolean;
+}
+
+/** The podcasts that the listener is subscribed to, in the order in which they subscribed. */
+export class GetSubscriptions extends Query<OwnRead<WireSubscription[]>> {
+  constructor(readonly userId: string) {
+    super();
+  }
+}
+
+/** The listener's plays, the most recently updated first; of one feed, if one is given. */
+export class GetPlays extends Query<OwnRead<{ plays: WirePlay[]; total: number }>> {
+  constructor(
+    readonly userId: string,
+    readonly page: Page,
+    readonly feed?: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(GetSubscriptions)
+export class GetSubscriptionsHandler implements IQueryHandler<GetSubscriptions> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(USERS_SQL) private readonly sql: Sql,
+  ) {}
+
+  async execute({ userId }: GetSubscriptions): Promise<OwnRead<WireSubscription[]>> {
+    const source = await sourceOf(this.streams.store, this.sql, 'subscriptions', userId);
+    if (source === 'state') {
+      const answer = await this.streams.subscriptions.query(userId, ({ state }) =>
+        [...state.feeds.values()]
+          .filter(isSubscribed)
+          .sort((a, b) => a.subscribedAt! - b.subscribedAt! || (feedId(a.feed) < feedId(b.feed) ? -1 : 1))
+          .map(wireSubscription),
+      );
+      return { answer, stale: false };
+    }
+    const rows = await this.sql.query<
+      { feed: string; source_id: string | null; subscribed_at: Date; unsubscribed_at: Date | null }[]
+    >(
+      `SELECT feed, source_id, subscribed_at, unsubscribed_at FROM users.subscriptions
+       WHERE user_id = $1 AND subscribed ORDER BY subscribed_at, feed_id`,
+      [userId],
+    );
+    const answer = rows.map((row) =>
+      wireSubscription({
+        feed: row.feed,
+        sourceId: row.source_id,
+        subscribedAt: row.subscribed_at.getTime(),
+        unsubscribedAt: row.unsubscribed_at && row.unsubscribed_at.getTime(),
+      }),
+    );
+    return { answer, stale: source === 'stale' };
+  }
+}
+
+@QueryHandler(GetPlays)
+export class GetPlaysHandler implements IQueryHandler<GetPlays> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(USERS_SQL) private readonly sql: Sql,
+  ) {}
+
+  async execute({ userId, page, feed }: GetPlays): Promise<OwnRead<{ plays: WirePlay[]; total: number }>> {
+    const source = await sourceOf(this.streams.store, this.sql, 'listening', userId);
+    if (source === 'state') {
+      const answer = await this.streams.listening.query(userId, ({ state }) => {
+        const plays: Play[] = [];
+        for (const play of allPlays(state)) if (feed === undefined || play.feed === feed) plays.push(play);
+        plays.sort((a, b) => b.updatedAt - a.updatedAt || (episodeOrder(a) < episodeOrder(b) ? -1 : 1));
+        return { plays: plays.slice(page.offset, page.offset + page.limit).map(wirePlay), total: plays.length };
+      });
+      return { answer, stale: false };
+    }
+    const ofFeed = feed === undefined ? null : feedId(feed);
+    const [rows, [count]] = await Promise.all([
+      this.sql.query<{ feed: string; item: string; position: number; played: boolean; updated_at: Date }[]>(
+        `SELECT feed, item, position, played, updated_at FROM users.play_statuses
+         WHERE user_id = $1 AND ($2::uuid IS NULL OR feed_id = $2)
+         ORDER BY updated_at DESC, episode_id LIMIT $3 OFFSET $4`,
+        [userId, ofFeed, page.limit, page.offset],
+      ),
+      this.sql.query<{ total: string }[]>(
+        'SELECT count(*) AS total FROM users.play_statuses WHERE user_id = $1 AND ($2::uuid IS NULL OR feed_id = $2)',
+        [userId, ofFeed],
+      ),
+    ]);
+    const plays = rows.map((row) => wirePlay({ ...row, updatedAt: row.updated_at.getTime() }));
+    return { answer: { plays, total: Number(count!.total) }, stale: source === 'stale' };
+  }
+}
+
+const episodeOrder = ({ feed, item }: Play): string => episodeId(feed, item);

@@ -1,0 +1,71 @@
+import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
+import { Inject } from '@nestjs/common';
+import { WirePlay, wirePlay, WireSubscription, wireSubscription } from '@balados/users-contracts';
+import { findPlay, ListeningCommand, SubscriptionsCommand } from '@balados/users-domain';
+import type { ListenerStreams, Speaker } from './listener-streams';
+import { metadataOf } from './listener-streams';
+
+/** Injection token of `ListenerStreams`. */
+export const LISTENER_STREAMS = Symbol('listener streams');
+/** Injection token of the clock: `() => number`, epoch milliseconds. */
+export const CLOCK = Symbol('clock');
+
+type Without<Union, Key extends PropertyKey> = Union extends { type: string; data: object }
+  ? { type: Union['type']; data: Omit<Union['data'], Key> }
+  : never;
+
+/** Changes one podcast of the listener; answers how it then stands. */
+export class ChangeSubscription extends Command<WireSubscription> {
+  constructor(
+    readonly speaker: Speaker,
+    readonly change: Without<Exclude<SubscriptionsCommand, { type: 'MergeSubscriptions' }>, 'now'>,
+  ) {
+    super();
+  }
+}
+
+/** Changes one episode of the listener; answers how it then stands. */
+export class ChangePlay extends Command<WirePlay> {
+  constructor(
+    readonly speaker: Speaker,
+    readonly change: Without<Exclude<ListeningCommand, { type: 'MergePlays' }>, 'now'>,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(ChangeSubscription)
+export class ChangeSubscriptionHandler implements ICommandHandler<ChangeSubscription> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(CLOCK) private readonly clock: () => number,
+  ) {}
+
+  execute({ speaker, change }: ChangeSubscription): Promise<WireSubscription> {
+    const now = this.clock();
+    const command = { type: change.type, data: { ...change.data, now } } as SubscriptionsCommand;
+    const { feed } = change.data;
+    return this.streams.subscriptions.handle(speaker.userId, command, metadataOf(speaker, now), ({ state }) =>
+      // Unsubscribing from what was never subscribed to is so already.
+      wireSubscription(state.feeds.get(feed) ?? { feed, sourceId: null, subscribedAt: null, unsubscribedAt: null }),
+    );
+  }
+}
+
+@CommandHandler(ChangePlay)
+export class ChangePlayHandler implements ICommandHandler<ChangePlay> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(CLOCK) private readonly clock: () => number,
+  ) {}
+
+  execute({ speaker, change }: ChangePlay): Promise<WirePlay> {
+    const now = this.clock();
+    const command = { type: change.type, data: { ...change.data, now } } as ListeningCommand;
+    const { feed, item } = change.data;
+    // Without a feed there is just one such episode: the decider refuses the command otherwise.
+    return this.streams.listening.handle(speaker.userId, command, metadataOf(speaker, now), ({ state }) =>
+      wirePlay(findPlay(state, feed, item)!),
+    );
+  }
+}

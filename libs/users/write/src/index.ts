@@ -1,0 +1,3 @@
+export * from './commands';
+export * from './listener-streams';
+export * from './sync';

@@ -1,0 +1,45 @@
+import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
+import { ListeningEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import {
+  listening,
+  ListeningCommand,
+  ListeningState,
+  subscriptions,
+  SubscriptionsCommand,
+  SubscriptionsState,
+} from '@balados/users-domain';
+
+/** Who speaks: a listener, perhaps on a device that they named, in a request that can be found again. */
+export interface Speaker {
+  userId: string;
+  correlationId: string;
+  deviceId?: string;
+  deviceName?: string;
+}
+
+/** The streams of listeners, one command handler each; all states share one cache. */
+export interface ListenerStreams {
+  store: EventStore;
+  cache: StateCache;
+  subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent>;
+  listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent>;
+}
+
+export function openListenerStreams(store: EventStore, cacheBytes: number): ListenerStreams {
+  const cache = new StateCache(cacheBytes);
+  // One catalogue holds all events; each handler sees those of its own streams.
+  return {
+    store,
+    cache,
+    subscriptions: new CommandHandler(store, cache, subscriptions, usersEvents as never),
+    listening: new CommandHandler(store, cache, listening, usersEvents as never),
+  };
+}
+
+/** `now`: epoch milliseconds of our clock, the same that the command carries. */
+export const metadataOf = ({ correlationId, deviceId, deviceName }: Speaker, now: number): EventMetadata => ({
+  recordedAt: new Date(now).toISOString(),
+  correlationId,
+  ...(deviceId !== undefined && { deviceId }),
+  ...(deviceName !== undefined && { deviceName }),
+});

@@ -43,7 +43,9 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: {
       postgres: () => Promise.all([users.query('SELECT 1'), site.query('SELECT 1')]),
       'event store': () => store.headPosition(),
-      ...Object.fromEntries(running.map((projector) => [`projector ${projector.name}`, () => checkProjector(projector)])),
+      ...Object.fromEntries(
+        running.map((projector) => [`projector ${projector.name}`, () => checkProjector(projector)]),
+      ),
     },
     onClose: async () => {
       await Promise.all(running.map((projector) => projector.close()));

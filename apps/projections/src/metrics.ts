@@ -20,7 +20,8 @@ export function exposeProjectors(registry: Registry, projectors: readonly Runnin
       collect() {
         this.reset();
         for (const projector of projectors) {
-          for (const status of projector.status()) this.set({ projector: projector.name, segment: status.segment }, of(status));
+          for (const status of projector.status())
+            this.set({ projector: projector.name, segment: status.segment }, of(status));
         }
       },
     });

@@ -7,7 +7,8 @@ const LISTEN_LIMIT_MS = 60_000;
 /** The last lines of a process's log that are kept to be shown when a test fails. */
 const LINES_KEPT = 300;
 
-const DIST = resolve(__dirname, '../../dist/apps');
+// From the root, where all our commands run: bundled into a tool, this file is elsewhere.
+const DIST = resolve('dist/apps');
 
 /** One of our programs as its own process, as an operator runs it: environment in, JSON lines out. */
 export class ServiceProcess {

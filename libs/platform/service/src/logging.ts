@@ -3,6 +3,17 @@ import pino, { Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
+/** Never logged, at whatever depth of two they stand. */
+const SECRETS = ['password', 'token', 'authorization', 'refresh_token', 'access_token', 'refreshToken', 'accessToken'];
+
+/** A failed query's error carries its parameters, which are listeners' data: what is logged of an error is this alone. */
+const withoutData = (error: Error & { code?: unknown }): object => ({
+  type: error.name,
+  message: error.message,
+  code: error.code,
+  stack: error.stack,
+});
+
 /** Lines of JSON on stdout; `service` names who speaks. What could be a secret is cut out wherever it is logged by name. */
 export const createLogger = (service: string, level: string): Logger =>
   pino({
@@ -10,18 +21,8 @@ export const createLogger = (service: string, level: string): Logger =>
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-    redact: {
-      paths: [
-        'password',
-        'token',
-        'authorization',
-        '*.password',
-        '*.token',
-        '*.authorization',
-        'req.headers.authorization',
-      ],
-      censor: '[redacted]',
-    },
+    serializers: { err: withoutData },
+    redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
   });
 
 /** Nest's own lines, through the same logger; its start-up chatter only at `debug`. */

@@ -4,7 +4,6 @@ import { DataSource } from 'typeorm';
 import { AccessTokens } from './access-token';
 import { Accounts, Credentials } from './accounts';
 import { AccountsConfig } from './config';
-import { Device, requireDevice } from './device';
 import { withoutSecrets } from './errors';
 import {
   formatRefreshToken,
@@ -21,6 +20,12 @@ import { SessionChecks } from './session-checks';
 export const REFRESH_RETRY_SECONDS = 60;
 /** Live sessions of one listener; a login beyond ends those unused for longest. */
 export const SESSIONS_PER_LISTENER = 100;
+
+/** What the listener's app says of its device, plain text that the edge has checked; null when it says nothing. */
+export interface Device {
+  deviceId: string | null;
+  deviceName: string | null;
+}
 
 /** The answer to a login or a refresh. */
 export interface Tokens {
@@ -53,9 +58,8 @@ export class Sessions {
     },
   ) {}
 
-  /** @throws Refusal `invalid_credentials`, `invalid_device`; Busy */
+  /** @throws Refusal `invalid_credentials`; Busy */
   async login({ deviceId, deviceName, ...credentials }: Credentials & Device): Promise<Tokens> {
-    requireDevice({ deviceId, deviceName });
     const { userId } = await this.parts.accounts.verify(credentials);
     const token = newRefreshToken();
     const session: SessionRow = { id: randomUUID(), user_id: userId, device_id: deviceId, device_name: deviceName };

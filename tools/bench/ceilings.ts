@@ -1,0 +1,36 @@
+import { Ceilings, CONNECTIONS, OPEN_LOOP_WRITES, WRITES_PER_SECOND } from './bench';
+import { appendRate, appendToSubscriber, connect } from './raw-client';
+import { commitTimes } from './raw-postgres';
+import { percentiles, perSecond, say } from './report';
+import { startStores } from './systems';
+
+const APPEND_SECONDS = 6;
+
+/** Those that are wanted, with nothing running but the event store and its Postgres. */
+export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Promise<Ceilings> {
+  const ceilings = {} as Ceilings;
+  if (wanted.size === 0) return ceilings;
+  say('Ceilings: the raw client and Postgres, alone …');
+  const stores = await startStores();
+  const client = connect(stores.eventStore);
+  try {
+    if (wanted.has('appendsPerSecond')) {
+      await appendRate(client, CONNECTIONS, 1);
+      ceilings.appendsPerSecond = await appendRate(client, CONNECTIONS, APPEND_SECONDS);
+      say(`  ${perSecond(ceilings.appendsPerSecond)} single appends, ${CONNECTIONS} at once`);
+    }
+    if (wanted.has('appendToSubscriber')) {
+      const rate = { rate: WRITES_PER_SECOND, count: OPEN_LOOP_WRITES / 2 };
+      ceilings.appendToSubscriber = await appendToSubscriber(client, rate);
+      say(`  append to subscription at ${WRITES_PER_SECOND}/s: ${percentiles(ceilings.appendToSubscriber)}`);
+    }
+    if (wanted.has('commit')) {
+      ceilings.commit = await commitTimes(stores.database);
+      say(`  one commit of Postgres: ${percentiles(ceilings.commit)}`);
+    }
+  } finally {
+    await client.dispose();
+    await stores.stop();
+  }
+  return ceilings;
+}

@@ -1,0 +1,133 @@
+import autocannon, { Client, Request, Result } from 'autocannon';
+import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
+import { episodeOf, feedUrl, itemOf } from './events';
+import { Listener } from './listeners';
+import { Spread } from './report';
+import { withWorker } from './workers';
+
+// Closed loops over HTTP by autocannon, in a process of their own. Whatever is not 2xx, or not what it should be, is an error.
+
+interface Bounds {
+  base: string;
+  connections: number;
+  /** One of both: how long, or how many requests. */
+  seconds?: number;
+  amount?: number;
+}
+
+export type Load = Bounds &
+  (
+    | { kind: 'positions'; listeners: Listener[]; round: number }
+    | { kind: 'syncs'; listeners: Listener[]; playsEach: number }
+    | { kind: 'get'; path: string; expected: string }
+  );
+
+export interface Generated extends Spread {
+  requests: number;
+  perSecond: number;
+  /** CPU seconds of the generator per second. */
+  cores: number;
+}
+
+/** @throws Error that says what was answered, when anything failed */
+export const generate = (load: Load): Promise<Generated> => withWorker<Generated>('load', load, (result) => result);
+
+/** Positions of one listener that are made before the run, over a few episodes in turn; none is the same as the one before it. */
+const POSITIONS_PREPARED = 200;
+const EPISODES_IN_TURN = 10;
+
+const headersOf = ({ token }: Listener): Record<string, string> => ({
+  authorization: `Bearer ${token}`,
+  'content-type': 'application/json',
+});
+
+const positionRequests = (listener: Listener, index: number, round: number): Request[] =>
+  Array.from({ length: POSITIONS_PREPARED }, (_, n) => {
+    const { feed, item } = episodeOf(index, n % EPISODES_IN_TURN);
+    return {
+      method: 'PUT',
+      path: `/api/v1/play/${encodeBase64Url(item)}/position?feed=${encodeBase64Url(feed)}`,
+      headers: headersOf(listener),
+      body: JSON.stringify({ position: round * 10_000 + n + 0.5 }),
+    };
+  });
+
+/** Each connection speaks for its listeners in turn, as devices do that keep the token of their last answer. */
+function syncRequest(listeners: Listener[], playsEach: number, fail: (reason: string) => void): Request {
+  const devices = listeners.map((listener) => ({ listener, plays: 0, since: null as string | null }));
+  let turn = -1;
+  return {
+    setupRequest: (request) => {
+      turn = (turn + 1) % devices.length;
+      const device = devices[turn]!;
+      const plays = Array.from({ length: playsEach }, (_, n) => ({
+        rss_source_feed: encodeBase64(feedUrl(turn)),
+        rss_source_item: encodeBase64(itemOf(turn, device.plays + n)),
+        position: n + 1,
+        played: false,
+        updated_at: new Date().toISOString(),
+      }));
+      device.plays += playsEach;
+      return {
+        ...request,
+        method: 'POST',
+        path: '/api/v1/sync',
+        headers: headersOf(device.listener),
+        body: JSON.stringify({ play_statuses: plays, since: device.since }),
+      };
+    },
+    onResponse: (status, body) => {
+      if (status !== 200) return fail(`${status}: ${body.slice(0, 500)}`);
+      const answer = JSON.parse(body) as {
+        data: { play_statuses: unknown[] };
+        rejected: unknown[];
+        sync_token: string;
+      };
+      if (answer.rejected.length > 0 || answer.data.play_statuses.length !== playsEach)
+        fail(
+          `${answer.data.play_statuses.length} plays answered, rejected ${JSON.stringify(answer.rejected).slice(0, 500)}`,
+        );
+      devices[turn]!.since = answer.sync_token;
+    },
+  };
+}
+
+/** The worker's side. */
+export async function runLoad(load: Load): Promise<Generated> {
+  let failure: string | undefined;
+  let connection = 0;
+  const setupClient = (client: Client): void => {
+    const own = connection;
+    connection += 1;
+    if (load.kind === 'positions')
+      client.setRequests(positionRequests(load.listeners[own % load.listeners.length]!, own, load.round));
+    if (load.kind === 'syncs') {
+      const listeners = load.listeners.filter((_, index) => index % load.connections === own);
+      client.setRequests([syncRequest(listeners, load.playsEach, (reason) => (failure ??= reason))]);
+    }
+  };
+  const cpu = process.cpuUsage();
+  const result = await autocannon({
+    url: load.kind === 'get' ? `${load.base}${load.path}` : load.base,
+    connections: load.connections,
+    ...(load.amount ? { amount: load.amount } : { duration: load.seconds }),
+    timeout: 30,
+    ...(load.kind === 'get' ? { expectBody: load.expected } : { setupClient }),
+  });
+  const { user, system } = process.cpuUsage(cpu);
+  const wrong = failure ?? failureOf(result);
+  if (wrong) throw new Error(`${load.kind}: ${wrong}`);
+  return {
+    requests: result['2xx'],
+    perSecond: result['2xx'] / result.duration,
+    p50: result.latency.p50,
+    p99: result.latency.p99,
+    cores: (user + system) / 1e6 / result.duration,
+  };
+}
+
+function failureOf({ errors, timeouts, non2xx, mismatches, statusCodeStats, ...result }: Result): string | undefined {
+  if (result['2xx'] > 0 && errors + timeouts + non2xx + mismatches === 0) return undefined;
+  const answers = Object.entries(statusCodeStats).map(([status, { count }]) => `${count} × ${status}`);
+  return `${answers.join(', ')}; ${errors} errors, ${timeouts} timeouts, ${mismatches} unexpected bodies`;
+}

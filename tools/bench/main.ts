@@ -1,0 +1,97 @@
+import { rmSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { serveBuffer } from './bare-fastify';
+import { Ceilings, Figure } from './bench';
+import { measureCeilings } from './ceilings';
+import { catchUp } from './figures/catch-up';
+import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
+import { positions } from './figures/positions';
+import { timeStarts } from './figures/start';
+import { smallSyncs, unchangedSync } from './figures/syncs';
+import { trending } from './figures/trending';
+import { visible } from './figures/visible';
+import { closeConnections } from './http';
+import { runLoad } from './load';
+import { printTable, Row, say } from './report';
+import { buildApps, Running, startPostgres, startServices, startStandalone, temporaryFolder } from './systems';
+import { isWorker } from './workers';
+
+/**
+ * npm run bench [-- --only <figure>]: measures the system as an operator runs it, each figure beside what the machine gives
+ * without us in the same run. A failed request or a wrong answer is an error; a missed goal is only said.
+ */
+const onStandalone: readonly Figure[] = [positions, unchangedSync, smallSyncs, visible, standaloneMemory];
+const onServices: readonly Figure[] = [
+  serviceMemory,
+  positions,
+  unchangedSync,
+  smallSyncs,
+  visible,
+  catchUp,
+  trending,
+  stateCache,
+];
+const START = 'start';
+
+const names = [START, ...new Set([...onServices, ...onStandalone].map(({ name }) => name))];
+
+async function bench(only: string | undefined): Promise<void> {
+  if (only !== undefined && !names.includes(only)) throw new Error(`no figure ${only}; there are ${names.join(', ')}`);
+  const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
+  const began = performance.now();
+  const rows: Row[] = [];
+  say('Building the apps …');
+  buildApps();
+  const postgres = await startPostgres();
+  try {
+    const wanted = [...onStandalone, ...onServices].filter(isWanted);
+    const ceilings = await measureCeilings(new Set(wanted.flatMap(({ ceilings = [] }) => ceilings)));
+    if (isWanted({ name: START }) || onStandalone.some(isWanted))
+      rows.push(...(await standalone(onStandalone.filter(isWanted), isWanted({ name: START }), ceilings)));
+    if (onServices.some(isWanted)) {
+      say('Six processes …');
+      rows.push(...(await measureAll(onServices.filter(isWanted), await startServices(), ceilings)));
+    }
+  } finally {
+    await postgres.stop();
+  }
+  printTable(rows);
+  say(`It took ${Math.round((performance.now() - began) / 1_000)} s.`);
+}
+
+async function standalone(figures: readonly Figure[], timed: boolean, ceilings: Ceilings): Promise<Row[]> {
+  say('Standalone …');
+  const folder = temporaryFolder();
+  try {
+    const { system, rows } = timed ? await timeStarts(folder) : { system: await startStandalone(folder), rows: [] };
+    rows.forEach(report);
+    return [...rows, ...(await measureAll(figures, system, ceilings))];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureAll(figures: readonly Figure[], system: Running, ceilings: Ceilings): Promise<Row[]> {
+  const rows: Row[] = [];
+  try {
+    for (const figure of figures) {
+      const measured = await figure.measure(system, ceilings);
+      measured.forEach(report);
+      rows.push(...measured);
+    }
+    return rows;
+  } finally {
+    closeConnections();
+    await system.stop();
+  }
+}
+
+const report = ({ what, measured }: Row): void => say(`  ${what}: ${measured}`);
+
+if (!isWorker({ load: runLoad, fastify: serveBuffer })) {
+  const { values } = parseArgs({ options: { only: { type: 'string' } } });
+  bench(values.only).catch((error: Error) => {
+    process.stderr.write(`bench: ${error.stack}\n`);
+    process.exitCode = 1;
+  });
+}

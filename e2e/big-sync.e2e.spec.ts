@@ -113,7 +113,7 @@ describe('a sync that is more than one append', () => {
 
   /** Many short entries of a device with a long name, which each event carries: a body's events outweigh it many times. */
   async function talkative(): Promise<{ device: Device; entries: PlayEntry[] }> {
-    const device = await login(system.listeners, await register(system.listeners), 'd'.repeat(240));
+    const device = await login(system.listeners, await register(system.listeners), 'd'.repeat(120));
     const updatedAt = new Date().toISOString();
     const entries = Array.from({ length: 6_000 }, (_, index) => ({
       rss_source_feed: base64('http://a.example/'),

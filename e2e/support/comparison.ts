@@ -26,6 +26,13 @@ export async function withSql<Result>(url: string, work: (client: Client) => Pro
   }
 }
 
+/** User ids of all who have an account. */
+export const allListeners = (url: string): Promise<string[]> =>
+  withSql(url, async (client) => {
+    const { rows } = await client.query<{ user_id: string }>('SELECT user_id FROM users.accounts');
+    return rows.map((row) => row.user_id);
+  });
+
 export async function histories(log: LogReader, users: readonly string[]): Promise<Map<string, History>> {
   const found = new Map<string, History>();
   for (const user of users) {

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serveBuffer } from './bare-fastify';
 import { Ceilings, Figure } from './bench';
@@ -40,6 +41,7 @@ async function bench(only: string | undefined): Promise<void> {
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
   const began = performance.now();
   const rows: Row[] = [];
+  describeMachine();
   say('Building the apps …');
   buildApps();
   const postgres = await startPostgres();
@@ -57,6 +59,13 @@ async function bench(only: string | undefined): Promise<void> {
   }
   printTable(rows);
   say(`It took ${Math.round((performance.now() - began) / 1_000)} s.`);
+}
+
+/** Figures of a machine that has other things to do say little: their ceilings sink as well, but not alike. */
+function describeMachine(): void {
+  const [cores, load] = [availableParallelism(), loadavg()[0]!];
+  say(`Node ${process.version}, ${cores} cores, load ${load.toFixed(1)} before we begin.`);
+  if (load > cores / 2) say('Other work is under way: expect low figures.');
 }
 
 async function standalone(figures: readonly Figure[], timed: boolean, ceilings: Ceilings): Promise<Row[]> {

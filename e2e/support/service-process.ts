@@ -21,6 +21,8 @@ export class ServiceProcess {
     readonly name: string,
     private readonly entry: string,
     private readonly env: Record<string, string>,
+    /** `ownGroup`: leads a process group, as what a terminal starts does. */
+    private readonly options: { ownGroup?: boolean } = {},
   ) {}
 
   get url(): string {
@@ -31,11 +33,17 @@ export class ServiceProcess {
     return this.child!.pid!;
   }
 
+  /** Resolves when the process is gone: its exit code, null when a signal ended it. */
+  get ended(): Promise<number | null> {
+    return this.exited;
+  }
+
   /** Started again it listens where it did. */
   async start(): Promise<this> {
     const child = spawn(process.execPath, ['--enable-source-maps', `${DIST}/${this.entry}.js`], {
       env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: this.options.ownGroup ?? false,
     });
     this.child = child;
     this.exited = new Promise((resolve) => child.on('close', (code) => resolve(code)));
@@ -60,15 +68,26 @@ export class ServiceProcess {
     this.child?.kill(signal);
   }
 
+  /** To the process and all of its group, as Ctrl-C on a terminal; needs `ownGroup`. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
+  }
+
   /** As a power cut would. */
   async kill(): Promise<void> {
     this.signal('SIGKILL');
     await this.exited;
   }
 
-  /** In order; answers the exit code. */
+  /** In order, after which it does not live on for longer than LISTEN_LIMIT_MS; answers the exit code. */
   async stop(): Promise<number | null> {
+    this.signal('SIGCONT');
     this.signal('SIGTERM');
+    return this.waitUntilEnded();
+  }
+
+  /** @throws Error when it lives on after LISTEN_LIMIT_MS; it is killed then */
+  async waitUntilEnded(): Promise<number | null> {
     const code = await Promise.race([this.exited, after(LISTEN_LIMIT_MS).then(() => -1)]);
     if (code === -1) {
       await this.kill();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { postgresUrl } from '@balados/embedded';
 import { createDatabase, waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { ServiceProcess } from './service-process';
@@ -11,7 +12,7 @@ export interface System {
   /** Base of the listener's API, and of the public one. */
   listeners: string;
   public: string;
-  /** By name; standalone has one. */
+  /** By name; standalone has one. Further copies that a test adds are stopped with the rest. */
   processes: Record<string, ServiceProcess>;
   /** Connection to the database that the read models are in. */
   database: string;
@@ -24,13 +25,19 @@ export interface System {
 
 export type Kind = 'services' | 'standalone';
 
-export const startSystem = (kind: Kind, env: Record<string, string> = {}): Promise<System> =>
-  kind === 'services' ? startServices(env) : startStandalone(env);
+export type ServiceName = 'projections' | 'command-api' | 'public-api' | 'jobs' | 'rss-proxy' | 'play-gateway';
+
+/** `only`: of the services, start these alone; projections must be among them, since they make the tables of site. */
+export const startSystem = (
+  kind: Kind,
+  env: Record<string, string> = {},
+  only?: readonly ServiceName[],
+): Promise<System> => (kind === 'services' ? startServices(env, only) : startStandalone(env));
 
 const waitUntilReady = (url: string): Promise<unknown> =>
   waitFor(async () => (await fetch(`${url}/readyz`)).ok, { what: `${url}/readyz` });
 
-async function startServices(extra: Record<string, string>): Promise<System> {
+async function startServices(extra: Record<string, string>, only?: readonly ServiceName[]): Promise<System> {
   const database = await createDatabase();
   const processes: Record<string, ServiceProcess> = {};
   const run = async (name: string, entry: string, env: Record<string, string>): Promise<ServiceProcess> => {
@@ -39,7 +46,8 @@ async function startServices(extra: Record<string, string>): Promise<System> {
   };
   const stop = async (): Promise<void> => {
     const order = ['command-api', 'play-gateway', 'public-api', 'rss-proxy', 'jobs', 'projections', 'eventstore'];
-    for (const name of order) await processes[name]?.stop();
+    const further = Object.keys(processes).filter((name) => !order.includes(name));
+    for (const name of [...further, ...order]) await processes[name]?.stop();
     await database.drop();
   };
   try {
@@ -48,17 +56,19 @@ async function startServices(extra: Record<string, string>): Promise<System> {
     const env = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: database.url, SITE_DATABASE_URL: database.url };
     await run('projections', 'projections/main', env);
     const reader = await createSiteReader(database.url);
-    await Promise.all([
-      run('command-api', 'command-api/main', env),
-      run('public-api', 'public-api/main', { SITE_DATABASE_URL: reader }),
-      run('jobs', 'jobs/main', env),
-      run('rss-proxy', 'rss-proxy/main', {}),
-      run('play-gateway', 'play-gateway/main', {}),
-    ]);
+    const others: Partial<Record<ServiceName, Record<string, string>>> = {
+      'command-api': env,
+      'public-api': { SITE_DATABASE_URL: reader },
+      jobs: env,
+      'rss-proxy': {},
+      'play-gateway': {},
+    };
+    const wanted = Object.entries(others).filter(([name]) => !only || only.includes(name as ServiceName));
+    await Promise.all(wanted.map(([name, own]) => run(name, `${name}/main`, own)));
     for (const [name, { url }] of Object.entries(processes)) if (name !== 'eventstore') await waitUntilReady(url);
     return {
-      listeners: processes['command-api']!.url,
-      public: processes['public-api']!.url,
+      listeners: processes['command-api']?.url ?? '',
+      public: processes['public-api']?.url ?? '',
       processes,
       database: database.url,
       eventStore,
@@ -109,9 +119,18 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
     listeners: standalone.url,
     public: standalone.url,
     processes: { standalone },
-    database: '',
-    eventStore: '',
+    ...storesOf(standalone, folder),
     env: extra,
     stop,
   };
+}
+
+/** Where the stores are that standalone has started last, with these files. */
+export function storesOf(standalone: ServiceProcess, folder: string): Pick<System, 'database' | 'eventStore'> {
+  const portOf = (store: string): number => {
+    const line = standalone.lines.findLast((text) => text.includes(`"${store}: listening"`));
+    return (JSON.parse(line!) as { port: number }).port;
+  };
+  const postgres = { dataDirectory: join(folder, 'postgres'), port: portOf('postgres'), database: 'balados' };
+  return { database: postgresUrl(postgres), eventStore: `esdb://127.0.0.1:${portOf('eventstore')}?tls=false` };
 }

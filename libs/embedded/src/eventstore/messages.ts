@@ -183,7 +183,9 @@ export function appendResponse(
   expected: ExpectedRevision,
 ): AppendResp {
   if (outcome.kind === 'written') {
-    const success = new AppendResp.Success().setCurrentRevision(outcome.revision.toString());
+    const success = new AppendResp.Success();
+    if (outcome.revision === NO_EVENTS) success.setNoStream(new Empty());
+    else success.setCurrentRevision(outcome.revision.toString());
     const position = outcome.position?.toString();
     if (position === undefined) success.setNoPosition(new Empty());
     else success.setPosition(new AppendResp.Position().setCommitPosition(position).setPreparePosition(position));
@@ -216,7 +218,9 @@ export function batchResult(
 ): BatchAppendResp.Success | Status {
   switch (outcome.kind) {
     case 'written': {
-      const success = new BatchAppendResp.Success().setCurrentRevision(outcome.revision.toString());
+      const success = new BatchAppendResp.Success();
+      if (outcome.revision === NO_EVENTS) success.setNoStream(new GoogleEmpty());
+      else success.setCurrentRevision(outcome.revision.toString());
       const position = outcome.position?.toString();
       return position === undefined
         ? success.setNoPosition(new GoogleEmpty())

@@ -61,7 +61,8 @@ async function* events(
 ): AsyncGenerator<Buffer[]> {
   const forwards = direction === 'forwards';
   if (stream === undefined) {
-    const position = from === 'start' ? BEGINNING : from === 'end' ? BEYOND : forwards ? from - 1n : from;
+    const position =
+      from === 'start' ? BEGINNING : from === 'end' || from > BEYOND ? BEYOND : forwards ? from - 1n : from;
     const unreported = filter && { ...filter, checkpointEvery: 0 };
     for await (const page of reader.all(direction, position, forwards ? tail.last : BEGINNING, count, unreported))
       yield page.flatMap((found) => ('event' in found ? [encodeEvent(found.event, structuredIds)] : []));

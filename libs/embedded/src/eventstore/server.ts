@@ -30,6 +30,7 @@ import { defaultLimits, type Limits } from './limits';
 import type { Log } from './model';
 import { Reader } from './reader';
 import { read } from './reads';
+import { Scavenger } from './scavenger';
 import { Tail } from './tail';
 import { Writer } from './writer';
 
@@ -107,22 +108,26 @@ export async function startEventStore({
     await Promise.all([writer.close(), reader.close()]);
     throw error;
   });
-  log('info', 'the event store is listening', { host, port: bound });
+  const scavenger = new Scavenger(writer, limits, log);
+  scavenger.start();
 
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await scavenger.stop();
+    await writer.close();
+    stopping.abort();
+    for (const call of batches) call.emit('error', unavailable('the event store is stopping'));
+    const cut = setTimeout(() => server.forceShutdown(), limits.closeMs);
+    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    clearTimeout(cut);
+    await reader.close();
+  };
   return {
     port: bound,
     connectionString: `esdb://${host}:${bound}?tls=false`,
     failed: writer.failed,
-    scavenge: () => Promise.resolve(0),
-    async close() {
-      await writer.close();
-      stopping.abort();
-      for (const call of batches) call.emit('error', unavailable('the event store is stopping'));
-      const cut = setTimeout(() => server.forceShutdown(), limits.closeMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(cut);
-      await reader.close();
-    },
+    scavenge: () => scavenger.run(),
+    close: () => (closing ??= close()),
   };
 }
 

@@ -47,7 +47,10 @@ export function visibleFrom(stream: string, head: Head): bigint {
 }
 
 /** Seconds for which an event stays visible. */
-export const maxAge = ({ metadata }: Head): number | undefined => wholeNumber(metadata?.$maxAge) || undefined;
+export function maxAge({ metadata }: Head): number | undefined {
+  const seconds = wholeNumber(metadata?.$maxAge) ?? 0;
+  return seconds > 0 && seconds <= Number.MAX_SAFE_INTEGER ? seconds : undefined;
+}
 
 /** Milliseconds since 1970 before which an event is hidden; 0 when age hides nothing. */
 export const visibleSince = (head: Head, now = Date.now()): number => {

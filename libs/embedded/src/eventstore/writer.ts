@@ -8,6 +8,14 @@ import { RecentEvents, storedIds } from './repeats';
 import { isSoftDeleted, metastreamOf } from './streams';
 import type { Tail } from './tail';
 
+/** What the scavenger asks for. */
+interface Statement {
+  text: string;
+  values: unknown[];
+  resolve(result: { rows: object[]; rowCount: number }): void;
+  reject(error: Error): void;
+}
+
 /**
  * The only one who writes. What waits is taken together, decided against the heads, stored by one statement (which is
  * one transaction), and answered. While a commit is under way the next ones gather: the busier, the larger the groups.
@@ -23,7 +31,7 @@ export class Writer {
   private waiting: Operation[] = [];
   private waitingBytes = 0;
   private committing: Operation[] = [];
-  private statements: ((connection: Client) => Promise<void>)[] = [];
+  private statements: Statement[] = [];
   private readonly settled = new WeakSet<Operation>();
   private connection: Client | undefined;
   private lastPosition = 0n;
@@ -75,15 +83,7 @@ export class Writer {
   query<Row extends object>(text: string, values: unknown[] = []): Promise<{ rows: Row[]; rowCount: number }> {
     if (this.state !== 'open') return Promise.reject(new Error('the event store is stopping'));
     return new Promise((resolve, reject) => {
-      this.statements.push(async (connection) => {
-        try {
-          const { rows, rowCount } = await this.inTime(connection.query<Row>(text, values));
-          resolve({ rows, rowCount: rowCount ?? 0 });
-        } catch (error) {
-          this.lose(connection);
-          reject(error as Error);
-        }
-      });
+      this.statements.push({ text, values, resolve: resolve as Statement['resolve'], reject });
       this.wake();
     });
   }
@@ -114,8 +114,19 @@ export class Writer {
   private async run(): Promise<void> {
     const connection = await this.connected();
     while (this.connection === connection && this.waiting.length + this.statements.length > 0) {
-      await this.statements.shift()?.(connection);
+      const statement = this.statements.shift();
+      if (statement) await this.execute(statement, connection);
       if (this.connection === connection && this.waiting.length > 0) await this.commit(this.take(), connection);
+    }
+  }
+
+  private async execute({ text, values, resolve, reject }: Statement, connection: Client): Promise<void> {
+    try {
+      const { rows, rowCount } = await this.inTime(connection.query(text, values));
+      resolve({ rows, rowCount: rowCount ?? 0 });
+    } catch (error) {
+      this.lose(connection);
+      reject(error as Error);
     }
   }
 
@@ -224,8 +235,10 @@ export class Writer {
     this.log('error', 'the event store stops', { error: error.message });
     for (const operation of this.waiting)
       this.settle(operation, { kind: 'unavailable', message: `the event store stops: ${error.message}` });
+    for (const { reject } of this.statements) reject(error);
     this.waiting = [];
     this.waitingBytes = 0;
+    this.statements = [];
     this.reportFailure(error);
   }
 

@@ -1,3 +1,4 @@
+import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { createSiteProjector, drift, movePopularityWindows, recomputePopularity, SitePolicy } from './index';
 import { emptySite, History, openSite, uuidOf } from './testing';
@@ -8,6 +9,8 @@ const OTHER = 'https://example.org/other.xml';
 const ITEM = 'guid-1,https://cdn.example.org/1.mp3';
 const DAY_MS = 86_400_000;
 const day = (number: number): string => new Date(Date.UTC(2026, 2, number, 12)).toISOString();
+const WAITING = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 const policy: SitePolicy = { defaultPrivacy: 'public', publicMinListeners: 2 };
 
 let site: DataSource;
@@ -117,6 +120,7 @@ describe('drift and recomputePopularity', () => {
       await createSiteProjector(policy).project(runner.manager, [history.subscribed(ben, OTHER, day(5))]);
       const mending = recomputePopularity(site, policy);
       const moving = movePopularityWindows(site, { now: Date.parse(day(12)), windowMs: 7 * DAY_MS });
+      await waitFor(async () => (await site.query(WAITING)).length === 2, { what: 'both to wait for the projector' });
       expect(await drift(site, policy)).toBe(0);
       await runner.commitTransaction();
       expect(await mending).toBe(0);

@@ -97,9 +97,12 @@ describe('publication', () => {
     expect(kept).not.toContain('s3cret');
   });
 
-  it('is decided once when two listeners cross the threshold in two transactions at the same time', async () => {
+  it.each([
+    ['new', () => []],
+    ['known', () => [history.subscribed(cleo, FEED, at(1)), history.unsubscribed(cleo, FEED, at(1))]],
+  ])('is decided once when two transactions cross the threshold of a %s podcast', async (_, before) => {
     const projector = createSiteProjector({ defaultPrivacy: 'anonymous', publicMinListeners: 2 });
-    await project([history.subscribed(cleo, 'https://example.org/other.xml', at(1))]);
+    await project(before());
     const [first, second] = [site.createQueryRunner(), site.createQueryRunner()];
     try {
       await Promise.all([first.startTransaction(), second.startTransaction()]);

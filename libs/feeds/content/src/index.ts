@@ -1,0 +1,2 @@
+export * from './escape-references';
+export * from './parse-feed';

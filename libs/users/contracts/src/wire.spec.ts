@@ -1,0 +1,146 @@
+import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
+import {
+  playBody,
+  playEntry,
+  plainText,
+  positionBody,
+  POSITION_MAX_SECONDS,
+  subscribeBody,
+  subscriptionEntry,
+  syncBody,
+  timestamp,
+  wirePlay,
+  wireSubscription,
+} from './wire';
+
+const FEED = 'https://feeds.example/a?b=??>';
+const ITEM = 'g, 1,https://cdn.example/1.mp3';
+const play = {
+  rss_source_feed: encodeBase64(FEED),
+  rss_source_item: encodeBase64(ITEM),
+  position: 12.5,
+  played: true,
+  updated_at: '2026-01-01T00:00:00.123Z',
+};
+const subscription = {
+  rss_source_feed: encodeBase64(FEED),
+  rss_source_id: '7',
+  subscribed_at: '2026-01-01T00:00:00.123Z',
+  unsubscribed_at: null,
+};
+
+/** Path and code of each flaw; zod's own codes where it has found one. */
+const flaws = (result: { success: boolean; error?: { issues: readonly { path: PropertyKey[]; code: string }[] } }) =>
+  result.error?.issues.map((issue) => {
+    const { params } = issue as { params?: { code: string } };
+    return `${issue.path.join('.')} ${params?.code ?? issue.code}`;
+  });
+
+describe('the times of devices', () => {
+  it.each([
+    ['2026-01-01T08:30:00.123Z', Date.UTC(2026, 0, 1, 8, 30, 0, 123)],
+    ['2026-01-01T08:30:00Z', Date.UTC(2026, 0, 1, 8, 30)],
+    ['2026-01-01t08:30:00z', Date.UTC(2026, 0, 1, 8, 30)],
+    ['2026-01-01T08:30:00.123999+02:30', Date.UTC(2026, 0, 1, 6, 0, 0, 123)],
+    ['1970-01-01T00:00:00Z', 0],
+  ])('%s is read, milliseconds kept', (written, time) => expect(timestamp.parse(written)).toBe(time));
+
+  it.each([
+    '',
+    '2026-01-01',
+    '2026-01-01T08:30:00',
+    '2026-02-30T00:00:00Z',
+    '1969-12-31T23:59:59Z',
+    'yesterday',
+    '1767225600',
+  ])('%j is none', (written) => expect(flaws(timestamp.safeParse(written))).toEqual([' invalid_time']));
+});
+
+describe('what devices send', () => {
+  it('is turned into what the domain speaks', () => {
+    expect(playEntry.parse(play)).toEqual({
+      rss_source_feed: FEED,
+      rss_source_item: ITEM,
+      position: 12.5,
+      played: true,
+      updated_at: Date.UTC(2026, 0, 1, 0, 0, 0, 123),
+    });
+    expect(subscriptionEntry.parse(subscription)).toEqual({
+      rss_source_feed: FEED,
+      rss_source_id: '7',
+      subscribed_at: Date.UTC(2026, 0, 1, 0, 0, 0, 123),
+      unsubscribed_at: null,
+    });
+  });
+
+  it('may be in either alphabet, and comes out the same, as does a feed in another spelling', () => {
+    const other = encodeBase64Url(` ${FEED.replace('https://feeds', 'HTTPS://FEEDS')}#top`);
+    expect(subscribeBody.parse({ rss_source_feed: other })).toEqual({ rss_source_feed: FEED, rss_source_id: null });
+  });
+
+  it('may leave out what has a value of its own', () => {
+    const { rss_source_feed, rss_source_item } = play;
+    expect(playBody.parse({ rss_source_feed, rss_source_item })).toMatchObject({ position: 0, played: false });
+    expect(positionBody.parse({ position: 0 })).toEqual({ position: 0 });
+  });
+
+  it('takes an empty id of a client for none', () => {
+    expect(subscribeBody.parse({ ...subscription, rss_source_id: '' }).rss_source_id).toBeNull();
+  });
+
+  it.each([
+    ['a position before the start', { position: -1 }, 'position too_small'],
+    ['a position beyond a hundred days', { position: POSITION_MAX_SECONDS + 1 }, 'position too_big'],
+    ['a position as text', { position: '1' }, 'position invalid_type'],
+    ['played as a number', { played: 1 }, 'played invalid_type'],
+    ['a feed that is no base64', { rss_source_feed: '***' }, 'rss_source_feed invalid_base64'],
+    ['a feed that is no URL', { rss_source_feed: encodeBase64('x') }, 'rss_source_feed invalid_feed'],
+    ['an item that is empty', { rss_source_item: encodeBase64(',') }, 'rss_source_item invalid_item'],
+    ['no time', { updated_at: undefined }, 'updated_at invalid_type'],
+  ])('is refused with %s', (_, flaw, found) =>
+    expect(flaws(playEntry.safeParse({ ...play, ...flaw }))).toEqual([found]),
+  );
+
+  it('of a podcast needs one of its times', () => {
+    expect(flaws(subscriptionEntry.safeParse({ ...subscription, subscribed_at: null }))).toEqual([' custom']);
+    expect(
+      subscriptionEntry.safeParse({ ...subscription, subscribed_at: null, unsubscribed_at: play.updated_at }).success,
+    ).toBe(true);
+  });
+
+  it('to sync is looked at entry by entry, but a list must be one', () => {
+    expect(syncBody.parse({ subscriptions: [1, null], play_statuses: [{}] })).toEqual({
+      subscriptions: [1, null],
+      play_statuses: [{}],
+    });
+    expect(syncBody.parse({})).toEqual({});
+    expect(flaws(syncBody.safeParse({ play_statuses: {} }))).toEqual(['play_statuses invalid_type']);
+  });
+
+  it.each(['a\u0000b', 'a\nb', 'a\u0085b', 'a\ud800b', 'abcdef'])('as a name is refused: %j', (text) =>
+    expect(plainText(5).safeParse(text).success).toBe(false),
+  );
+  it('as a name may hold anything else', () => expect(plainText(5).parse('ü 🎧!')).toBe('ü 🎧!'));
+});
+
+describe('what devices are answered', () => {
+  it('is what they may send back: the same claim', () => {
+    const [entry, podcast] = [playEntry.parse(play), subscriptionEntry.parse(subscription)];
+    const asked = wirePlay({
+      feed: entry.rss_source_feed,
+      item: entry.rss_source_item,
+      position: entry.position,
+      played: entry.played,
+      updatedAt: entry.updated_at,
+    });
+    expect(asked).toEqual(play);
+    expect(
+      wireSubscription({
+        feed: podcast.rss_source_feed,
+        sourceId: podcast.rss_source_id,
+        subscribedAt: podcast.subscribed_at ?? null,
+        unsubscribedAt: podcast.unsubscribed_at ?? null,
+      }),
+    ).toEqual(subscription);
+  });
+});

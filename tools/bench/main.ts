@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serveBuffer } from './bare-fastify';
@@ -68,16 +67,11 @@ function describeMachine(): void {
   if (load > cores / 2) say('Other work is under way: expect low figures.');
 }
 
-async function standalone(figures: readonly Figure[], timed: boolean, ceilings: Ceilings): Promise<Row[]> {
+async function standalone(figures: readonly Figure[], isTimed: boolean, ceilings: Ceilings): Promise<Row[]> {
   say('Standalone …');
-  const folder = temporaryFolder();
-  try {
-    const { system, rows } = timed ? await timeStarts(folder) : { system: await startStandalone(folder), rows: [] };
-    rows.forEach(report);
-    return [...rows, ...(await measureAll(figures, system, ceilings))];
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const { system, rows } = isTimed ? await timeStarts() : { system: await startStandalone(), rows: [] };
+  rows.forEach(report);
+  return [...rows, ...(await measureAll(figures, system, ceilings))];
 }
 
 async function measureAll(figures: readonly Figure[], system: Running, ceilings: Ceilings): Promise<Row[]> {

@@ -13,7 +13,7 @@ import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
 import { printTable, Row, say } from './report';
-import { buildApps, Running, startPostgres, startServices, startStandalone, temporaryFolder } from './systems';
+import { buildApps, Running, startPostgres, startServices, startStandalone } from './systems';
 import { isWorker } from './workers';
 
 /**

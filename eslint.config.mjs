@@ -74,6 +74,7 @@ export default typescript.config(
   {
     // The front door's tests drive whole processes and print their timings; tools talk to whoever runs them.
     files: ['e2e/**/*.ts', 'tools/**/*.ts'],
-    rules: { 'no-console': 'off' },
+    // The bench starts the system as the tests do.
+    rules: { 'no-console': 'off', '@nx/enforce-module-boundaries': boundaryRule(['@balados/e2e-support']) },
   },
 );

@@ -1,7 +1,7 @@
 // Installs what package-lock.json asks for, once: the stamp in node_modules names the lock file that it was made from.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '..');
@@ -17,7 +17,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   );
   process.exit(1);
 }
-if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
+// A linked folder is another checkout's: npm ci would empty it under that one's feet.
+const linked = lstatSync(resolve(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink();
+if (!linked && (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted)) {
   console.log('Installing dependencies (once, about a minute) …');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,

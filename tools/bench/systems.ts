@@ -5,8 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { postgresUrl, superviseChild } from '@balados/embedded';
 import { createDatabase, waitFor } from '@balados/testing';
-import { ServiceProcess } from '../../e2e/support/service-process';
-import { startSystem, storesOf, System } from '../../e2e/support/system';
+import { ServiceProcess, startSystem, storesOf, System } from '@balados/e2e-support';
 import { signingKey } from './listeners';
 
 const ROOT = process.cwd();

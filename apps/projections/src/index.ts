@@ -7,6 +7,7 @@ import { siteContext } from '@balados/site-schema';
 import { usersProjector } from '@balados/users-projections';
 import { usersContext } from '@balados/users-schema';
 import { Config } from './config';
+import { checkProjector, exposeProjectors } from './metrics';
 import { ProjectionsModule } from './projections.module';
 
 export { config } from './config';
@@ -33,6 +34,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     runProjector({ projector: siteProjector, store, dataSource: site, owner, log }),
   ];
   const registry = createRegistry('projections');
+  exposeProjectors(registry, running);
   return createService({
     name: 'projections',
     module: ProjectionsModule,
@@ -41,6 +43,9 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: {
       postgres: () => Promise.all([users.query('SELECT 1'), site.query('SELECT 1')]),
       'event store': () => store.headPosition(),
+      ...Object.fromEntries(
+        running.map((projector) => [`projector ${projector.name}`, () => checkProjector(projector)]),
+      ),
     },
     onClose: async () => {
       await Promise.all(running.map((projector) => projector.close()));

@@ -30,6 +30,7 @@ import {
   uuidOf,
 } from './messages';
 import type { ExpectedRevision, Operation, Outcome, ProposedEvent } from './model';
+import { sendTogether } from './together';
 import type { Writer } from './writer';
 
 type Correlation = BatchAppendReq['getCorrelationId'] extends () => infer Id ? NonNullable<Id> : never;
@@ -99,6 +100,7 @@ export const batchAppend =
     let unanswered = 0;
     let ended = false;
     calls.add(call);
+    sendTogether(call);
 
     const answer = (
       correlation: Correlation,

@@ -16,12 +16,13 @@ export const SESSION =
 /**
  * The one connection that may write: it holds the lock, and the lock ends with it. So whatever was under way on an
  * earlier connection is decided once this one is open. Migrates the schema.
- * Rejects when Postgres stays away for `connectMs`, or another server keeps the lock for `lockMs`.
+ * Rejects when it is not wanted any more, when Postgres stays away for `connectMs`, or another server keeps the lock for `lockMs`.
  */
 export async function openWriterConnection(
   databaseUrl: string,
   limits: Pick<Limits, 'connectMs' | 'lockMs'>,
   log: Log,
+  wanted: () => boolean = () => true,
 ): Promise<Client> {
   const until = Date.now() + limits.connectMs;
   for (;;) {
@@ -47,7 +48,7 @@ export async function openWriterConnection(
         throw new Error(`another event store writes to this database and kept its lock for ${limits.lockMs} ms`, {
           cause: error,
         });
-      if (Date.now() >= until)
+      if (Date.now() >= until || !wanted())
         throw new Error(`Postgres was not usable for ${limits.connectMs} ms: ${message}`, { cause: error });
       log('warn', 'Postgres is not usable, trying again', { error: message });
       await sleep(RETRY_MS);

@@ -76,9 +76,19 @@ export class Heads {
 
   private keep(stream: string, head: Head): void {
     const { last } = head;
-    const large = last !== undefined && last.data.length + last.metadata.length > this.limits.headEventBytes;
-    this.cache.set(stream, large ? { ...head, last: undefined } : head);
+    if (last === undefined) return void this.cache.set(stream, head);
+    const large = last.data.length + last.metadata.length > this.limits.headEventBytes;
+    this.cache.set(stream, { ...head, last: large ? undefined : alone(last) });
   }
+}
+
+/** An event that does not keep alive the message, or the page, of which its payload was a part. */
+function alone(event: RecordedEvent): RecordedEvent {
+  const { data, metadata } = event;
+  const isPart = data.buffer.byteLength > 2 * (data.length + metadata.length);
+  return isPart
+    ? { ...event, data: Uint8Array.from(data), metadata: Uint8Array.from(metadata), encoded: undefined }
+    : event;
 }
 
 const headBytes = (head: Head, stream: string): number =>

@@ -45,6 +45,9 @@ export const defaultLimits = {
   pageScan: 4_000,
   /** Events looked at between two checkpoints when the client names no window. */
   filterWindow: 32,
+  /** Messages and bytes of a read that are handed to the transport before it has taken them. */
+  unsentMessages: 128,
+  unsentBytes: 256 * KIB,
   /** Connections for reads. */
   readConnections: 6,
 

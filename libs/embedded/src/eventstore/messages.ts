@@ -31,6 +31,8 @@ import type { Direction } from './reader';
 import type { Sent } from './subscriptions';
 
 const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** An index of Postgres takes no more than a third of a page. */
+const STREAM_NAME_BYTES = 1_024;
 /** .NET's ticks, in which `created` is told: 100 nanoseconds. */
 const TICKS_PER_MILLISECOND = 10_000n;
 const JSON_CONTENT = 'application/json';
@@ -40,6 +42,8 @@ const JSON_CONTENT = 'application/json';
 export function streamName(identifier: StreamIdentifier | undefined): string {
   const name = Buffer.from(identifier?.getStreamName_asU8() ?? []).toString('utf8');
   if (name === '' || name.includes('\0')) throw badRequest('the stream has no name, or one with a zero byte');
+  if (Buffer.byteLength(name) > STREAM_NAME_BYTES)
+    throw badRequest(`a stream's name has at most ${STREAM_NAME_BYTES} bytes`);
   return name;
 }
 

@@ -6,6 +6,7 @@ import { CallFailure, streamDeleted, unavailable } from './failures';
 import { encodeConfirmation, encodeEvent, encodeNotFound, encodeSent, readRequest, type ReadRequest } from './messages';
 import { NO_EVENTS, TOMBSTONE, type Log } from './model';
 import { isMissing, visibleFrom, visibleSince, type Head } from './streams';
+import { sendTogether } from './together';
 import { subscribeToAll, subscribeToStream, type Sources } from './subscriptions';
 
 /** Before the first position of the log, and beyond the last one that there can be. */
@@ -43,14 +44,21 @@ async function answer(
   sources: Sources,
   gone: AbortSignal,
 ): Promise<void> {
+  const { unsentMessages, unsentBytes } = sources.limits;
   const request = readRequest(call.request, sources.limits);
+  sendTogether(call);
+  let bytes = 0;
   for await (const page of request.count === undefined
     ? subscription(request, sources, gone)
     : events(request, sources)) {
     for (const message of page) {
       if (gone.aborted) return;
       // The serialiser of this call takes buffers; its type knows only messages.
-      if (!call.write(message as unknown as ReadResp)) await drained(call, gone);
+      const room = call.write(message as unknown as ReadResp);
+      bytes += message.length;
+      if (room || (call.writableLength < unsentMessages && bytes < unsentBytes)) continue;
+      await drained(call, gone);
+      bytes = 0;
     }
   }
 }
@@ -74,7 +82,8 @@ async function* events(
   const revision = from === 'start' ? 0n : from === 'end' ? (forwards ? head.revision + 1n : head.revision) : from;
   // Every command and every own read asks what is new, or what is last: mostly it is known here.
   if (forwards && revision > head.revision) return;
-  if (!forwards && count === 1 && revision >= head.revision) {
+  const lastOnly = forwards ? revision === head.revision : count === 1 && revision >= head.revision;
+  if (lastOnly && count > 0) {
     const { last } = head;
     if (last && last.created >= visibleSince(head) && last.revision >= visibleFrom(stream, head))
       return yield [encodeEvent(last, structuredIds)];

@@ -188,6 +188,27 @@ describe('when commits fail', () => {
   });
 });
 
+describe('a bad append', () => {
+  it('is refused without spoiling those that are committed with it', async () => {
+    const client = connect(await start());
+    const bad = [
+      client.appendToStream('x'.repeat(5_000), event(0)),
+      client.appendToStream('zero\0byte', event(0)),
+      client.appendToStream('s-bad', jsonEvent({ type: 'zero\0byte', data: {} })),
+      client.appendToStream('s-bad', jsonEvent({ id: 'not a UUID', type: 'Counted', data: {} })),
+    ];
+    const good = [
+      client.appendToStream('s-1', event(0)),
+      client.setStreamMetadata('s-1', { maxAge: 1e300, maxCount: 1e300, owner: 'nul \0 and \ud800' }),
+      client.appendToStream('s-1', event(1)),
+    ];
+    for (const attempt of bad) expect(await failure(attempt)).toMatchObject({ type: 'unknown' });
+    await Promise.all(good);
+    expect(numbers(await collect(client.readStream('s-1')))).toEqual([0, 1]);
+    expect(logged).toEqual([]);
+  });
+});
+
 describe('one writer', () => {
   it('refuses a second server on the same database, until the first one stops', async () => {
     const first = await start();

@@ -100,8 +100,9 @@ export async function startEventStore({
   ])
     server.addService(service, unimplemented(service, log));
 
+  const address = host.includes(':') ? `[${host}]` : host;
   const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, assigned) =>
+    server.bindAsync(`${address}:${port}`, ServerCredentials.createInsecure(), (error, assigned) =>
       error ? reject(error) : resolve(assigned),
     ),
   ).catch(async (error: Error) => {
@@ -124,7 +125,7 @@ export async function startEventStore({
   };
   return {
     port: bound,
-    connectionString: `esdb://${host}:${bound}?tls=false`,
+    connectionString: `esdb://${address}:${bound}?tls=false`,
     failed: writer.failed,
     scavenge: () => scavenger.run(),
     close: () => (closing ??= close()),

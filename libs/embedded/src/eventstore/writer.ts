@@ -207,7 +207,8 @@ export class Writer {
   /** The open connection, or a new one with everything in memory read again from Postgres. */
   private async connected(): Promise<Client> {
     if (this.connection) return this.connection;
-    const connection = await openWriterConnection(this.databaseUrl, this.limits, this.log);
+    const wanted = () => this.state === 'open' || this.waiting.length > 0;
+    const connection = await openWriterConnection(this.databaseUrl, this.limits, this.log, wanted);
     const { rows } = await connection.query<{ last_position: string }>('SELECT last_position FROM events.log');
     await this.recent.reload(connection);
     this.heads.clear();

@@ -50,6 +50,8 @@ export const SUBSCRIBE_TIMEOUT_MS = 5_000;
 /** Pauses before subscribing again, in milliseconds: doubled from the first to the longest, while the store delivers nothing. */
 export const SUBSCRIBE_PAUSE_MS = 100;
 export const SUBSCRIBE_LONGEST_PAUSE_MS = 5_000;
+/** What a client has under way gets this long to notice that it was cancelled, in milliseconds. */
+const DISPOSE_TIMEOUT_MS = 2_000;
 /** A checkpoint follows this many events of the whole log without one that matched. */
 export const CHECKPOINT_EVENTS = 64;
 
@@ -272,7 +274,10 @@ async function* persistently<Item>(stream: string, open: () => AsyncIterable<Ite
   }
 }
 
-/** The client's reads have no deadline of their own, and a read that is given up must be cancelled. */
+/**
+ * The client's reads have no deadline of their own. One that is given up must be cancelled, and drained too: the client keeps
+ * what has ended unread for ever.
+ */
 async function* watched(stream: StreamingRead<ResolvedEvent>): AsyncGenerator<ResolvedEvent> {
   let waiting = true;
   let ended = false;
@@ -282,7 +287,7 @@ async function* watched(stream: StreamingRead<ResolvedEvent>): AsyncGenerator<Re
   }, READ_TIMEOUT_MS);
   stream.on('error', () => undefined);
   try {
-    for await (const resolved of stream) {
+    for await (const resolved of stream.iterator({ destroyOnReturn: false })) {
       waiting = false;
       yield resolved as ResolvedEvent;
       waiting = true;
@@ -291,7 +296,10 @@ async function* watched(stream: StreamingRead<ResolvedEvent>): AsyncGenerator<Re
     ended = true;
   } finally {
     clearTimeout(timer);
-    if (!ended) stream.cancel().catch(() => undefined);
+    if (!ended) {
+      stream.cancel().catch(() => undefined);
+      stream.resume();
+    }
   }
 }
 
@@ -436,7 +444,7 @@ class Lane {
 
 /** Cancels what the client has under way, and gives its connection back. */
 async function discard(client: EventStoreDBClient): Promise<void> {
-  await client.dispose();
+  await Promise.race([client.dispose(), delay(DISPOSE_TIMEOUT_MS, undefined, { ref: false })]);
   const channel = await client['getChannel']().catch(() => undefined);
   channel?.close();
 }

@@ -2,3 +2,6 @@ export * from './event-store-db';
 export * from './log';
 export * from './postgres';
 export * from './projector';
+export * from './projector-runner';
+export { LEASE_MS, SEGMENTS, segmentOf } from './segments';
+export type { SegmentStatus } from './segment-worker';

@@ -60,3 +60,22 @@ export async function migrate(dataSource: DataSource, { schema }: Context): Prom
 
 /** Whether every migration that this code knows has been run: what a service that may not migrate waits for. */
 export const isMigrated = async (dataSource: DataSource): Promise<boolean> => !(await dataSource.showMigrations());
+
+/**
+ * SQLSTATE classes and codes of what passes by itself: lost connections (08, 57P), a server without room (53) or with a broken
+ * disk (58), serialization failure and deadlock (40001, 40P01), lock timeout (55P03), statement timeout (57014), idle-in-transaction
+ * timeout (25P03), a server that became read-only in a failover (25006).
+ */
+const PASSING_STATES = /^(?:08...|53...|57P..|58...|40001|40P01|55P03|57014|25P03|25006)$/;
+/** Errors of sockets and of the driver have no SQLSTATE. */
+const PASSING_SOCKET_CODES = /^(?:ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+const PASSING_MESSAGES =
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly|client was closed/i;
+
+/** Whether the same work may well succeed when it is done again: a deadlock, a lost connection and their kin. */
+export function isPassingDatabaseError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  if (typeof code === 'string' && (PASSING_STATES.test(code) || PASSING_SOCKET_CODES.test(code))) return true;
+  return PASSING_MESSAGES.test(error.message);
+}

@@ -17,8 +17,6 @@ export interface Contribution {
   listener: string;
   feedId: string;
   episodeId: string | null;
-  /** The episode, or the podcast itself. */
-  subjectId: string;
   kind: Kind;
   /** Days since 1970-01-01 UTC for what counts once a day, else 0. */
   day: number;
@@ -82,7 +80,6 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         made.set(key, {
           ...of,
           episodeId: null,
-          subjectId: id,
           kind: 'subscribe',
           day: 0,
           item: null,
@@ -112,7 +109,6 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         made.set(key, {
           ...of,
           episodeId: episode,
-          subjectId: episode,
           kind: 'play',
           day,
           item: data.item,

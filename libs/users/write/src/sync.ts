@@ -1,3 +1,4 @@
+import { NO_EVENTS } from '@balados/event-sourcing';
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import {
@@ -91,6 +92,10 @@ export class SyncHandler implements ICommandHandler<Sync> {
       metadata,
       ({ state, revision }) => answer(allPlays(state), revision, since?.listening, wirePlay),
     );
+    // A revision that we do not have yet: the log was put back, and what the device holds of it means nothing.
+    if (since && (since.subscriptions > subscriptions.revision || since.listening > plays.revision)) {
+      return this.execute(new Sync(speaker, { ...body, since: null }));
+    }
     return {
       data: { subscriptions: subscriptions.entries, play_statuses: plays.entries, playlists: [] },
       rejected,
@@ -157,15 +162,14 @@ function read<Schema extends z.ZodType, Claim>(
   return claims;
 }
 
-/** Everything, or what was changed after the revision `since`; a revision that we do not have is no revision of ours. */
+/** Everything, or what was changed after the revision `since`. */
 function answer<Entry extends { revision: number }, Wire>(
   entries: Iterable<Entry>,
   revision: number,
   since: number | undefined,
   wire: (entry: Entry) => Wire,
 ): { entries: Wire[]; revision: number } {
-  const after = since === undefined || since > revision ? -1 : since;
   const wired: Wire[] = [];
-  for (const entry of entries) if (entry.revision > after) wired.push(wire(entry));
+  for (const entry of entries) if (entry.revision > (since ?? NO_EVENTS)) wired.push(wire(entry));
   return { entries: wired, revision };
 }

@@ -1,0 +1,2 @@
+export { ServiceProcess } from './service-process';
+export { startSystem, storesOf, type Kind, type System } from './system';

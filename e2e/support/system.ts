@@ -124,7 +124,7 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
     public: standalone.url,
     processes: { standalone },
     ...storesOf(standalone, folder),
-    env: extra,
+    env: { ...extra, DATA_DIR: folder },
     stop,
   };
 }

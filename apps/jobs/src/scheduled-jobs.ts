@@ -1,9 +1,18 @@
+import type { Logger } from '@balados/platform-service';
 import { Inject, Injectable } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
 import { drift, movePopularityWindows } from '@balados/site-projections';
 import { purgeSessions } from '@balados/users-accounts';
 import type { DataSource } from 'typeorm';
-import type { JobsDependencies } from './jobs.module';
+
+export interface JobsDependencies {
+  users: DataSource;
+  site: DataSource;
+  log: Logger;
+  /** Milliseconds over which growth is measured. */
+  trendingWindowMs: number;
+  publicMinListeners: number;
+}
 
 export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 

@@ -67,6 +67,9 @@ const CODES: Record<number, string> = {
 const unavailable = (detail: string): Problem =>
   new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
 
+/** For a request that took too long; what it asked for may yet be done. */
+export const noAnswerInTime = (): Problem => unavailable('This took too long; try again shortly.');
+
 function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem {
   if (error instanceof Problem) return error;
   for (const mapping of mappings) {

@@ -15,8 +15,11 @@ import { noAnswerInTime, ProblemFilter, ProblemMapping, validationPipe } from '.
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
-/** Longest path parameter, in characters: ids of real episodes come near 400. */
-export const PATH_PARAMETER_MAX_LENGTH = 4_096;
+/**
+ * Longest path parameter, in characters: ids of real episodes come near 400, the longest feed in letters of three bytes has 8,192, and
+ * what has to be escaped is longer.
+ */
+export const PATH_PARAMETER_MAX_LENGTH = 12_288;
 /** A whole request must have arrived within this time, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 30_000;
 /** An idle connection is kept this long, in milliseconds. */

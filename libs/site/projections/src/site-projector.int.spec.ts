@@ -78,7 +78,12 @@ describe('publication', () => {
 
   it('never comes for a feed, an enclosure or a guid with credentials, of which nothing is kept', async () => {
     const secret = 'https://example.org/feed.xml?token=s3cret';
-    const items = ['guid-2,https://cdn.example.org/2.mp3?signature=s3cret', 'https://ben:s3cret@example.org/3,'];
+    const items = [
+      'guid-2,https://cdn.example.org/2.mp3?signature=s3cret',
+      'https://ben:s3cret@example.org/3,',
+      'guid-4, https://ben:s3cret@example.org/4',
+      'guid-5,ftp://ben:s3cret@example.org/5',
+    ];
     await project(
       [
         history.subscribed(ada, secret, at(1)),

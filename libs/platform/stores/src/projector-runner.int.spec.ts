@@ -351,7 +351,7 @@ describe('several processes', () => {
       finished = true;
       await Promise.all([...children].map((child) => kill(child, 'SIGTERM')));
     }
-  });
+  }, 180_000);
 });
 
 const pidOf = async (sql: Sql): Promise<[number]> => {

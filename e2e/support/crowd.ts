@@ -1,6 +1,6 @@
 import { waitFor } from '@balados/testing';
 import { newListener } from './client';
-import { contradictions, expectTablesToEqualTheLog, histories, untilProjected } from './comparison';
+import { allListeners, contradictions, expectTablesToEqualTheLog, histories, untilProjected } from './comparison';
 import { randomFrom, report } from './limits';
 import { LogReader } from './log';
 import { System } from './system';
@@ -54,14 +54,22 @@ export class Crowd {
     if (this.failure) throw this.failure;
   }
 
+  /** Waits until the tables hold what is in the log now; the writing goes on. */
+  async untilProjected(): Promise<void> {
+    const log = new LogReader(this.system.eventStore);
+    try {
+      await untilProjected(this.system, await histories(log, await allListeners(this.system.database)));
+    } finally {
+      await log.close();
+    }
+  }
+
   /** After the stop: log, tables and counts hold what was acknowledged, once. */
   async expectNothingLostNorDoubled(): Promise<void> {
     const log = new LogReader(this.system.eventStore);
     try {
-      const found = await histories(
-        log,
-        this.writers.map(({ userId }) => userId),
-      );
+      // Everybody's, since podcasts are shared with crowds before.
+      const found = await histories(log, await allListeners(this.system.database));
       const problems = this.writers.flatMap(({ userId, effects }) =>
         contradictions(effects, found.get(userId)!).map((problem) => `${userId}: ${problem}`),
       );

@@ -1,2 +1,2 @@
 export { ServiceProcess } from './service-process';
-export { startSystem, type Kind, type System } from './system';
+export { startSystem, storesOf, type Kind, type System } from './system';

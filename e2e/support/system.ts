@@ -47,8 +47,12 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
   const stop = async (): Promise<void> => {
     const order = ['command-api', 'play-gateway', 'public-api', 'rss-proxy', 'jobs', 'projections', 'eventstore'];
     const further = Object.keys(processes).filter((name) => !order.includes(name));
-    for (const name of [...further, ...order]) await processes[name]?.stop();
+    const failures: unknown[] = [];
+    // One that does not stop must not keep the others alive.
+    for (const name of [...further, ...order])
+      await processes[name]?.stop().catch((error: unknown) => failures.push(error));
     await database.drop();
+    if (failures.length > 0) throw failures[0];
   };
   try {
     const store = await run('eventstore', 'standalone/eventstore', { DATABASE_URL: database.url });
@@ -120,7 +124,7 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
     public: standalone.url,
     processes: { standalone },
     ...storesOf(standalone, folder),
-    env: extra,
+    env: { ...extra, DATA_DIR: folder },
     stop,
   };
 }

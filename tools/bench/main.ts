@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { serveBuffer } from './bare-fastify';
 import { Ceilings, Figure } from './bench';
@@ -13,7 +13,7 @@ import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
 import { printTable, Row, say } from './report';
-import { buildApps, Running, startPostgres, startServices, startStandalone, temporaryFolder } from './systems';
+import { buildApps, Running, startPostgres, startServices, startStandalone } from './systems';
 import { isWorker } from './workers';
 
 /**
@@ -40,6 +40,7 @@ async function bench(only: string | undefined): Promise<void> {
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
   const began = performance.now();
   const rows: Row[] = [];
+  describeMachine();
   say('Building the apps …');
   buildApps();
   const postgres = await startPostgres();
@@ -59,16 +60,18 @@ async function bench(only: string | undefined): Promise<void> {
   say(`It took ${Math.round((performance.now() - began) / 1_000)} s.`);
 }
 
-async function standalone(figures: readonly Figure[], timed: boolean, ceilings: Ceilings): Promise<Row[]> {
+/** Figures of a machine that has other things to do say little: their ceilings sink as well, but not alike. */
+function describeMachine(): void {
+  const [cores, load] = [availableParallelism(), loadavg()[0]!];
+  say(`Node ${process.version}, ${cores} cores, load ${load.toFixed(1)} before we begin.`);
+  if (load > cores / 2) say('Other work is under way: expect low figures.');
+}
+
+async function standalone(figures: readonly Figure[], isTimed: boolean, ceilings: Ceilings): Promise<Row[]> {
   say('Standalone …');
-  const folder = temporaryFolder();
-  try {
-    const { system, rows } = timed ? await timeStarts(folder) : { system: await startStandalone(folder), rows: [] };
-    rows.forEach(report);
-    return [...rows, ...(await measureAll(figures, system, ceilings))];
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const { system, rows } = isTimed ? await timeStarts() : { system: await startStandalone(), rows: [] };
+  rows.forEach(report);
+  return [...rows, ...(await measureAll(figures, system, ceilings))];
 }
 
 async function measureAll(figures: readonly Figure[], system: Running, ceilings: Ceilings): Promise<Row[]> {

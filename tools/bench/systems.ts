@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { postgresUrl, superviseChild } from '@balados/embedded';
-import { createDatabase } from '@balados/testing';
-import { ServiceProcess, startSystem, System } from '@balados/e2e-support';
+import { createDatabase, waitFor } from '@balados/testing';
+import { ServiceProcess, startSystem, storesOf, System } from '@balados/e2e-support';
 import { signingKey } from './listeners';
 
 const ROOT = process.cwd();
@@ -19,14 +19,8 @@ const ENVIRONMENT = {
   RATE_REGISTER: '0',
 };
 
-/** Where the stores of a system are. */
-export interface Stores {
-  database: string;
-  eventStore: string;
-}
-
 export type Kind = 'standalone' | 'six processes';
-export type Running = System & Stores & { kind: Kind };
+export type Running = System & { kind: Kind };
 
 /** Bundles every app, as `npm run build` does. */
 export function buildApps(): void {
@@ -38,16 +32,10 @@ export function buildApps(): void {
   }
 }
 
-/** A folder that Postgres may enter, too, when root starts it. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'balados-bench-'));
-  chmodSync(folder, 0o711);
-  return folder;
-}
-
 /** The run's Postgres, with the settings of the embedded one: each commit reaches the disk. */
 export async function startPostgres(): Promise<{ stop(): Promise<void> }> {
-  const folder = temporaryFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'balados-bench-'));
+  chmodSync(folder, 0o711); // started by root, Postgres runs as another user
   const child = await superviseChild({
     name: 'postgres',
     command: process.execPath,
@@ -71,7 +59,7 @@ export async function startPostgres(): Promise<{ stop(): Promise<void> }> {
 }
 
 /** The event store alone, on a new database. */
-export async function startStores(): Promise<Stores & { stop(): Promise<void> }> {
+export async function startStores(): Promise<Pick<System, 'database' | 'eventStore' | 'stop'>> {
   const database = await createDatabase();
   const store = new ServiceProcess('eventstore', 'standalone/eventstore', { DATABASE_URL: database.url });
   await store.start();
@@ -85,29 +73,20 @@ export async function startStores(): Promise<Stores & { stop(): Promise<void> }>
   };
 }
 
-export async function startServices(): Promise<Running> {
-  return { ...(await startSystem('services', ENVIRONMENT)), kind: 'six processes' };
-}
+export const startServices = async (): Promise<Running> => ({
+  ...(await startSystem('services', ENVIRONMENT)),
+  kind: 'six processes',
+});
 
-/** Standalone on a data directory, new or not; it stays when the system stops. */
-export async function startStandalone(folder: string): Promise<Running> {
-  const system = await startSystem('standalone', { ...ENVIRONMENT, DATA_DIR: folder });
-  const { lines } = system.processes['standalone']!;
-  return {
-    ...system,
-    kind: 'standalone',
-    database: postgresUrl({
-      dataDirectory: join(folder, 'postgres'),
-      port: portOf(lines, 'postgres'),
-      database: 'balados',
-    }),
-    eventStore: `esdb://127.0.0.1:${portOf(lines, 'eventstore')}?tls=false`,
-  };
-}
+export const startStandalone = async (): Promise<Running> => ({
+  ...(await startSystem('standalone', ENVIRONMENT)),
+  kind: 'standalone',
+});
 
-/** A supervised store says where it listens in standalone's log. */
-function portOf(lines: readonly string[], store: string): number {
-  const said = lines.findLast((line) => line.includes(`"${store}: listening"`));
-  if (!said) throw new Error(`standalone does not say where its ${store} listens`);
-  return (JSON.parse(said) as { port: number }).port;
+/** Starts standalone again, after it was stopped, on the data that it had; where its stores are has changed. */
+export async function startAgain(system: Running): Promise<Running> {
+  const standalone = system.processes['standalone']!;
+  await standalone.start();
+  await waitFor(async () => (await fetch(`${standalone.url}/readyz`)).ok, { what: 'standalone to be ready again' });
+  return { ...system, ...storesOf(standalone, system.env['DATA_DIR']!) };
 }

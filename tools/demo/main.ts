@@ -6,10 +6,10 @@ import { episodesOf, stepsOf, visit, Visit } from './listener';
 import { progressOf } from './progress';
 import { trending } from './trending';
 
-const USAGE = `npm run demo -- [--feeds <folder of .xml files>] [--url http://127.0.0.1:4000]
+const USAGE = `npm run demo -- [--feeds <folder of .xml files>] [--url http://127.0.0.1:4000] [--public <url>]
 
 Two listeners, each with a phone and a laptop, play with real feeds against a running system, over HTTP only.
-Without --feeds they take a few small ones of our own.`;
+Without --feeds they take a few small ones of our own. --public is where public-api answers, when it runs by itself.`;
 
 const LISTENERS = 2;
 /** Trending podcasts that are shown. */
@@ -32,7 +32,7 @@ function tell({ name, played, moved, devices, took }: Visit): void {
   );
 }
 
-async function demo(feeds: string, url: string): Promise<void> {
+async function demo(feeds: string, url: string, publicUrl: string): Promise<void> {
   const library = readLibrary(feeds);
   console.log(`${count(library.length)} podcasts with ${count(episodesOf(library))} episodes from ${feeds}`);
   const api = new Api(url.replace(/\/+$/, ''));
@@ -45,19 +45,20 @@ async function demo(feeds: string, url: string): Promise<void> {
   }
   visits.forEach(tell);
   const begun = performance.now();
-  const found = await trending(api, library);
+  const found = await trending(new Api(publicUrl.replace(/\/+$/, '')), library);
   console.log(`Trending  ${found.length} of ${library.length} podcasts, ${seconds(performance.now() - begun)} later`);
   for (const { title, score, plays, likes } of found.slice(0, TOP))
     console.log(`  ${String(score).padStart(5)}  ${title} (${plays} plays, ${likes} likes)`);
 }
 
 async function main(): Promise<void> {
-  let options: { feeds?: string; url: string; help: boolean };
+  let options: { feeds?: string; url: string; public?: string; help: boolean };
   try {
     options = parseArgs({
       options: {
         feeds: { type: 'string' },
         url: { type: 'string', default: 'http://127.0.0.1:4000' },
+        public: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }).values as typeof options;
@@ -70,7 +71,7 @@ async function main(): Promise<void> {
   try {
     // npm runs us in the project's folder, wherever it was called.
     const feeds = options.feeds === undefined ? OUR_FEEDS : resolve(process.env['INIT_CWD'] ?? '.', options.feeds);
-    await demo(feeds, options.url);
+    await demo(feeds, options.url, options.public ?? options.url);
   } catch (error) {
     console.error(error instanceof DemoFailed ? `The demo failed: ${error.message}` : error);
     process.exitCode = 1;

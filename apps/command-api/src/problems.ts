@@ -7,6 +7,7 @@ import { AccountsUnavailable, Busy, Unauthenticated } from '@balados/users-accou
 const STATUS: Readonly<Record<string, number>> = {
   invalid_username: 422,
   invalid_password: 422,
+  invalid_device: 422,
   username_taken: 409,
   invalid_credentials: 401,
   invalid_refresh_token: 401,

@@ -1,17 +1,6 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
-import { Logger } from '@balados/platform-service';
-import { DataSource } from 'typeorm';
-import { JOBS_DEPENDENCIES, ScheduledJobs } from './scheduled-jobs';
-
-export interface JobsDependencies {
-  users: DataSource;
-  site: DataSource;
-  log: Logger;
-  /** Milliseconds over which growth is measured. */
-  trendingWindowMs: number;
-  publicMinListeners: number;
-}
+import { JOBS_DEPENDENCIES, JobsDependencies, ScheduledJobs } from './scheduled-jobs';
 
 @Module({})
 export class JobsModule {

@@ -1,9 +1,18 @@
+import type { Logger } from '@balados/platform-service';
 import { Inject, Injectable } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
 import { drift, movePopularityWindows } from '@balados/site-projections';
 import { purgeSessions } from '@balados/users-accounts';
-import type { DataSource, EntityManager } from 'typeorm';
-import type { JobsDependencies } from './jobs.module';
+import type { DataSource } from 'typeorm';
+
+export interface JobsDependencies {
+  users: DataSource;
+  site: DataSource;
+  log: Logger;
+  /** Milliseconds over which growth is measured. */
+  trendingWindowMs: number;
+  publicMinListeners: number;
+}
 
 export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 
@@ -20,16 +29,16 @@ export class ScheduledJobs {
     const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
     const now = Date.now();
     try {
-      await asLeader(site, async (transaction) => {
-        await movePopularityWindows(transaction, { now, windowMs: trendingWindowMs });
-        const differing = await drift(transaction, { publicMinListeners });
+      await asLeader(site, async () => {
+        await movePopularityWindows(site, { now, windowMs: trendingWindowMs });
+        const differing = await drift(site, { publicMinListeners });
         log[differing === 0 ? 'info' : 'error'](
           { differing },
           'popularity: windows moved, counts compared with contributions',
         );
       });
-      await asLeader(users, async (transaction) => {
-        const purged = await purgeSessions(transaction, new Date(now));
+      await asLeader(users, async () => {
+        const purged = await purgeSessions(users, new Date(now));
         if (purged > 0) log.info({ purged }, 'old sessions forgotten');
       });
     } catch (error) {
@@ -38,12 +47,14 @@ export class ScheduledJobs {
   }
 }
 
-/** Does the work unless another replica is at it; the lock goes with the transaction, however it ends. */
-async function asLeader(dataSource: DataSource, work: (transaction: EntityManager) => Promise<void>): Promise<void> {
+/** Does the work unless another replica is at it; the lock is one of a connection's transaction and goes with it, however it ends. */
+async function asLeader(dataSource: DataSource, work: () => Promise<void>): Promise<void> {
   await dataSource.transaction(async (transaction) => {
-    const [{ leader }] = (await transaction.query(
+    // While the work runs on other connections, this one idles.
+    await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    const [row] = await transaction.query<{ leader: boolean }[]>(
       `SELECT pg_try_advisory_xact_lock(${LEADER_LOCK}::bigint) AS leader`,
-    )) as [{ leader: boolean }];
-    if (leader) await work(transaction);
+    );
+    if (row!.leader) await work();
   });
 }

@@ -1,21 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
+import { LEASE_MS, migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
 import { createSiteProjector } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { usersProjector } from '@balados/users-projections';
 import { usersContext } from '@balados/users-schema';
 import { Config } from './config';
+import { checkProjector, exposeProjectors } from './metrics';
 import { ProjectionsModule } from './projections.module';
 
 export { config } from './config';
 
+/** The locks of a process that froze in a transaction must not outlive its leases: those who take over need the rows. */
+const session = { service: 'projections', idleInTransactionMs: LEASE_MS };
+
 export async function start(config: Config, log: Logger): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>
     Promise.all([
-      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'projections' }),
-      openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'projections' }),
+      openPostgres(config.USERS_DATABASE_URL, usersContext, session),
+      openPostgres(config.SITE_DATABASE_URL, siteContext, session),
     ]),
   );
   await migrate(users, usersContext);
@@ -33,6 +37,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     runProjector({ projector: siteProjector, store, dataSource: site, owner, log }),
   ];
   const registry = createRegistry('projections');
+  exposeProjectors(registry, running);
   return createService({
     name: 'projections',
     module: ProjectionsModule,
@@ -41,6 +46,9 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: {
       postgres: () => Promise.all([users.query('SELECT 1'), site.query('SELECT 1')]),
       'event store': () => store.headPosition(),
+      ...Object.fromEntries(
+        running.map((projector) => [`projector ${projector.name}`, () => checkProjector(projector)]),
+      ),
     },
     onClose: async () => {
       await Promise.all(running.map((projector) => projector.close()));

@@ -110,10 +110,11 @@ function parseLine(text: string): { level: 'info' | 'warn' | 'error'; msg: strin
 
 /**
  * The other side: the whole life of a child process. Starts the service, says where it listens, and closes it on
- * SIGTERM or, supervised, when the parent is gone. Supervised, it leaves Ctrl-C to the parent.
+ * SIGTERM or, supervised, when the parent is gone. Supervised, it leaves Ctrl-C to the parent. A service that resolves `failed`
+ * cannot go on: it is closed, and the process ends with 1.
  */
 export async function runAsChild(
-  start: (log: Log) => Promise<{ port: number; close(): Promise<void> }>,
+  start: (log: Log) => Promise<{ port: number; failed?: Promise<Error>; close(): Promise<void> }>,
 ): Promise<void> {
   const log: Log = (level, msg, fields) => process.stdout.write(`${JSON.stringify({ level, msg, ...fields })}\n`);
   // Nobody may be there to read our last lines; that must not keep us from stopping in order.
@@ -132,8 +133,10 @@ export async function runAsChild(
   try {
     const service = await start(log);
     log('info', 'listening', { port: service.port });
-    log('info', `stopping (${await toldToStop})`);
+    const reason = await Promise.race(service.failed ? [toldToStop, service.failed] : [toldToStop]);
+    log('info', `stopping (${reason instanceof Error ? reason.message : reason})`);
     await service.close();
+    if (reason instanceof Error) throw reason;
     process.exit(0);
   } catch (error) {
     log('error', (error as Error).message);

@@ -92,6 +92,7 @@ async function writeAndRead(
   const answered = performance.now();
   times.write.push(answered - sent);
   const row = sampled ? rowOf(pool, listener.userId, episodeId(feed, item), position) : undefined;
+  row?.catch(() => undefined); // waited for below, unless the GET fails first
   const answer = await send(base, listener, 'GET', '/play?limit=1');
   times.visible.push(performance.now() - sent);
   const [newest] = (JSON.parse(answer.toString()) as { play_statuses: { rss_source_item: string; position: number }[] })

@@ -152,7 +152,7 @@ it('exits with an error when the lock is lost for good', async () => {
      ) SELECT pg_advisory_lock(key), pg_sleep(3) FROM rival`,
   ).catch(() => undefined);
   expect(await exit).toBe(1);
-  expect(lines.at(-2)).toMatchObject({ level: 'error', msg: expect.stringContaining('another event store') });
+  expect(lines.at(-1)).toMatchObject({ level: 'error', msg: expect.stringContaining('another event store') });
 });
 
 it.each([

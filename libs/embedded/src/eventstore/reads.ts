@@ -82,7 +82,8 @@ async function* events(
   const revision = from === 'start' ? 0n : from === 'end' ? (forwards ? head.revision + 1n : head.revision) : from;
   // Every command and every own read asks what is new, or what is last: mostly it is known here.
   if (forwards && revision > head.revision) return;
-  if (!forwards && count === 1 && revision >= head.revision) {
+  const lastOnly = forwards ? revision === head.revision : count === 1 && revision >= head.revision;
+  if (lastOnly && count > 0) {
     const { last } = head;
     if (last && last.created >= visibleSince(head) && last.revision >= visibleFrom(stream, head))
       return yield [encodeEvent(last, structuredIds)];

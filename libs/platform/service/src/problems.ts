@@ -1,4 +1,5 @@
 import { RevisionConflict, StoreUnavailable } from '@balados/event-sourcing';
+import { isPassingDatabaseError } from '@balados/platform-stores';
 import { ArgumentsHost, Catch, ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from './logging';
@@ -66,18 +67,8 @@ const CODES: Record<number, string> = {
 const unavailable = (detail: string): Problem =>
   new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
 
-/** Connection failures of `pg`, and Postgres' own classes 08 (connection), 53 (resources), 57P0x (shutting down). */
-export function isPostgresUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const code = String((error as { code?: unknown }).code ?? '');
-  return (
-    /^(08|53|57P0)/.test(code) ||
-    /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)/.test(code) ||
-    /Connection terminated|timeout exceeded when trying to connect|Driver not Connected|connection is insecure/i.test(
-      error.message,
-    )
-  );
-}
+/** For a request that took too long; what it asked for may yet be done. */
+export const noAnswerInTime = (): Problem => unavailable('This took too long; try again shortly.');
 
 function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem {
   if (error instanceof Problem) return error;
@@ -87,9 +78,12 @@ function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem
   }
   if (error instanceof StoreUnavailable || error instanceof RevisionConflict)
     return unavailable('The event store does not answer; try again shortly.');
-  if (isPostgresUnavailable(error)) return unavailable('The database does not answer; try again shortly.');
-  const status =
-    error instanceof HttpException ? error.getStatus() : ((error as { statusCode?: number })?.statusCode ?? 500);
+  const given =
+    error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number } | null)?.statusCode;
+  // What Fastify has given a status is no store's: a client that goes away is a lost connection, too.
+  if (given === undefined && isPassingDatabaseError(error))
+    return unavailable('The database does not answer; try again shortly.');
+  const status = given ?? 500;
   if (status >= 500 || !TITLES[status])
     return new Problem(500, 'internal', 'Something is wrong on our side; the correlation id helps to find it.');
   return new Problem(status, CODES[status] ?? 'refused', (error as Error).message);

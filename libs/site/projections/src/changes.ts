@@ -48,8 +48,10 @@ export async function makeContributions(
     `WITH stated AS (
        INSERT INTO site_private.contributions AS c (listener, feed_id, episode_id, subject_id, kind, day, points,
          item, item_key, occurred_at, recorded_at, visibility)
-       SELECT t.*, $12 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::integer[],
-         $7::integer[], $8::text[], $9::uuid[], $10::timestamptz[], $11::timestamptz[]) AS t
+       SELECT listener, "feedId", "episodeId", coalesce("episodeId", "feedId"), kind, day, ($2::json ->> kind)::integer,
+         item, "itemKey", "occurredAt", "recordedAt", $3
+       FROM json_to_recordset($1::json) AS t (listener uuid, "feedId" uuid, "episodeId" uuid, kind text, day integer,
+         item text, "itemKey" uuid, "occurredAt" timestamptz, "recordedAt" timestamptz)
        ON CONFLICT (listener, subject_id, kind, day)
          DO UPDATE SET item = EXCLUDED.item WHERE c.item IS DISTINCT FROM EXCLUDED.item
        RETURNING c.*, (c.xmax = 0)::integer AS sign
@@ -61,19 +63,6 @@ export async function makeContributions(
        WHERE sign = 1 AND published AND visibility <> 'private'
      )
      SELECT sign, ${CHANGE} FROM stated`,
-    [
-      made.map(({ listener }) => listener),
-      made.map(({ feedId }) => feedId),
-      made.map(({ episodeId }) => episodeId),
-      made.map(({ subjectId }) => subjectId),
-      made.map(({ kind }) => kind),
-      made.map(({ day }) => day),
-      made.map(({ kind }) => POINTS[kind]),
-      made.map(({ item }) => item),
-      made.map(({ itemKey }) => itemKey),
-      made.map(({ occurredAt }) => occurredAt),
-      made.map(({ recordedAt }) => recordedAt),
-      visibility,
-    ],
+    [JSON.stringify(made), JSON.stringify(POINTS), visibility],
   );
 }

@@ -17,8 +17,6 @@ export interface Contribution {
   listener: string;
   feedId: string;
   episodeId: string | null;
-  /** The episode, or the podcast itself. */
-  subjectId: string;
   kind: Kind;
   /** Days since 1970-01-01 UTC for what counts once a day, else 0. */
   day: number;
@@ -43,11 +41,11 @@ export interface Batch {
 const itemKeyOf = (item: string): string => episodeId('', item);
 
 /**
- * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL as well.
+ * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL as well, or hold one.
  */
 function isSecret(item: string): boolean {
   const { guid, enclosure } = splitItem(item);
-  return hasCredentials(enclosure) || (/^https?:/i.test(guid) && hasCredentials(guid));
+  return hasCredentials(enclosure) || (guid.match(/(?:https?|ftp):\/\/\S+/gi) ?? []).some(hasCredentials);
 }
 
 /**
@@ -82,7 +80,6 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         made.set(key, {
           ...of,
           episodeId: null,
-          subjectId: id,
           kind: 'subscribe',
           day: 0,
           item: null,
@@ -112,7 +109,6 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         made.set(key, {
           ...of,
           episodeId: episode,
-          subjectId: episode,
           kind: 'play',
           day,
           item: data.item,

@@ -49,17 +49,16 @@ export async function addToPopularity(sql: Sql, changes: readonly Change[]): Pro
   }
 }
 
-const columnsOf = (rows: readonly Counts[]): number[][] => COUNTS.map((name) => rows.map((row) => row[name]));
+const INTEGERS = COUNTS.map((name) => `${name} integer`).join(', ');
 const added = (table: string, row: string): string =>
   COUNTS.map((name) => `${name} = ${table}.${name} + ${row}.${name}`).join(', ');
 
 async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): Promise<void> {
   await sql.query(
     `UPDATE site.podcast_popularity p SET ${added('p', 't')}
-     FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[])
-       AS t (feed_id, ${COUNTS.join(', ')})
+     FROM json_to_recordset($1::json) AS t (feed_id uuid, ${INTEGERS})
      WHERE p.feed_id = t.feed_id`,
-    [[...podcasts.keys()], ...columnsOf([...podcasts.values()])],
+    [JSON.stringify([...podcasts].map(([feed_id, counts]) => ({ feed_id, ...counts })))],
   );
 }
 
@@ -67,15 +66,18 @@ async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; coun
   await sql.query(
     `INSERT INTO site.episode_popularity AS e (episode_id, feed_id, item_key, item, ${COUNTS.join(', ')})
      SELECT t.episode_id, t.feed_id, t.item_key, ${lastItemOf('t.feed_id', 't.episode_id')}, ${COUNTS.join(', ')}
-     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[],
-         $4::integer[], $5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::integer[])
-       AS t (episode_id, feed_id, item_key, ${COUNTS.join(', ')})
+     FROM json_to_recordset($1::json) AS t (episode_id uuid, feed_id uuid, item_key uuid,
+       ${INTEGERS})
      ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}`,
     [
-      episodes.map(({ change }) => change.episode_id),
-      episodes.map(({ change }) => change.feed_id),
-      episodes.map(({ change }) => change.item_key),
-      ...columnsOf(episodes.map(({ counts }) => counts)),
+      JSON.stringify(
+        episodes.map(({ change: { episode_id, feed_id, item_key }, counts }) => ({
+          ...counts,
+          episode_id,
+          feed_id,
+          item_key,
+        })),
+      ),
     ],
   );
 }

@@ -29,7 +29,6 @@ export async function drift(sql: Sql, { publicMinListeners }: Policy): Promise<n
  */
 export async function recomputePopularity(database: Database, { publicMinListeners }: Policy): Promise<number> {
   return database.transaction(async (sql) => {
-    await sql.query('SET LOCAL statement_timeout = 0');
     await takeWindow(sql);
     let rows = 0;
     for (const derived of hidden(publicMinListeners)) rows += await repair(sql, derived);

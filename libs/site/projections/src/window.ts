@@ -14,8 +14,11 @@ export type Database = Pick<EntityManager, 'transaction'>;
 export const shareWindow = (sql: Sql): Promise<unknown> =>
   sql.query(`SELECT pg_advisory_xact_lock_shared(${WINDOW_LOCK})`);
 
-/** Until the transaction ends no projector counts. */
-export const takeWindow = (sql: Sql): Promise<unknown> => sql.query(`SELECT pg_advisory_xact_lock(${WINDOW_LOCK})`);
+/** Until the transaction ends no projector counts; what it does may take as long as it needs. */
+export async function takeWindow(sql: Sql): Promise<void> {
+  await sql.query('SET LOCAL statement_timeout = 0');
+  await sql.query(`SELECT pg_advisory_xact_lock(${WINDOW_LOCK})`);
+}
 
 /**
  * Moves the window so that it starts `windowMs` before `now` (epoch milliseconds): what was made before is `*_previous` from then on.

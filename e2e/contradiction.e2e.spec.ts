@@ -2,12 +2,12 @@ import { SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import { subscriptions } from '@balados/users-domain';
 import { Recorded } from '@balados/event-sourcing';
 import { Answer, base64, Device, newListener } from './support/client';
-import { within } from './support/limits';
+import { LONG, within } from './support/limits';
 import { LogReader } from './support/log';
 import { ServiceProcess } from './support/service-process';
 import { startSystem, System } from './support/system';
 
-const ROUNDS = 150;
+const ROUNDS = LONG ? 500 : 100;
 /** Each read waits for projections that do not come. */
 const ROUNDS_WITHOUT_PROJECTIONS = 8;
 const FEED = 'https://feeds.example/contested.xml';
@@ -47,7 +47,7 @@ describe('two copies of command-api', () => {
     for (const device of [one, other]) await acknowledged(device.subscribe('https://feeds.example/warm.xml'));
   });
 
-  const inTime = (body: () => Promise<void>) => within(90, () => Object.values(system.processes), body);
+  const inTime = (body: () => Promise<void>) => within(LONG ? 400 : 90, () => Object.values(system.processes), body);
 
   async function acknowledged(request: Promise<Answer>): Promise<Standing> {
     const { status, body } = await request;
@@ -55,18 +55,15 @@ describe('two copies of command-api', () => {
     return { subscribed_at: body.data.subscribed_at, unsubscribed_at: body.data.unsubscribed_at };
   }
 
-  /** How the podcast stood after each event of the log from a revision on, that one included. */
+  /** How the podcast stood after the event at `revision`, and after each later one. */
   async function standingsFrom(revision: number): Promise<Standing[]> {
-    const standings: Standing[] = [{ subscribed_at: null, unsubscribed_at: null }];
-    let from = 0;
-    for (const stored of await log.read(stream)) {
-      const { type, data } = usersEvents.decode(stored) as Recorded<SubscriptionsEvent>;
-      expect(['PodcastSubscribed', 'PodcastUnsubscribed']).toContain(type);
-      if (data.feed === FEED)
-        standings.push({ subscribed_at: data.subscribedAt, unsubscribed_at: data.unsubscribedAt });
-      if (stored.revision === revision) from = standings.length - 1;
-    }
-    return standings.slice(from);
+    const events = await log.read(stream, revision);
+    return events.map((stored) => {
+      const { data } = usersEvents.decode(stored) as Recorded<SubscriptionsEvent>;
+      // Before it there is the warm-up only, of another podcast.
+      if (data.feed !== FEED) return { subscribed_at: null, unsubscribed_at: null };
+      return { subscribed_at: data.subscribedAt, unsubscribed_at: data.unsubscribedAt };
+    });
   }
 
   const isSubscribed = ({ subscribed_at: since, unsubscribed_at: until }: Standing): boolean =>
@@ -94,9 +91,8 @@ describe('two copies of command-api', () => {
       expect(isSubscribed(gone)).toBe(false);
       expect(await read(writer)).toBeUndefined();
       // The log has one event for each change and none for the repeat.
-      expect((await standingsFrom(-1)).slice(-2)).toEqual([here, gone]);
+      expect(await standingsFrom(2 * round + 1)).toEqual([here, gone]);
     }
-    expect(await log.head(stream)).toBe(2 * rounds);
   }
 
   it('acknowledge only what happened, in turns', ...inTime(() => inTurn(ROUNDS)));

@@ -74,26 +74,26 @@ export function contradictions(effects: readonly Effect[], { subscriptions, list
 
 /** Waits until the projections hold all of these listeners' events. */
 export async function untilProjected(system: System, found: Map<string, History>): Promise<void> {
-  const expected: string[] = [];
+  const expected: [stream: string, revision: number][] = [];
   for (const [user, history] of found) {
     for (const category of ['subscriptions', 'listening'] as const) {
       const events = history[category];
-      if (events.length > 0) expected.push(`users ${user} ${category} ${events.at(-1)!.revision}`);
+      if (events.length > 0) expected.push([`users ${user} ${category}`, events.at(-1)!.revision]);
       // site counts nothing else, and keeps the revision of what it counted
       const counting = events.filter(({ type }) => type !== 'PositionUpdated').at(-1);
-      if (counting) expected.push(`site ${user} ${category} ${counting.revision}`);
+      if (counting) expected.push([`site ${user} ${category}`, counting.revision]);
     }
   }
   await withSql(system.database, (client) =>
     waitFor(
       async () => {
-        const { rows } = await client.query<{ at: string }>(
-          `SELECT concat_ws(' ', 'users', user_id, category, revision) AS at FROM users.listener_revisions
-           UNION ALL SELECT concat_ws(' ', 'site', user_id, category, revision) FROM site_private.listener_revisions`,
+        const { rows } = await client.query<{ stream: string; revision: string }>(
+          `SELECT concat_ws(' ', 'users', user_id, category) AS stream, revision FROM users.listener_revisions
+           UNION ALL SELECT concat_ws(' ', 'site', user_id, category), revision FROM site_private.listener_revisions`,
         );
-        const there = new Set(rows.map(({ at }) => at));
-        const missing = expected.filter((at) => !there.has(at));
-        if (missing.length > 0) throw new Error(`${missing.length} streams are behind, such as ${missing[0]}`);
+        const there = new Map(rows.map(({ stream, revision }) => [stream, Number(revision)]));
+        const behind = expected.filter(([stream, revision]) => (there.get(stream) ?? -1) < revision);
+        if (behind.length > 0) throw new Error(`${behind.length} streams are behind, such as ${behind[0]!.join(' ')}`);
         return true;
       },
       { what: 'projections that have caught up' },

@@ -54,6 +54,16 @@ export class Crowd {
     if (this.failure) throw this.failure;
   }
 
+  /** Waits until the tables hold what is in the log now; the writing goes on. */
+  async untilProjected(): Promise<void> {
+    const log = new LogReader(this.system.eventStore);
+    try {
+      await untilProjected(this.system, await histories(log, await allListeners(this.system.database)));
+    } finally {
+      await log.close();
+    }
+  }
+
   /** After the stop: log, tables and counts hold what was acknowledged, once. */
   async expectNothingLostNorDoubled(): Promise<void> {
     const log = new LogReader(this.system.eventStore);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
+import { LEASE_MS, migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
 import { createSiteProjector } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { usersProjector } from '@balados/users-projections';
@@ -12,11 +12,14 @@ import { ProjectionsModule } from './projections.module';
 
 export { config } from './config';
 
+/** The locks of a process that froze in a transaction must not outlive its leases: those who take over need the rows. */
+const session = { service: 'projections', idleInTransactionMs: LEASE_MS };
+
 export async function start(config: Config, log: Logger): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>
     Promise.all([
-      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'projections' }),
-      openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'projections' }),
+      openPostgres(config.USERS_DATABASE_URL, usersContext, session),
+      openPostgres(config.SITE_DATABASE_URL, siteContext, session),
     ]),
   );
   await migrate(users, usersContext);

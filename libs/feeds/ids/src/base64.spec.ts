@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decodeBase64, encodeBase64, encodeBase64Url } from './ids';
+import { decodeBase64, encodeBase64, encodeBase64Url, InvalidId } from './ids';
 
 const text = fc.string({ unit: 'binary' });
 
@@ -40,6 +40,13 @@ describe('base64 of the wire', () => {
     ['half a surrogate pair', Buffer.from([0xed, 0xa0, 0x80]).toString('base64')],
   ])('refuses %s', (_, encoded) => {
     expect(() => decodeBase64(encoded)).toThrow(expect.objectContaining({ code: 'invalid_base64' }));
+  });
+
+  it('refuses a megabyte of padding as fast as it reads one', () => {
+    const started = performance.now();
+    expect(() => decodeBase64(`${'='.repeat(1_000_000)}x`)).toThrow(InvalidId);
+    // By the square of its length it would take a quarter of an hour.
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   it('still reads after it has refused', () => {

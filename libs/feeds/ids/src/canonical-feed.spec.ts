@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { canonicalFeed, encodeBase64, FEED_MAX_LENGTH, feedId, InvalidId, parseFeed } from './ids';
+import { canonicalFeed, encodeBase64, FEED_MAX_LENGTH, feedId, HOST_MAX_LENGTH, InvalidId, parseFeed } from './ids';
 
 const ofLength = (length: number) => 'https://feeds.example/'.padEnd(length, 'a');
 
@@ -71,6 +71,29 @@ describe('the canonical URL of a feed', () => {
   it('is at most 2,048 characters long; what it does not keep is not counted', () => {
     expect(canonicalFeed(ofLength(FEED_MAX_LENGTH))).toHaveLength(2_048);
     expect(canonicalFeed(`  ${ofLength(FEED_MAX_LENGTH)}#a long fragment`)).toHaveLength(2_048);
+  });
+
+  it('is no question of how many were seen before', () => {
+    // Node 20 and 22 check URLs by another path once they have seen many.
+    for (let seen = 0; seen < 100_000; seen += 1) canonicalFeed(`https://feeds.example/${seen}`);
+    expect(canonicalFeed('https://bücher.example/a')).toBe('https://bücher.example/a');
+  });
+
+  it('has a host that a name server could know', () => {
+    const host = (length: number) => '.example'.padStart(length, 'a');
+    expect(canonicalFeed(`https://user:secret@${host(253)}:65535/`)).toBe(`https://user:secret@${host(253)}:65535/`);
+    expect(() => canonicalFeed(`https://${host(HOST_MAX_LENGTH + 1)}/`)).toThrow(InvalidId);
+  });
+
+  it('is refused at once when its host is a megabyte of other scripts', () => {
+    const host = Array.from({ length: 300_000 }, (_, index) =>
+      String.fromCodePoint(0x4e00 + ((index * 7_919) % 20_000)),
+    );
+    const started = performance.now();
+    for (const slashes of ['//', '////', '//\\\\', '//@'])
+      expect(() => canonicalFeed(`https:${slashes}${host.join('')}/`)).toThrow(InvalidId);
+    // To be encoded it would take the square of its length.
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   it('is counted in lower case, where a few letters are longer', () => {

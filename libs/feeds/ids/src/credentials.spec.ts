@@ -30,6 +30,16 @@ describe('a URL that carries a credential is never public', () => {
     ['https://feeds.example/a?user[token]=1', 'brackets'],
     ['https://feeds.example/a?a=1;token=1', 'semicolons'],
     ['https://feeds.example/a?jwt=1', 'jwt'],
+    ['https://feeds.example/a?accesskey=1', 'two words run together'],
+    ['https://feeds.example/a?userkey=1', 'two words run together'],
+    ['https://feeds.example/a?sessionid=1', 'a session'],
+    ['https://feeds.example/a;jsessionid=1', 'a session in the path'],
+    ['https://feeds.example/a?oauth=1', 'oauth'],
+    ['https://feeds.example/a?authcode=1', 'two words run together'],
+    ['https://feeds.example/a?url=https%3A%2F%2Fuser%3Asecret%40feeds.example%2F', 'userinfo of a URL that is a value'],
+    ['https://feeds.example/a?url=https%3A%2F%2Ffeeds.example%2F%3Ftoken%3D1', 'a key of a URL that is a value'],
+    ['https://proxy.example/https://user:secret@feeds.example/a', 'userinfo of a URL within the path'],
+    ['https://proxy.example/user:secret@feeds.example/a.mp3', 'userinfo within the path'],
     ['not a URL', 'what cannot be judged'],
     ['episodes/1.mp3', 'a relative URL, which cannot be judged'],
   ])('%s: %s', (url) => expect(hasCredentials(url)).toBe(true));
@@ -46,6 +56,14 @@ describe('a URL that carries a credential is never public', () => {
     ['https://feeds.example/a?keyword=1', 'a longer word'],
     ['https://feeds.example/a?monkey=1', 'a longer word'],
     ['https://feeds.example/a?design=1', 'a longer word'],
+    ['https://feeds.example/a?authority=1', 'a longer word'],
+    ['https://feeds.example/a?url=https%3A%2F%2Ffeeds.example%2Fb%3Fpage%3D2', 'a URL that is a value'],
+    ['https://proxy.example/https://feeds.example/@a/b:c', 'a URL within the path'],
     ['https://feeds.example/a?utm_source=1', 'where a listener came from'],
   ])('%s does not: %s', (url) => expect(hasCredentials(url)).toBe(false));
+});
+
+it('says the same of a URL however many were seen before', () => {
+  for (let seen = 0; seen < 100_000; seen += 1) hasCredentials(`https://feeds.example/${seen}`);
+  expect(hasCredentials('https://bücher.example/a')).toBe(false);
 });

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 
 /** Longest canonical feed URL, in characters. */
 export const FEED_MAX_LENGTH = 2_048;
-/** Longest item (`<guid>,<enclosure>`), in bytes of UTF-8; its base64 still fits a path segment of 4,096 characters. */
+/** Longest host of a feed with its port, in characters: a name server knows names of at most 253. */
+export const HOST_MAX_LENGTH = 260;
+/** Longest item (`<guid>,<enclosure>`), in bytes of UTF-8. */
 export const ITEM_MAX_BYTES = 3_000;
 
 /** Why an id of the wire is refused. */
@@ -26,8 +28,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function decodeBase64(encoded: string): string {
   // A '+' that went through form decoding arrives as a space.
   const text = encoded.includes(' ') ? encoded.replaceAll(' ', '+') : encoded;
-  const significant = text.replace(/=+$/, '');
-  if (!BASE64.test(text) || significant.length % 4 === 1) throw new InvalidId('invalid_base64', 'is not base64');
+  // The form first, while it takes one pass: the search for a padding's end would take the square of its length.
+  const significant = BASE64.test(text) ? text.replace(/=+$/, '') : undefined;
+  if (significant === undefined || significant.length % 4 === 1) throw new InvalidId('invalid_base64', 'is not base64');
   try {
     // Node's decoder takes either alphabet.
     return utf8.decode(Buffer.from(significant, 'base64'));
@@ -41,6 +44,15 @@ export const encodeBase64 = (text: string): string => Buffer.from(text, 'utf8').
 /** base64url without padding, for URLs that we make. */
 export const encodeBase64Url = (text: string): string => Buffer.from(text, 'utf8').toString('base64url');
 
+/** Undefined for what is no absolute URL. `URL.canParse` of Node 20 and 22 refuses hosts such as bücher.example once it is warm. */
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The canonical URL of a feed: trimmed, scheme and host in lower case, no default port, no fragment; nothing else touched.
  * @throws InvalidId unless it is an absolute http or https URL of at most FEED_MAX_LENGTH characters without control characters
@@ -49,13 +61,15 @@ export function canonicalFeed(text: string): string {
   const trimmed = text.trim();
   if (CONTROL.test(trimmed)) throw new InvalidId('invalid_feed', 'contains control characters');
   const parts = /^(https?):\/\/([^/?#]*)([^#]*)/i.exec(trimmed);
-  if (!parts || !URL.canParse(trimmed)) throw new InvalidId('invalid_feed', 'is not an absolute http or https URL');
-  const [, scheme, authority, rest] = parts as unknown as [string, string, string, string];
+  const [, scheme, authority, rest] = (parts ?? ['', '', '', '']) as unknown as [string, string, string, string];
   const at = authority.lastIndexOf('@');
   const userinfo = authority.slice(0, at + 1);
   let host = authority.slice(at + 1).toLowerCase();
+  // Before it is parsed, since to encode a host of another script takes the square of its length.
+  const url = host !== '' && host.length <= HOST_MAX_LENGTH ? parseUrl(trimmed) : undefined;
+  if (!url) throw new InvalidId('invalid_feed', 'is not an absolute http or https URL');
   // URL knows a default port in any spelling, such as :0443.
-  if (new URL(trimmed).port === '') host = host.replace(/:\d*$/, '');
+  if (url.port === '') host = host.replace(/:\d*$/, '');
   // URL forgives backslashes and blanks in the authority; an identity must not.
   if (host === '' || /[\s\\]/.test(authority)) throw new InvalidId('invalid_feed', 'has no valid host');
   // Blanks before a fragment are at the end once it is gone.
@@ -110,20 +124,25 @@ function hashed(text: string): string {
 
 /** Words that name a credential when they stand alone: `api_key`, `key2`, but not `monkey`. */
 const CREDENTIAL_WORDS =
-  /(?:^|[^a-z])(?:auth|authorization|key|sig|pass|pwd|access|session|sid|user|jwt|hash|hmac|policy)s?(?:$|[^a-z])/i;
-/** Words that name one wherever they stand: `accesstoken`. */
-const CREDENTIAL_PARTS = /token|secret|signature|passw|credential|apikey|authkey|sessid/i;
+  /(?:^|[^a-z])(?:authorization|key|sig|pass|pwd|access|session|sid|user|jwt|hash|hmac|policy)s?(?:$|[^a-z])/i;
+/** Words that name one wherever they stand: `accesstoken`, `oauth`, but not `author`. */
+const CREDENTIAL_PARTS =
+  /token|secret|signature|passw|credential|auth(?!or)|sess(?:ion)?id|(?:api|access|private|user|member|feed|rss)key/i;
+/** `user:password@` in the path, where proxies and redirects have the URL that they lead to. */
+const USERINFO_IN_PATH = /\/[^/:@]*:[^/@]*@/;
 
-/** Whether a URL carries a credential (userinfo, or a query key that names one): such a feed or enclosure is never public. */
-export function hasCredentials(url: string): boolean {
-  if (url === '') return false;
-  if (!URL.canParse(url)) return true;
-  const { username, password, search } = new URL(url);
-  if (username !== '' || password !== '') return true;
-  // Some servers still part their queries with semicolons.
-  for (const key of new URLSearchParams(search.replaceAll(';', '&')).keys()) {
+/** Whether a URL carries a credential (userinfo, or a query key that names one), itself or a URL within it: such a feed or enclosure is never public. */
+export function hasCredentials(text: string): boolean {
+  if (text === '') return false;
+  const url = parseUrl(text);
+  if (!url) return true;
+  if (url.username !== '' || url.password !== '' || USERINFO_IN_PATH.test(url.pathname)) return true;
+  // Parameters of a path begin with a semicolon, and some servers still part their queries with them.
+  const parameters = [...url.pathname.split(';').slice(1), ...url.search.slice(1).split(';')].join('&');
+  for (const [key, value] of new URLSearchParams(parameters)) {
     // camelCase names are words too: accessKey
     if (CREDENTIAL_PARTS.test(key) || CREDENTIAL_WORDS.test(key.replace(/([a-z])([A-Z])/g, '$1_$2'))) return true;
+    if (/^https?:\/\//i.test(value) && hasCredentials(value)) return true;
   }
   return false;
 }

@@ -12,18 +12,18 @@ function isDeeperThan(value: unknown, levels: number): boolean {
   return false;
 }
 
-/** @throws Problem 400 for what is not UTF-8, not JSON or nested deeper than JSON_MAX_DEPTH */
+/**
+ * An empty body is none, whatever its type: some clients name one with every request.
+ * @throws Problem 400 for what is not UTF-8, not JSON or nested deeper than JSON_MAX_DEPTH
+ */
 export function parseJson(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
   if (!isUtf8(body)) throw new Problem(400, 'malformed', 'The body is not UTF-8.');
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));
   } catch (error) {
-    throw new Problem(
-      400,
-      'malformed',
-      body.length === 0 ? 'The body is empty; JSON is expected.' : `The body is not JSON: ${(error as Error).message}`,
-    );
+    throw new Problem(400, 'malformed', `The body is not JSON: ${(error as Error).message}`);
   }
   if (isDeeperThan(value, JSON_MAX_DEPTH))
     throw new Problem(400, 'malformed', `The body is nested deeper than ${JSON_MAX_DEPTH} levels.`);

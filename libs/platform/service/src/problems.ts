@@ -67,6 +67,9 @@ const CODES: Record<number, string> = {
 const unavailable = (detail: string): Problem =>
   new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
 
+/** For a request that took too long; what it asked for may yet be done. */
+export const noAnswerInTime = (): Problem => unavailable('This took too long; try again shortly.');
+
 function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem {
   if (error instanceof Problem) return error;
   for (const mapping of mappings) {
@@ -75,9 +78,12 @@ function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem
   }
   if (error instanceof StoreUnavailable || error instanceof RevisionConflict)
     return unavailable('The event store does not answer; try again shortly.');
-  if (isPassingDatabaseError(error)) return unavailable('The database does not answer; try again shortly.');
-  const status =
-    error instanceof HttpException ? error.getStatus() : ((error as { statusCode?: number })?.statusCode ?? 500);
+  const given =
+    error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number } | null)?.statusCode;
+  // What Fastify has given a status is no store's: a client that goes away is a lost connection, too.
+  if (given === undefined && isPassingDatabaseError(error))
+    return unavailable('The database does not answer; try again shortly.');
+  const status = given ?? 500;
   if (status >= 500 || !TITLES[status])
     return new Problem(500, 'internal', 'Something is wrong on our side; the correlation id helps to find it.');
   return new Problem(status, CODES[status] ?? 'refused', (error as Error).message);

@@ -11,18 +11,23 @@ import { ConfigError, readConfig, ServiceConfig } from './config';
 import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { createLogger, Logger, nestLogger } from './logging';
-import { ProblemFilter, ProblemMapping, validationPipe } from './problems';
+import { noAnswerInTime, ProblemFilter, ProblemMapping, validationPipe } from './problems';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
-/** Longest path parameter, in characters: ids of real episodes come near 400. */
-export const PATH_PARAMETER_MAX_LENGTH = 4_096;
+/**
+ * Longest path parameter, in characters: ids of real episodes come near 400, the longest feed in letters of three bytes has 8,192, and
+ * what has to be escaped is longer.
+ */
+export const PATH_PARAMETER_MAX_LENGTH = 12_288;
 /** A whole request must have arrived within this time, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 30_000;
 /** An idle connection is kept this long, in milliseconds. */
 export const KEEP_ALIVE_MS = 65_000;
-/** Longest orderly stop, in milliseconds; what is not done by then is cut off. */
-export const STOP_TIMEOUT_MS = 15_000;
+/** What has no answer after this time is answered 503, in milliseconds: a store may accept a question and never say a word. */
+export const ANSWER_TIMEOUT_MS = 25_000;
+/** Longest orderly stop, in milliseconds, so that every request under way has its answer; what is not done by then is cut off. */
+export const STOP_TIMEOUT_MS = ANSWER_TIMEOUT_MS + 3_000;
 
 /** A service that is up but has no port of its own yet. */
 export interface Service {
@@ -76,6 +81,10 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   acceptJson(server as never);
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-correlation-id', request.id).header('x-content-type-options', 'nosniff');
+    const timer = setTimeout(() => {
+      if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
+    }, ANSWER_TIMEOUT_MS);
+    reply.raw.once('close', () => clearTimeout(timer));
     done();
   });
   serveHealth(server as never, registry, checks);
@@ -106,11 +115,21 @@ export async function listen(
   { port, host }: { port: number; host: string },
 ): Promise<Listener> {
   let closing = false;
+  const underWay = new Set<ServerResponse>();
+  // A connection that stays open would keep sending us work.
+  const announceEnd = (response: ServerResponse): void => {
+    if (!response.headersSent) response.setHeader('connection', 'close');
+  };
   const server: Server = createServer(
     { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS },
     (request, response) => {
-      // A connection that stays open would keep sending us work.
-      if (closing) response.setHeader('connection', 'close');
+      underWay.add(response);
+      response.once('close', () => {
+        underWay.delete(response);
+        // Those whose answer had begun before the stop are kept alive by their clients.
+        if (closing) setImmediate(() => server.closeIdleConnections());
+      });
+      if (closing) announceEnd(response);
       handle(request, response);
     },
   );
@@ -122,6 +141,7 @@ export async function listen(
     port: (server.address() as AddressInfo).port,
     close: () => {
       closing = true;
+      underWay.forEach(announceEnd);
       return new Promise((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();

@@ -19,6 +19,8 @@ export const POOL_SIZE = 10;
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** A statement runs at most this long, in milliseconds; migrations are exempt. */
 export const STATEMENT_TIMEOUT_MS = 30_000;
+/** A transaction whose client says nothing for this long is rolled back, in milliseconds, and its locks are free again. */
+export const IDLE_IN_TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 /** What all of our migrations lock, so that services that start together wait for each other ("balados" in hexadecimal). */
 const MIGRATION_LOCK = '0x62616c61646f73';
 
@@ -26,7 +28,11 @@ const MIGRATION_LOCK = '0x62616c61646f73';
 export function openPostgres(
   url: string,
   context: Context,
-  { service, poolSize = POOL_SIZE }: { service: string; poolSize?: number },
+  {
+    service,
+    poolSize = POOL_SIZE,
+    idleInTransactionMs = IDLE_IN_TRANSACTION_MS,
+  }: { service: string; poolSize?: number; idleInTransactionMs?: number },
 ): Promise<DataSource> {
   return new DataSource({
     type: 'postgres',
@@ -38,7 +44,7 @@ export function openPostgres(
     migrationsTableName: 'migrations',
     poolSize,
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { statement_timeout: STATEMENT_TIMEOUT_MS, idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS },
+    extra: { statement_timeout: STATEMENT_TIMEOUT_MS, idle_in_transaction_session_timeout: idleInTransactionMs },
     installExtensions: false,
   }).initialize();
 }

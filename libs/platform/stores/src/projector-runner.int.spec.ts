@@ -1,11 +1,20 @@
+import { ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { NO_EVENTS } from '@balados/event-sourcing';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { countingProjector, createCountingTables, openCounting } from './counting.fixture';
 import { OpenEventStore, openEventStore } from './event-store-db';
 import { silent } from './log';
+import { Sql } from './postgres';
+import { Projector } from './projector';
 import { RunningProjector, RunOptions, runProjector } from './projector-runner';
-import { newEvent, startStandIn } from './testing';
+import { segmentOf } from './segments';
+import { QUEUE_EVENTS } from './segment-worker';
+import { bundle, newEvent, startStandIn } from './testing';
 
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
 let store: OpenEventStore;
@@ -13,15 +22,8 @@ let database: TestDatabase;
 let dataSource: DataSource;
 const running: RunningProjector[] = [];
 
-beforeAll(async () => {
-  standIn = await startStandIn();
-});
-
-afterAll(async () => {
-  await standIn?.close();
-});
-
 beforeEach(async () => {
+  standIn = await startStandIn();
   store = openEventStore({ url: standIn.url });
   database = await createDatabase();
   await createCountingTables(database.url);
@@ -33,6 +35,7 @@ afterEach(async () => {
   await dataSource.destroy();
   await store.close();
   await database.drop();
+  await standIn.close();
 });
 
 function run(options: Partial<RunOptions> = {}): RunningProjector {
@@ -48,7 +51,6 @@ function run(options: Partial<RunOptions> = {}): RunningProjector {
   return projector;
 }
 
-/** Of this test's own streams: the event store is the suite's. */
 const streams = (count: number) => Array.from({ length: count }, () => `counted-${randomUUID()}`);
 
 const counts = async (of: readonly string[]): Promise<Map<string, number>> => {
@@ -101,3 +103,290 @@ it('goes on from where it was', async () => {
   run();
   await counted(mine, 6);
 });
+
+it('holds no more than its queue while a transaction lasts, and loses nothing of the rest', async () => {
+  const [stream] = streams(1);
+  const total = 3 * QUEUE_EVENTS;
+  for (let n = 0; n < total; n += 500)
+    await store.append(
+      stream!,
+      n - 1,
+      Array.from({ length: 500 }, () => newEvent()),
+    );
+  const gate = withResolvers();
+  const revisions: number[] = [];
+  const projector = run({
+    projector: {
+      ...countingProjector,
+      async project(_, events) {
+        await gate.promise;
+        revisions.push(...events.map(({ revision }) => revision));
+      },
+    },
+  });
+  const queued = () => projector.status().reduce((sum, status) => sum + status.queued, 0);
+  await waitFor(() => queued() >= QUEUE_EVENTS, { what: 'a full queue' });
+  expect(queued()).toBeLessThanOrEqual(QUEUE_EVENTS);
+  expect(projector.caughtUp).toBe(false);
+  gate.resolve();
+  await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+  expect(revisions).toEqual(Array.from({ length: total }, (_, revision) => revision));
+});
+
+describe('when something goes wrong', () => {
+  it('leaves no rows behind when its lease was stolen in the middle of a batch', async () => {
+    const [stream] = streams(1);
+    const gate = withResolvers();
+    let entered = 0;
+    const gated: Projector = {
+      ...countingProjector,
+      async project(transaction, events) {
+        await countingProjector.project(transaction, events);
+        entered += 1;
+        if (entered === 1) await gate.promise;
+      },
+    };
+    const projector = run({ projector: gated });
+    await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+    await append([stream!], 1);
+    await waitFor(() => entered === 1, { what: 'the batch' });
+    await dataSource.query(`UPDATE counting.projector_segments
+      SET owner = 'thief', epoch = epoch + 1, leased_until = now() + interval '1 hour'`);
+    gate.resolve();
+    await waitFor(() => projector.status().length === 0, { what: 'the segments to be dropped' });
+    expect(await counts([stream!])).toEqual(new Map());
+    expect((await rowsOfSegments()).every(({ owner }) => owner === 'thief')).toBe(true);
+    // Given back, they are taken up where they were.
+    await dataSource.query(`UPDATE counting.projector_segments SET owner = NULL`);
+    await counted([stream!], 1);
+  });
+
+  it('moves nothing when the position is not where it left it', async () => {
+    const [stream] = streams(1);
+    const gate = withResolvers();
+    let entered = false;
+    const projector = run({
+      projector: {
+        ...countingProjector,
+        async project(transaction, events) {
+          await countingProjector.project(transaction, events);
+          entered = true;
+          await gate.promise;
+        },
+      },
+    });
+    await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+    await append([stream!], 1);
+    await waitFor(() => entered, { what: 'the batch' });
+    // As a transaction of ours would have, whose COMMIT was done and its answer lost.
+    await dataSource.query('UPDATE counting.projector_segments SET position = $1', [
+      String(await store.headPosition()),
+    ]);
+    gate.resolve();
+    await waitFor(() => projector.status().length < 4, { what: 'the segment to be dropped' });
+    await waitFor(() => projector.status().length === 4, { what: 'the segment to be taken again' });
+    expect(await counts([stream!])).toEqual(new Map());
+  });
+
+  it('stops a segment at the event that cannot be applied, says which, and lets the others go on', async () => {
+    const [poisoned, ...others] = streams(30);
+    await append([poisoned!], 2);
+    const poison = newEvent({ poison: true });
+    await store.append(poisoned!, 1, [poison]);
+    await append(others, 2);
+    const errors: object[] = [];
+    let cured = false;
+    const projector = run({
+      projector: {
+        ...countingProjector,
+        project: (transaction, events) =>
+          countingProjector.project(transaction, cured ? events.map((event) => ({ ...event, data: {} })) : events),
+      },
+      log: { ...silent, error: (details: object) => void errors.push(details) } as never,
+    });
+    const failed = () => projector.status().find((status) => status.failed);
+    await waitFor(failed, { what: 'the segment to fail' });
+    expect(failed()!.failed).toEqual({ event: poison.id, reason: 'poison' });
+    expect(projector.caughtUp).toBe(false);
+    expect(errors).toContainEqual(
+      expect.objectContaining({ event: poison.id, stream: poisoned, revision: 2, type: 'Happened', reason: 'poison' }),
+    );
+    const [row] = (await rowsOfSegments()).filter(({ failed_event }) => failed_event === poison.id);
+    expect(row).toMatchObject({ segment: failed()!.segment, failed_reason: 'poison' });
+    // What stood before it was applied, what others wrote too.
+    expect((await counts([poisoned!])).get(poisoned!)).toBe(2);
+    const elsewhere = others.filter((stream) => segmentOf(stream.slice('counted-'.length), 4) !== failed()!.segment);
+    await append(elsewhere, 1, 2);
+    await counted(elsewhere, 3);
+
+    // With its cause gone and its row cleared it goes on, and nothing was skipped.
+    cured = true;
+    await dataSource.query('UPDATE counting.projector_segments SET failed_event = NULL');
+    await waitFor(() => !failed() && projector.status().length === 4, { what: 'the segment to go on' });
+    await counted([poisoned!], 3);
+    const rows = await rowsOfSegments();
+    expect(rows.every(({ failed_event }) => failed_event === null)).toBe(true);
+  });
+
+  it('tries again after a deadlock and after lost connections', async () => {
+    const mine = streams(10);
+    let attempts = 0;
+    const projector = run({
+      projector: {
+        ...countingProjector,
+        async project(transaction, events) {
+          await countingProjector.project(transaction, events);
+          attempts += 1;
+          if (attempts === 1) await transaction.query(`DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$`);
+          if (attempts === 3) await dataSource.query('SELECT pg_terminate_backend($1)', await pidOf(transaction));
+        },
+      },
+    });
+    await append(mine, 10);
+    await counted(mine, 10);
+    expect(projector.status().every(({ failed }) => !failed)).toBe(true);
+    expect(projector.status().reduce((sum, { retries }) => sum + retries, 0)).toBeGreaterThanOrEqual(2);
+  });
+
+  it('survives a store that is killed and one that freezes', async () => {
+    const mine = streams(10);
+    const projector = run();
+    await append(mine, 2);
+    process.kill(standIn.child.pid, 'SIGKILL');
+    await append(mine, 2, 2);
+    await counted(mine, 4);
+    process.kill(standIn.child.pid, 'SIGSTOP');
+    setTimeout(() => process.kill(standIn.child.pid, 'SIGCONT'), 3_500);
+    await append(mine, 2, 4);
+    await counted(mine, 6);
+    expect(projector.status().every(({ failed }) => !failed)).toBe(true);
+  });
+
+  it('does not apply another log to its rows', async () => {
+    const mine = streams(4);
+    await append(mine, 1);
+    const first = run();
+    await counted(mine, 1);
+    await first.close();
+    await dataSource.query(
+      `UPDATE counting.projector_segments SET store_id = 'another', position = coalesce(position, 0)`,
+    );
+    const second = run();
+    await waitFor(() => second.status().filter(({ failed }) => failed).length === 4, { what: 'all segments to stop' });
+    expect(second.status()[0]!.failed!.reason).toContain('another');
+    await second.close();
+    await dataSource.query(`UPDATE counting.projector_segments SET store_id = $1, position = 9000000000000000000`, [
+      await store.storeId(),
+    ]);
+    const third = run();
+    await waitFor(() => third.status().filter(({ failed }) => failed).length === 4, { what: 'all segments to stop' });
+    expect(third.status()[0]!.failed!.reason).toContain('beyond');
+  });
+
+  it('stores the position of a log in which nothing matches', async () => {
+    const projector = run();
+    await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+    const before = await store.headPosition();
+    const other = `other-${randomUUID()}`;
+    await store.append(
+      other,
+      NO_EVENTS,
+      Array.from({ length: 200 }, () => newEvent()),
+    );
+    await waitFor(() => projector.status().every(({ seen }) => seen !== undefined && seen > before!), {
+      what: 'all segments to see the checkpoint',
+    });
+    await waitFor(async () => (await rowsOfSegments()).every(({ position }) => BigInt(position ?? 0) > before!), {
+      what: 'the positions to be stored',
+    });
+  });
+});
+
+describe('several processes', () => {
+  it('share the segments, and take over from each other', async () => {
+    const mine = streams(20);
+    const one = run();
+    await waitFor(() => one.status().length === 4, { what: 'one to hold all' });
+    const two = run();
+    await waitFor(() => one.status().length === 2 && two.status().length === 2, { what: 'a fair share' });
+    await append(mine, 3);
+    await counted(mine, 3);
+    await one.close();
+    const closed = Date.now();
+    await waitFor(() => two.status().length === 4, { what: 'the other to take over' });
+    expect(Date.now() - closed).toBeLessThan(5_000);
+    await append(mine, 3, 3);
+    await counted(mine, 6);
+  });
+
+  it('apply each event once while they are killed under load', async () => {
+    const main = bundle('counting-process.fixture.ts');
+    const children = new Set<ChildProcess>();
+    const said: string[] = [];
+    const start = () => {
+      const child = spawn(process.execPath, [main], {
+        env: { ...process.env, EVENTSTORE_URL: standIn.url, DATABASE_URL: database.url },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      child.stderr!.on('data', (text) => said.push(String(text)));
+      children.add(child);
+      return child;
+    };
+    const kill = (child: ChildProcess, signal: NodeJS.Signals) => {
+      const gone = once(child, 'exit');
+      child.kill(signal);
+      children.delete(child);
+      return gone;
+    };
+    const mine = streams(16);
+    const total = async () => [...(await counts(mine)).values()].reduce((sum, count) => sum + count, 0);
+    let finished = false;
+    try {
+      let one = start();
+      const two = start();
+      const writers = mine.map(async (stream) => {
+        let appended = 0;
+        while (!finished) appended = 1 + (await store.append(stream, appended - 1, [newEvent({ appended })]));
+        return appended;
+      });
+      for (let round = 0; round < 3; round += 1) {
+        const before = await total();
+        await waitFor(async () => (await total()) > before + 200, { what: 'both to work' });
+        await waitFor(async () => new Set((await rowsOfSegments()).map(({ owner }) => owner)).size === 2, {
+          what: 'both to hold segments',
+        });
+        await kill(one, 'SIGKILL');
+        const killed = Date.now();
+        await waitFor(async () => (await rowsOfSegments()).every(({ owner }) => owner === `process ${two.pid}`), {
+          what: 'the other to take over',
+        });
+        expect(Date.now() - killed).toBeLessThan(10_000);
+        one = start();
+      }
+      finished = true;
+      const appended = await Promise.all(writers);
+      await waitFor(async () => (await total()) >= appended.reduce((sum, count) => sum + count, 0), {
+        what: `all to be applied`,
+      });
+      const result = await counts(mine);
+      expect(mine.map((stream) => result.get(stream))).toEqual(appended);
+      expect((await rowsOfSegments()).map(({ failed_reason }) => failed_reason)).toEqual([null, null, null, null]);
+      expect(said.filter((line) => line.includes('stopped'))).toEqual([]);
+    } finally {
+      finished = true;
+      rmSync(dirname(main), { recursive: true });
+      await Promise.all([...children].map((child) => kill(child, 'SIGTERM')));
+    }
+  }, 180_000);
+});
+
+const pidOf = async (sql: Sql): Promise<[number]> => {
+  const [{ pid }] = await sql.query('SELECT pg_backend_pid() AS pid');
+  return [pid];
+};
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((resolved) => (resolve = resolved));
+  return { promise, resolve };
+}

@@ -60,6 +60,8 @@ class Run implements RunningProjector {
   /** Aborted when the subscription under way no longer feeds the right segments. */
   private feeding = new AbortController();
   private segments = 0;
+  /** Whether it has once looked for its share. */
+  private shared = false;
   private closed: Promise<void> | undefined;
   private readonly loops: Promise<void>[];
 
@@ -84,7 +86,7 @@ class Run implements RunningProjector {
   }
 
   get caughtUp(): boolean {
-    return this.segments > 0 && [...this.workers.values()].every((worker) => worker.caughtUp && !worker.failed);
+    return this.shared && [...this.workers.values()].every((worker) => worker.caughtUp && !worker.failed);
   }
 
   close(): Promise<void> {
@@ -166,6 +168,7 @@ class Run implements RunningProjector {
       );
     }
     if (taken.length > 0) this.feeding.abort();
+    this.shared = true;
   }
 
   private drop(worker: SegmentWorker): Promise<void> {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { superviseChild, SupervisedChild } from '@balados/embedded';
@@ -40,3 +41,21 @@ export const newEvent = (data: object = {}, type = 'Happened', id: string = rand
   data,
   metadata: { version: 1, recordedAt: '2026-01-01T00:00:00.000Z', correlationId: 'test' },
 });
+
+/** Bundles a TypeScript file of this folder, so that a test can run it as a process of its own. @returns what to run */
+export function bundle(entry: string): string {
+  const root = resolve(__dirname, '../../../..');
+  const folder = resolve(root, `dist/tests/${randomUUID()}`);
+  const script = `
+    import { rolldown } from 'rolldown';
+    const external = (id) => !/^[./]|^@balados\\/|^@oxc-project\\//.test(id);
+    const options = { input: ${JSON.stringify(resolve(__dirname, entry))}, platform: 'node', external };
+    const bundle = await rolldown({ ...options, tsconfig: ${JSON.stringify(`${root}/tsconfig.json`)} });
+    await bundle.write({ file: ${JSON.stringify(`${folder}/main.js`)}, format: 'cjs' });`;
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${entry} cannot be bundled: ${stderr}`);
+  return `${folder}/main.js`;
+}

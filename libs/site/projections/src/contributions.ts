@@ -41,11 +41,11 @@ export interface Batch {
 const itemKeyOf = (item: string): string => episodeId('', item);
 
 /**
- * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL as well.
+ * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL as well, or hold one.
  */
 function isSecret(item: string): boolean {
   const { guid, enclosure } = splitItem(item);
-  return hasCredentials(enclosure) || (/^https?:/i.test(guid) && hasCredentials(guid));
+  return hasCredentials(enclosure) || (guid.match(/(?:https?|ftp):\/\/\S+/gi) ?? []).some(hasCredentials);
 }
 
 /**

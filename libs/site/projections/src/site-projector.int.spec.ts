@@ -3,6 +3,7 @@ import { feedId } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { createSiteProjector, drift, Privacy } from './index';
+import { publish, withdraw } from './publication';
 import { emptySite, History, openSite, uuidOf } from './testing';
 
 const [ada, ben, cleo] = ['ada', 'ben', 'cleo'].map(uuidOf) as [string, string, string];
@@ -63,6 +64,21 @@ describe('publication', () => {
     ]);
   });
 
+  it('takes as long as it needs, however much was heard of a podcast before', async () => {
+    const plays = Array.from({ length: 5_000 }, (_, n) => history.played(ada, FEED, `guid-${n},`, at(1)));
+    await project([history.subscribed(ada, FEED, at(1)), ...plays]);
+    const inHaste = (work: typeof publish) =>
+      site.transaction(async (transaction) => {
+        await transaction.query('SET LOCAL statement_timeout = 1');
+        await work(transaction, [feedId(FEED)]);
+      });
+    await site.query('UPDATE site_private.feeds SET published = true');
+    await inHaste(publish);
+    expect(await episodes()).toHaveLength(5_000);
+    await inHaste(withdraw);
+    await nothingPublic();
+  });
+
   it('ends when too few are left, and returns with them', async () => {
     await project([history.subscribed(ada, FEED, at(1)), history.subscribed(ben, FEED, at(1))]);
     expect(await podcasts()).toHaveLength(1);
@@ -78,7 +94,12 @@ describe('publication', () => {
 
   it('never comes for a feed, an enclosure or a guid with credentials, of which nothing is kept', async () => {
     const secret = 'https://example.org/feed.xml?token=s3cret';
-    const items = ['guid-2,https://cdn.example.org/2.mp3?signature=s3cret', 'https://ben:s3cret@example.org/3,'];
+    const items = [
+      'guid-2,https://cdn.example.org/2.mp3?signature=s3cret',
+      'https://ben:s3cret@example.org/3,',
+      'guid-4, https://ben:s3cret@example.org/4',
+      'guid-5,ftp://ben:s3cret@example.org/5',
+    ];
     await project(
       [
         history.subscribed(ada, secret, at(1)),

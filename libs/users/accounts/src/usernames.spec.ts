@@ -21,6 +21,7 @@ describe('a username', () => {
     ['with a zero-width joiner', 'an\u200dn'],
     ['written right to left by a control', '\u202eann'],
     ['of Hangul fillers', '\u3164\u3164\u3164'],
+    ['of empty Braille cells', '\u2800\u2800\u2800'],
     ['with a lone surrogate', 'ann\ud800'],
     ['with a private character', 'ann\ue000'],
     ['empty', ''],

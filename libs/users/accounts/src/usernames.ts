@@ -9,7 +9,8 @@ const VISIBLE = new RegExp(
   `^[\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}]{${USERNAME_MIN_CHARACTERS},${USERNAME_MAX_CHARACTERS}}$`,
   'u',
 );
-const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
+// To Unicode an empty Braille cell is a symbol.
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\u2800]/u;
 
 /** Whether some account may have this name, white space around it aside. */
 export const isUsername = (text: string): boolean => VISIBLE.test(text.trim()) && !INVISIBLE.test(text.trim());

@@ -7,6 +7,7 @@ import {
   POSITION_MAX_SECONDS,
   subscribeBody,
   subscriptionEntry,
+  SYNC_LIST_MAX,
   syncBody,
   timestamp,
   wirePlay,
@@ -43,6 +44,7 @@ describe('the times of devices', () => {
     ['2026-01-01t08:30:00z', Date.UTC(2026, 0, 1, 8, 30)],
     ['2026-01-01T08:30:00.123999+02:30', Date.UTC(2026, 0, 1, 6, 0, 0, 123)],
     ['1970-01-01T00:00:00Z', 0],
+    ['2016-12-31T23:59:60.5Z', Date.UTC(2016, 11, 31, 23, 59, 59, 500)],
   ])('%s is read, milliseconds kept', (written, time) => expect(timestamp.parse(written)).toBe(time));
 
   it.each([
@@ -115,6 +117,8 @@ describe('what devices send', () => {
     });
     expect(syncBody.parse({})).toEqual({});
     expect(flaws(syncBody.safeParse({ play_statuses: {} }))).toEqual(['play_statuses invalid_type']);
+    const list = Array.from({ length: SYNC_LIST_MAX + 1 }, () => 0);
+    expect(flaws(syncBody.safeParse({ subscriptions: list }))).toEqual(['subscriptions too_big']);
   });
 
   it.each(['a\u0000b', 'a\nb', 'a\u0085b', 'a\ud800b', 'abcdef'])('as a name is refused: %j', (text) =>

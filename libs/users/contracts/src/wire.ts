@@ -10,6 +10,8 @@ import { z } from 'zod';
 export const POSITION_MAX_SECONDS = 10_000_000;
 /** Longest client-given id of a podcast, and longest name of a device, in characters. */
 export const TEXT_MAX_LENGTH = 255;
+/** Longest list of a sync: as many entries as the largest body can hold when all of them are good. */
+export const SYNC_LIST_MAX = 15_000;
 /** A client's clock may be ahead of ours by at most this much, in milliseconds. */
 export const CLOCK_AHEAD_MAX_MS = 24 * 3_600_000;
 
@@ -28,7 +30,8 @@ export const plainText = (maxLength: number) =>
 const rfc3339 = z.iso.datetime({ offset: true });
 /** RFC 3339 → epoch milliseconds; not before 1970. */
 export const timestamp = z.string().transform((text, context) => {
-  const upper = text.toUpperCase();
+  // A leap second has no number of its own in epoch time.
+  const upper = text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59');
   const time = rfc3339.safeParse(upper).success ? Date.parse(upper) : Number.NaN;
   if (time >= 0) return time;
   context.addIssue({
@@ -75,10 +78,11 @@ export const playEntry = z.object({
 });
 
 /** Entries are looked at one by one, so that a bad one does not sink the others; a list that is no list is refused whole. */
+const syncList = z.array(z.unknown()).max(SYNC_LIST_MAX).optional();
 export const syncBody = z.object({
-  subscriptions: z.array(z.unknown()).optional(),
-  play_statuses: z.array(z.unknown()).optional(),
-  playlists: z.array(z.unknown()).optional(),
+  subscriptions: syncList,
+  play_statuses: syncList,
+  playlists: syncList,
   since: z.string().max(1_024).nullish(),
   client_time: timestamp.nullish(),
 });

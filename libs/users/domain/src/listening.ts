@@ -96,9 +96,11 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
         for (const claim of command.data.claims) {
-          const key = `${claim.feed}\n${episodeKey(claim.item)}`;
           const held = findPlay(state, claim.feed, claim.item);
-          const standing = newest.get(key)?.claim ?? held;
+          // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
+          if (held && comparePlays(claim, held) <= 0) continue;
+          const key = `${claim.feed}\n${episodeKey(claim.item)}`;
+          const standing = newest.get(key)?.claim;
           if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
         }
         // The first sight of an episode is a listen; what follows says where the listener is.

@@ -26,14 +26,14 @@ export const CLOCK_AHEAD_MAX_MS = 24 * 3_600_000;
 // eslint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]/;
 
+const isPrintable = (text: string): boolean =>
+  (text as string & { isWellFormed(): boolean }).isWellFormed() && !UNPRINTABLE.test(text);
+
 /** Text that can be stored and shown: well-formed Unicode without control characters. */
 export const plainText = (maxLength: number) =>
-  z
-    .string()
-    .max(maxLength)
-    .refine((text) => (text as string & { isWellFormed(): boolean }).isWellFormed() && !UNPRINTABLE.test(text), {
-      message: 'contains control characters or lone surrogates',
-    });
+  z.string().max(maxLength).refine(isPrintable, {
+    message: 'contains control characters or lone surrogates',
+  });
 
 const rfc3339 = z.iso.datetime({ offset: true });
 /** RFC 3339 → epoch milliseconds; not before 1970. */
@@ -90,7 +90,7 @@ const proseOrNull = (maxLength: number) =>
   z
     .string()
     .max(maxLength)
-    .refine((text) => plainText(maxLength).safeParse(text.replace(/[\t\r\n]/g, ' ')).success, {
+    .refine((text) => isPrintable(text.replace(/[\t\r\n]/g, ' ')), {
       message: 'contains control characters or lone surrogates',
     })
     .nullable()

@@ -281,6 +281,21 @@ describe.each<Kind>(['services', 'standalone'])('playlists on %s', (kind) => {
       expect([next.body.full, next.body.data.playlists]).toEqual([false, [entry(id, 1)]]);
     });
 
+    it('are taken and answered in the time of a device whose clock is off', async () => {
+      const off = 3 * 3_600_000;
+      const said = new Date(Date.now() + off - 60_000).toISOString();
+      const times = { updated_at: said, ordered_at: said };
+      const sent = entry(id, 0, { ...times, items: [itemEntry('one', 0, { created_at: said, updated_at: said })] });
+      const clock = () => ({ client_time: new Date(Date.now() + off).toISOString() });
+      const { body } = await phone.sync({ ...clock(), playlists: [sent] });
+      expect(body.data.playlists).toEqual([{ ...sent, items: [expect.objectContaining(sent.items[0]!)] }]);
+      const held = await one(laptop, id);
+      for (const time of [held.updated_at, held.ordered_at, held.items[0].updated_at, held.items[0].created_at])
+        expect(Date.parse(time)).toBe(Date.parse(said) - off);
+      const again = await phone.sync({ ...clock(), since: body.sync_token, playlists: body.data.playlists });
+      expect([again.body.sync_token, again.body.data.playlists]).toEqual([body.sync_token, []]);
+    });
+
     it('report bad ones and bad items one by one and take the others', async () => {
       const ahead = new Date(Date.now() + 25 * 3_600_000).toISOString();
       const items = [itemEntry('one', 1), { ...itemEntry('two', 1), rss_source_item: '%%%' }, itemEntry('three', 1)];

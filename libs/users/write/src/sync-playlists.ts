@@ -101,13 +101,27 @@ export function rejectExceeding(
   }
 }
 
-/** Playlists that changed after the revision `since`, or an item or the order of which did, each with those of its items that did. */
-export function changedPlaylists(state: PlaylistsState, since = NO_EVENTS): WirePlaylist[] {
+/**
+ * Playlists that changed after the revision `since`, or an item or the order of which did, each with those of its items that did.
+ * Times are answered less `shift` milliseconds.
+ */
+export function changedPlaylists(state: PlaylistsState, since = NO_EVENTS, shift = 0): WirePlaylist[] {
+  const told = (time: number | null) => (time === null ? null : time - shift);
   const changed: WirePlaylist[] = [];
   for (const playlist of state.playlists.values()) {
     const items = [...playlist.items.values()].filter(({ revision }) => revision > since);
     if (items.length === 0 && playlist.revision <= since && playlist.orderRevision <= since) continue;
-    changed.push(wirePlaylist(playlist, inOrder(items, playlist.order).map(wirePlaylistItem)));
+    const wired = inOrder(items, playlist.order).map((item) =>
+      wirePlaylistItem({
+        ...item,
+        createdAt: item.createdAt - shift,
+        updatedAt: item.updatedAt - shift,
+        deletedAt: told(item.deletedAt),
+      }),
+    );
+    const { updatedAt, deletedAt, orderedAt } = playlist;
+    const times = { updatedAt: updatedAt - shift, deletedAt: told(deletedAt), orderedAt: told(orderedAt) };
+    changed.push(wirePlaylist({ ...playlist, ...times }, wired));
   }
   return changed;
 }

@@ -9,6 +9,8 @@ const contents = z.object({
   listening: z.number().int().min(-1),
   /** Tokens from before playlists were synced have seen none of them. */
   playlists: z.number().int().min(-1).default(NO_EVENTS),
+  /** What was added to the device's times, in milliseconds. */
+  shift: z.number().int(),
 });
 export type SyncToken = z.infer<typeof contents>;
 

@@ -11,6 +11,7 @@ const STATUS: Readonly<Record<string, number>> = {
   username_taken: 409,
   invalid_credentials: 401,
   invalid_refresh_token: 401,
+  library_full: 422,
   episode_unknown: 404,
   episode_ambiguous: 409,
   playlist_unknown: 404,

@@ -12,6 +12,9 @@ export const POSITION_MAX_SECONDS = 10_000_000;
 export const TEXT_MAX_LENGTH = 255;
 /** Longest list of a sync: as many entries as the largest body can hold when all of them are good. */
 export const SYNC_LIST_MAX = 15_000;
+/** Most podcasts of a listener, unsubscribed ones included, and most episodes: a whole sync and a folded state hold them all. */
+export const PODCASTS_MAX = 10_000;
+export const EPISODES_MAX = 50_000;
 /** Most playlists of a listener that stand at a time. */
 export const PLAYLISTS_MAX = 100;
 /** Most items that stand in one playlist, and most that an order names. */

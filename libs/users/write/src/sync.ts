@@ -11,7 +11,7 @@ import {
   WireSubscription,
   wireSubscription,
 } from '@balados/users-contracts';
-import { allPlays } from '@balados/users-domain';
+import { allPlays, findPlay } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
@@ -59,13 +59,21 @@ export class SyncHandler implements ICommandHandler<Sync> {
     const since = token?.store === store && token.user === userId ? token : undefined;
     const shift = clockShift(body.client_time ?? undefined, now, since?.shift);
     const rejected: Rejected[] = [];
-    const subscriptionClaims = read('subscriptions', body.subscriptions, subscriptionEntry, rejected, (entry) => ({
-      feed: entry.rss_source_feed,
-      sourceId: entry.rss_source_id,
-      subscribedAt: shifted(entry.subscribed_at ?? null, shift, now),
-      unsubscribedAt: shifted(entry.unsubscribed_at ?? null, shift, now),
-    }));
-    const playClaims = read('play_statuses', body.play_statuses, playEntry, rejected, (entry) => ({
+    const subscriptionClaims = read(
+      'subscriptions',
+      body.subscriptions,
+      subscriptionEntry,
+      rejected,
+      (entry, path) => ({
+        path,
+        feed: entry.rss_source_feed,
+        sourceId: entry.rss_source_id,
+        subscribedAt: shifted(entry.subscribed_at ?? null, shift, now),
+        unsubscribedAt: shifted(entry.unsubscribed_at ?? null, shift, now),
+      }),
+    );
+    const playClaims = read('play_statuses', body.play_statuses, playEntry, rejected, (entry, path) => ({
+      path,
       feed: entry.rss_source_feed,
       item: entry.rss_source_item,
       position: entry.position,
@@ -78,23 +86,27 @@ export class SyncHandler implements ICommandHandler<Sync> {
       userId,
       { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
       metadata,
-      ({ state, revision }) =>
-        answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
+      ({ state, revision }) => {
+        rejectWhatFoundNoRoom(subscriptionClaims, ({ feed }) => state.feeds.has(feed), rejected);
+        return answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
           wireSubscription({
             ...held,
             subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
             unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
           }),
-        ),
+        );
+      },
     );
     const plays = await this.streams.listening.handle(
       userId,
       { type: 'MergePlays', data: { claims: playClaims } },
       metadata,
-      ({ state, revision }) =>
-        answer(allPlays(state), revision, since?.listening, (held) =>
+      ({ state, revision }) => {
+        rejectWhatFoundNoRoom(playClaims, ({ feed, item }) => findPlay(state, feed, item) !== undefined, rejected);
+        return answer(allPlays(state), revision, since?.listening, (held) =>
           wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
-        ),
+        );
+      },
     );
     const playlists = await this.streams.playlists.handle(
       userId,
@@ -138,6 +150,18 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
   if (clientTime === undefined) return 0;
   const error = now - clientTime;
   return Math.abs(error - last) <= CLOCK_SKEW_MS ? last : Math.round(error / 60_000) * 60_000;
+}
+
+/** Of what was claimed something stands afterwards, unless the library is full. */
+function rejectWhatFoundNoRoom<Claim extends { path: string }>(
+  claims: readonly Claim[],
+  stands: (claim: Claim) => boolean,
+  rejected: Rejected[],
+): void {
+  for (const claim of claims) {
+    if (stands(claim)) continue;
+    rejected.push({ path: claim.path, code: 'library_full', message: 'as many are kept already as can be' });
+  }
 }
 
 /** Everything, or what was changed after the revision `since`. */

@@ -2,9 +2,11 @@ import { DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
-import { GetPlaysHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
+import { GetPlaylistsHandler, GetPlaysHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
 import {
   ChangePlayHandler,
+  ChangePlaylistHandler,
+  ChangePlaylistItemHandler,
   ChangeSubscriptionHandler,
   CLOCK,
   LISTENER_STREAMS,
@@ -15,6 +17,7 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { PlayController } from './controllers/play.controller';
+import { PlaylistsController } from './controllers/playlists.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
@@ -32,7 +35,14 @@ export class CommandApiModule {
     return {
       module: CommandApiModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [AccountsController, AuthController, SubscriptionsController, PlayController, SyncController],
+      controllers: [
+        AccountsController,
+        AuthController,
+        SubscriptionsController,
+        PlayController,
+        SyncController,
+        PlaylistsController,
+      ],
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: ACCOUNTS, useValue: accounts },
@@ -45,6 +55,9 @@ export class CommandApiModule {
         SyncHandler,
         GetSubscriptionsHandler,
         GetPlaysHandler,
+        ChangePlaylistHandler,
+        ChangePlaylistItemHandler,
+        GetPlaylistsHandler,
       ],
     };
   }

@@ -1,3 +1,5 @@
 export * from './claims';
 export * from './listening';
 export * from './subscriptions';
+export * from './playlist-claims';
+export * from './playlists';

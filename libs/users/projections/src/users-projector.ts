@@ -8,11 +8,13 @@ import {
   UsersEvent,
   usersEvents,
 } from '@balados/users-contracts';
+import { PlaylistBatch, writePlaylists } from './playlists';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
 
 /**
- * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, and how far each stream has come into them.
+ * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, `users.playlists` with their
+ * items, and how far each stream has come into them.
  * Every row knows the revision that made it, so that a repeated or older event writes nothing.
  */
 export const usersProjector: Projector = {
@@ -24,6 +26,7 @@ export const usersProjector: Projector = {
     // Of a batch the last word on each row is enough.
     const subscriptions = new Map<string, Of<SubscriptionsEvent>>();
     const plays = new Map<string, Of<ListeningEvent>>();
+    const playlists = new PlaylistBatch();
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
@@ -38,12 +41,21 @@ export const usersProjector: Projector = {
         case 'PositionUpdated':
           plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
           break;
+        case 'PlaylistCreated':
+        case 'PlaylistChanged':
+        case 'PlaylistDeleted':
+        case 'PlaylistItemAdded':
+        case 'PlaylistItemRemoved':
+        case 'PlaylistReordered':
+          playlists.add(event);
+          break;
         default:
           event satisfies never;
       }
     }
     await writeSubscriptions(transaction, [...subscriptions.values()]);
     await writePlays(transaction, [...plays.values()]);
+    await writePlaylists(transaction, playlists);
     await writeRevisions(transaction, [...revisions.values()]);
   },
 };

@@ -2,18 +2,20 @@ import { DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
-import { GetPlaysHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
+import { GetPlaysHandler, GetSavedEpisodesHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
 import {
   ChangePlayHandler,
   ChangeSubscriptionHandler,
   CLOCK,
   LISTENER_STREAMS,
   ListenerStreams,
+  MarkEpisodeHandler,
   SyncHandler,
 } from '@balados/users-write';
 import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
+import { EpisodesController } from './controllers/episodes.controller';
 import { PlayController } from './controllers/play.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
@@ -32,7 +34,14 @@ export class CommandApiModule {
     return {
       module: CommandApiModule,
       imports: [CqrsModule.forRoot()],
-      controllers: [AccountsController, AuthController, SubscriptionsController, PlayController, SyncController],
+      controllers: [
+        AccountsController,
+        AuthController,
+        SubscriptionsController,
+        PlayController,
+        SyncController,
+        EpisodesController,
+      ],
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: ACCOUNTS, useValue: accounts },
@@ -45,6 +54,8 @@ export class CommandApiModule {
         SyncHandler,
         GetSubscriptionsHandler,
         GetPlaysHandler,
+        MarkEpisodeHandler,
+        GetSavedEpisodesHandler,
       ],
     };
   }

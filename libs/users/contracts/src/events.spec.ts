@@ -18,6 +18,11 @@ const stored: Record<UsersEvent['type'], string> = {
     '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","position":12.5,"played":false,"updatedAt":"2026-01-01T00:00:00.123Z"}',
   PositionUpdated:
     '{"feed":"https://feeds.example/a","item":"g,","position":0,"played":true,"updatedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeSaved:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","savedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeUnsaved:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","unsavedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeShared: '{"feed":"https://feeds.example/a","item":"g,","sharedAt":"2026-01-01T00:00:00.123Z"}',
 };
 
 const asStored = (type: string, data: string): StoredEvent => ({

@@ -29,12 +29,19 @@ export const usersEvents = catalogue({
   PlayRecorded: { version: 1, data: play },
   /** Where the listener is; no listen of its own. */
   PositionUpdated: { version: 1, data: play },
+  /** It is saved since then; said again when only the item as sent is another. */
+  EpisodeSaved: { version: 1, data: z.object({ feed, item, savedAt: time }) },
+  EpisodeUnsaved: { version: 1, data: z.object({ feed, item, unsavedAt: time }) },
+  /** Once per listener, episode and UTC day of `recordedAt`. */
+  EpisodeShared: { version: 1, data: z.object({ feed, item, sharedAt: time }) },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
 type OfType<Type extends UsersEvent['type']> = Extract<UsersEvent, { type: Type }>;
 export type SubscriptionsEvent = OfType<'PodcastSubscribed' | 'PodcastUnsubscribed'>;
-export type ListeningEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
+export type PlayEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
+export type MarkEvent = OfType<'EpisodeSaved' | 'EpisodeUnsaved' | 'EpisodeShared'>;
+export type ListeningEvent = PlayEvent | MarkEvent;
 
 /** Streams of listeners begin with one of these; projectors read no others. */
 export const USERS_CATEGORIES = ['subscriptions', 'listening'] as const;

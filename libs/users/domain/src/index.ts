@@ -1,3 +1,4 @@
 export * from './claims';
 export * from './listening';
+export * from './marks';
 export * from './subscriptions';

@@ -1,2 +1,3 @@
 export * from './own-reads';
 export * from './queries';
+export * from './saved-episodes';

@@ -1,6 +1,6 @@
 import { Context } from '@balados/platform-stores';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
-import { Accounts1700000000001, ReadModels1700000000002 } from './migrations';
+import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 
 export * from './entities';
 
@@ -8,5 +8,5 @@ export * from './entities';
 export const usersContext: Context = {
   schema: 'users',
   entities: [AccountRow, ApiTokenRow, SigningKeyRow],
-  migrations: [Accounts1700000000001, ReadModels1700000000002],
+  migrations: [Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004],
 };

@@ -30,7 +30,9 @@ export class EpisodesController {
     @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
     @Query({ schema: feedQuery }) { feed }: z.infer<typeof feedQuery>,
   ) {
-    return success(await this.commands.execute(new MarkEpisode(speaker, { type: 'SaveEpisode', data: { feed, item } })));
+    return success(
+      await this.commands.execute(new MarkEpisode(speaker, { type: 'SaveEpisode', data: { feed, item } })),
+    );
   }
 
   @Delete(':item/save')

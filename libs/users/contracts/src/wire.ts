@@ -119,12 +119,7 @@ export const wirePlay = (play: {
 export type WirePlay = ReturnType<typeof wirePlay>;
 
 /** An episode as it is marked: saved, shared, or neither. */
-export const wireEpisode = (mark: {
-  feed: string;
-  item: string;
-  savedAt: number | null;
-  sharedAt: number | null;
-}) => ({
+export const wireEpisode = (mark: { feed: string; item: string; savedAt: number | null; sharedAt: number | null }) => ({
   rss_source_feed: encodeBase64(mark.feed),
   rss_source_item: encodeBase64(mark.item),
   saved: mark.savedAt !== null,

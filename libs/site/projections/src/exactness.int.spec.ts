@@ -24,7 +24,18 @@ const START = Date.parse('2026-03-01T00:00:00.000Z');
 const HOUR_MS = 3_600_000;
 
 const anAct = fc.record({
-  type: fc.constantFrom<Act['type'][]>('subscribe', 'subscribe', 'unsubscribe', 'play', 'play', 'play', 'move'),
+  type: fc.constantFrom<Act['type'][]>(
+    'subscribe',
+    'subscribe',
+    'unsubscribe',
+    'play',
+    'play',
+    'move',
+    'save',
+    'save',
+    'unsave',
+    'share',
+  ),
   listener: fc.constantFrom(...LISTENERS),
   feed: fc.constantFrom(...FEEDS, FEEDS[0]!),
   item: fc.constantFrom(...ITEMS),
@@ -59,6 +70,12 @@ function stored(history: History, act: Act): StoredEvent {
       return history.played(act.listener, act.feed, act.item, recordedAt, claimed);
     case 'move':
       return history.moved(act.listener, act.feed, act.item, recordedAt);
+    case 'save':
+      return history.saved(act.listener, act.feed, act.item, recordedAt, claimed);
+    case 'unsave':
+      return history.unsaved(act.listener, act.feed, act.item, recordedAt);
+    case 'share':
+      return history.shared(act.listener, act.feed, act.item, recordedAt, claimed);
   }
 }
 

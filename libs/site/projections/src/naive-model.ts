@@ -43,6 +43,10 @@ const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 const text = (value: unknown): string => JSON.stringify(value);
 export const sorted = <T>(rows: readonly T[]): T[] => [...rows].sort((a, b) => (text(a) < text(b) ? -1 : 1));
 
+/** Of what was recorded at the same time the greater listener's stands, then the greater kind. */
+const latestFirst = (a: Standing, b: Standing): number =>
+  b.recordedAt - a.recordedAt || (text([a.listener, a.kind]) < text([b.listener, b.kind]) ? 1 : -1);
+
 /** What the public may read after a history, and how many listeners each podcast has: computed from the whole of it. */
 export function naive(history: readonly Act[], { privacyOf, publicMinListeners, windowStart }: NaivePolicy) {
   const all = standing(history);
@@ -93,7 +97,7 @@ export function naive(history: readonly Act[], { privacyOf, publicMinListeners, 
     .filter((id) => id !== null)
     .map((id) => {
       const made = published.filter((one) => idOf(one) === id);
-      const [last] = [...made].sort((a, b) => b.recordedAt - a.recordedAt || (a.listener < b.listener ? 1 : -1));
+      const [last] = [...made].sort(latestFirst);
       return {
         episode_id: id,
         feed_id: feedId(last!.feed),

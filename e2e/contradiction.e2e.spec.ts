@@ -2,12 +2,12 @@ import { SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import { subscriptions } from '@balados/users-domain';
 import { Recorded } from '@balados/event-sourcing';
 import { Answer, base64, Device, newListener } from './support/client';
-import { within } from './support/limits';
+import { LONG, within } from './support/limits';
 import { LogReader } from './support/log';
 import { ServiceProcess } from './support/service-process';
 import { startSystem, System } from './support/system';
 
-const ROUNDS = 150;
+const ROUNDS = LONG ? 500 : 100;
 /** Each read waits for projections that do not come. */
 const ROUNDS_WITHOUT_PROJECTIONS = 8;
 const FEED = 'https://feeds.example/contested.xml';
@@ -47,7 +47,7 @@ describe('two copies of command-api', () => {
     for (const device of [one, other]) await acknowledged(device.subscribe('https://feeds.example/warm.xml'));
   });
 
-  const inTime = (body: () => Promise<void>) => within(90, () => Object.values(system.processes), body);
+  const inTime = (body: () => Promise<void>) => within(LONG ? 400 : 90, () => Object.values(system.processes), body);
 
   async function acknowledged(request: Promise<Answer>): Promise<Standing> {
     const { status, body } = await request;

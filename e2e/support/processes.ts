@@ -21,15 +21,23 @@ function look(pid: number): Known | undefined {
   }
 }
 
-/** Children of a process, their children, and so on; not the process itself. */
-export function descendants(pid: number): Known[] {
+/**
+ * A process's children, their children, and so on, not the process itself; and all whose command line names `folder`, with theirs:
+ * a Postgres that outlived its parent is nobody's child.
+ */
+export function family(pid: number, folder: string): Known[] {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((name) => look(Number(name)))
     .filter((known) => known !== undefined);
-  const below = (parent: number): Known[] =>
-    all.filter((known) => known.parent === parent).flatMap((known) => [known, ...below(known.pid)]);
-  return below(pid);
+  const found = new Map<number, Known>();
+  const add = (known: Known): void => {
+    if (found.has(known.pid) || known.pid === pid) return;
+    found.set(known.pid, known);
+    for (const child of all) if (child.parent === known.pid) add(child);
+  };
+  for (const known of all) if (known.parent === pid || known.command.includes(folder)) add(known);
+  return [...found.values()];
 }
 
 /** Which of these still run. */

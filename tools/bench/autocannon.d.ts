@@ -29,8 +29,7 @@ declare module 'autocannon' {
   export default function autocannon(options: {
     url: string;
     connections: number;
-    amount?: number;
-    duration?: number;
+    duration: number;
     timeout?: number;
     expectBody?: string;
     setupClient?: (client: Client) => void;

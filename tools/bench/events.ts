@@ -11,7 +11,7 @@ export const itemOf = (feed: number, episode: number): string =>
   `https://media.example.org/podcast-${feed}/episode-${episode}.mp3?source=feed`;
 
 const EPISODES_PER_FEED = 25;
-const FEEDS = 200;
+export const FEEDS = 200;
 
 /** A listener's n-th episode: listeners share feeds, and begin with different ones. */
 export function episodeOf(listener: number, n: number): { feed: string; item: string } {

@@ -10,9 +10,7 @@ import { withWorker } from './workers';
 interface Bounds {
   base: string;
   connections: number;
-  /** One of both: how long, or how many requests. */
-  seconds?: number;
-  amount?: number;
+  seconds: number;
 }
 
 export type Load = Bounds &
@@ -110,7 +108,7 @@ export async function runLoad(load: Load): Promise<Generated> {
   const result = await autocannon({
     url: load.kind === 'get' ? `${load.base}${load.path}` : load.base,
     connections: load.connections,
-    ...(load.amount ? { amount: load.amount } : { duration: load.seconds }),
+    duration: load.seconds,
     timeout: 30,
     ...(load.kind === 'get' ? { expectBody: load.expected } : { setupClient }),
   });

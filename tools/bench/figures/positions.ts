@@ -1,8 +1,7 @@
-import { streamOf } from '@balados/event-sourcing';
 import { CONNECTIONS, Figure } from '../bench';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
-import { connect, lengthOf } from '../raw-client';
+import { settled } from '../progress';
 import { loadDetails, percent, perSecond } from '../report';
 
 const WARM_UP_SECONDS = 2;
@@ -13,17 +12,15 @@ const GOAL_SHARE = 0.5;
 export const positions: Figure = {
   name: 'positions',
   ceilings: ['appendsPerSecond'],
-  async measure({ kind, listeners: base, database, eventStore }, { appendsPerSecond }) {
+  async measure(system, { appendsPerSecond }) {
+    const { kind, listeners: base, database } = system;
     const listeners = await createListeners(database, base, CONNECTIONS);
     const load = { kind: 'positions', base, connections: CONNECTIONS, listeners } as const;
     const warmUp = await generate({ ...load, seconds: WARM_UP_SECONDS, round: 0 });
     const measured = await generate({ ...load, seconds: SECONDS, round: 1 });
 
     const acknowledged = warmUp.requests + measured.requests;
-    const store = connect(eventStore);
-    const lengths = await Promise.all(listeners.map(({ userId }) => lengthOf(store, streamOf('listening', userId))));
-    await store.dispose();
-    const appended = lengths.reduce((sum, length) => sum + length, 0);
+    const appended = await settled(system, listeners);
     // Each of the two runs cut off what its connections had under way.
     if (appended < acknowledged || appended > acknowledged + 2 * CONNECTIONS)
       throw new Error(`${acknowledged} positions were acknowledged, and ${appended} are in the log`);

@@ -4,6 +4,7 @@ import { episodeOf } from '../events';
 import { send } from '../http';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
+import { settled } from '../progress';
 import { loadDetails, percentiles, perSecond, spread } from '../report';
 
 const PLAYS = 2_000;
@@ -86,21 +87,26 @@ function timesOf(count: number, work: () => unknown): number[] {
 const CONNECTIONS = 8;
 const NEW_PLAYS = 30;
 const LISTENERS = 320;
-const WARM_UP_SMALL_SYNCS = 400;
-const SMALL_SYNCS = 3_200;
+const WARM_UP_SECONDS = 2;
+const SECONDS = 6;
 const SMALL_SYNC_GOAL = 500;
 
 /** Devices of many listeners that each report some new plays. */
 export const smallSyncs: Figure = {
   name: 'small-syncs',
-  async measure({ kind, listeners: base, database }) {
+  async measure(system) {
+    const { kind, listeners: base, database } = system;
     const load = { kind: 'syncs', base, connections: CONNECTIONS, playsEach: NEW_PLAYS } as const;
     const [warming, listeners] = [
       await createListeners(database, base, LISTENERS),
       await createListeners(database, base, LISTENERS),
     ];
-    await generate({ ...load, listeners: warming, amount: WARM_UP_SMALL_SYNCS });
-    const measured = await generate({ ...load, listeners, amount: SMALL_SYNCS });
+    await generate({ ...load, listeners: warming, seconds: WARM_UP_SECONDS });
+    const measured = await generate({ ...load, listeners, seconds: SECONDS });
+    const plays = await settled(system, listeners);
+    const [least, most] = [measured.requests * NEW_PLAYS, (measured.requests + CONNECTIONS) * NEW_PLAYS];
+    // What the connections had under way at the end may have been stored.
+    if (plays < least || plays > most) throw new Error(`${least} plays were acknowledged, and ${plays} are in the log`);
     return [
       {
         what: `syncs of ${NEW_PLAYS} new plays, ${CONNECTIONS} connections, ${kind}`,

@@ -1,5 +1,11 @@
+import { randomUUID } from 'node:crypto';
+import { streamOf } from '@balados/event-sourcing';
+import { UsersEvent } from '@balados/users-contracts';
 import { Figure } from '../bench';
+import { feedUrl, itemOf } from '../events';
 import { generate } from '../load';
+import { projected } from '../progress';
+import { connect, fill } from '../raw-client';
 import { loadDetails, percent, perSecond } from '../report';
 import { withWorker } from '../workers';
 
@@ -7,15 +13,20 @@ const CONNECTIONS = 32;
 const WARM_UP_SECONDS = 2;
 const SECONDS = 5;
 const GOAL_SHARE = 0.7;
-const PATH = '/api/v1/public/trending/podcasts?limit=20';
+const PODCASTS = 20;
+const PATH = `/api/v1/public/trending/podcasts?limit=${PODCASTS}`;
+/** Two make a podcast public. */
+const LISTENERS = 3;
 
 /** The public list, as every visitor of a site asks for it, beside Fastify alone with as many bytes. */
 export const trending: Figure = {
   name: 'trending',
-  async measure({ kind, public: base }) {
+  async measure({ kind, public: base, database, eventStore }) {
+    await listenTo(eventStore, database);
     const expected = await (await fetch(`${base}${PATH}`)).text();
     const size = Buffer.byteLength(expected);
     const { podcasts } = JSON.parse(expected) as { podcasts: unknown[] };
+    if (podcasts.length !== PODCASTS) throw new Error(`${podcasts.length} podcasts are trending, not ${PODCASTS}`);
     const run = async (base: string, path: string, expected: string) => {
       const load = { kind: 'get', base, path, expected, connections: CONNECTIONS } as const;
       await generate({ ...load, seconds: WARM_UP_SECONDS });
@@ -27,7 +38,7 @@ export const trending: Figure = {
     const measured = await run(base, PATH, expected);
     return [
       {
-        what: `trending podcasts (${podcasts.length} of them, ${size.toLocaleString('en')} bytes), ${CONNECTIONS} connections, ${kind}`,
+        what: `trending podcasts (${PODCASTS} of them, ${size.toLocaleString('en')} bytes), ${CONNECTIONS} connections, ${kind}`,
         measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${loadDetails(measured)})`,
         ceiling: `${perSecond(ceiling.perSecond)} by bare Fastify`,
         goal: `≥ ${percent(GOAL_SHARE)} of it`,
@@ -36,3 +47,24 @@ export const trending: Figure = {
     ];
   },
 };
+
+/** A few listeners who each played every podcast of a list. */
+async function listenTo(eventStore: string, database: string): Promise<void> {
+  const userIds = Array.from({ length: LISTENERS }, () => randomUUID());
+  const updatedAt = new Date().toISOString();
+  const events = Array.from({ length: 2 * PODCASTS }, (_, feed): UsersEvent => ({
+    type: 'PlayRecorded',
+    data: { feed: feedUrl(feed), item: itemOf(feed, 0), position: 0, played: false, updatedAt },
+  }));
+  const store = connect(eventStore);
+  await fill(
+    store,
+    userIds.map((userId) => ({ stream: streamOf('listening', userId), events })),
+  );
+  await store.dispose();
+  await projected(
+    database,
+    'site_private',
+    userIds.map((userId) => ({ userId, category: 'listening', revision: events.length - 1 })),
+  );
+}

@@ -7,7 +7,7 @@ import { send } from '../http';
 import { createListeners, Listener } from '../listeners';
 import { milliseconds, percentiles, spread } from '../report';
 
-/** So many that nobody writes again before the last write is answered. */
+/** So many that nobody writes again before the last write is answered; whoever would, waits, and that counts. */
 const LISTENERS = 400;
 const WARM_UP_WRITES = 400;
 /** Of so many writes one is looked for in Postgres. */
@@ -17,7 +17,7 @@ const ROW_LIMIT_MS = 10_000;
 const GOAL = { p50: 15, p99: 60 };
 
 interface Times {
-  /** From sending the write to the answer of the GET that shows it. */
+  /** From when the write was due to the answer of the GET that shows it. */
   visible: number[];
   /** From the write's answer until the row is in Postgres. */
   row: number[];
@@ -63,16 +63,18 @@ async function openLoop(
   { count, firstEpisode }: { count: number; firstEpisode: number },
 ): Promise<Times> {
   const times: Times = { visible: [], row: [], write: [] };
-  const underWay: Promise<void>[] = [];
+  const underWay: Promise<void>[] = listeners.map(() => Promise.resolve());
   const started = performance.now();
   for (let n = 0; n < count; n += 1) {
     const early = started + (n * 1_000) / WRITES_PER_SECOND - performance.now();
     if (early > 0) await delay(early);
     const index = n % listeners.length;
-    const write = { ...episodeOf(index, firstEpisode + Math.floor(n / listeners.length)), position: n + 0.25 };
-    const done = writeAndRead(base, pool, listeners[index]!, write, n % SAMPLED === 0, times);
-    done.catch(() => undefined); // waited for below
-    underWay.push(done);
+    const play = { ...episodeOf(index, firstEpisode + Math.floor(n / listeners.length)), position: n + 0.25 };
+    const due = performance.now();
+    underWay[index] = underWay[index]!.then(() =>
+      writeAndRead(base, pool, listeners[index]!, { ...play, due, sampled: n % SAMPLED === 0 }, times),
+    );
+    underWay[index].catch(() => undefined); // waited for below
   }
   await Promise.all(underWay);
   return times;
@@ -82,18 +84,23 @@ async function writeAndRead(
   base: string,
   pool: Pool,
   listener: Listener,
-  { feed, item, position }: { feed: string; item: string; position: number },
-  sampled: boolean,
+  {
+    feed,
+    item,
+    position,
+    due,
+    sampled,
+  }: ReturnType<typeof episodeOf> & { position: number; due: number; sampled: boolean },
   times: Times,
 ): Promise<void> {
   const body = JSON.stringify({ rss_source_feed: encodeBase64(feed), rss_source_item: encodeBase64(item), position });
-  const sent = performance.now();
   await send(base, listener, 'POST', '/play', body);
   const answered = performance.now();
-  times.write.push(answered - sent);
+  times.write.push(answered - due);
   const row = sampled ? rowOf(pool, listener.userId, episodeId(feed, item), position) : undefined;
+  row?.catch(() => undefined); // waited for below, unless the GET fails first
   const answer = await send(base, listener, 'GET', '/play?limit=1');
-  times.visible.push(performance.now() - sent);
+  times.visible.push(performance.now() - due);
   const [newest] = (JSON.parse(answer.toString()) as { play_statuses: { rss_source_item: string; position: number }[] })
     .play_statuses;
   if (newest?.rss_source_item !== encodeBase64(item) || newest.position !== position)

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { GossipService, type IGossipServer } from '@eventstore/db-client/generated/gossip_grpc_pb';
 import { ClusterInfo, EndPoint, MemberInfo } from '@eventstore/db-client/generated/gossip_pb';
 import { MonitoringService } from '@eventstore/db-client/generated/monitoring_grpc_pb';
@@ -78,6 +79,8 @@ export async function startEventStore({
   await writer.open();
   const reader = new Reader(databaseUrl, limits, log);
   const stopping = new AbortController();
+  // One for each read under way.
+  setMaxListeners(0, stopping.signal);
   const batches = new Set<ServerDuplexStream<BatchAppendReq, BatchAppendResp>>();
 
   const server = new Server({ 'grpc.max_receive_message_length': limits.messageBytes });

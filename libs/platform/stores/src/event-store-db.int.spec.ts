@@ -105,6 +105,17 @@ describe('append and read', () => {
     await second.close();
     expect(await store.head(newStream())).toBe(NO_EVENTS);
   });
+
+  it('refuses what comes after its end, and ends subscriptions', async () => {
+    const closed = openEventStore({ url: `${standIn.url}&connectionName=closed` });
+    const subscription = all(
+      closed.subscribe({ after: undefined, prefixes: ['none-'], signal: new AbortController().signal }),
+    );
+    await closed.head(newStream());
+    await closed.close();
+    await subscription;
+    await expect(closed.append(newStream(), NO_EVENTS, [newEvent()])).rejects.toThrow(StoreUnavailable);
+  });
 });
 
 type Item = StoredEvent | Checkpoint | CaughtUp;

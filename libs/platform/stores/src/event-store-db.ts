@@ -25,7 +25,7 @@ import {
 } from '@eventstore/db-client';
 import { Log, silent } from './log';
 
-/** One attempt to append waits this long for its answer, in milliseconds. */
+/** The store is taken for silent when appends wait and it has answered none for this long, in milliseconds. */
 export const APPEND_TIMEOUT_MS = 3_000;
 /** An append is tried again for this long altogether, in milliseconds. */
 export const APPEND_DEADLINE_MS = 10_000;
@@ -99,8 +99,7 @@ function connect(url: string, log: Log): OpenEventStore {
     const started = Date.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const left = Math.max(1, APPEND_DEADLINE_MS - (Date.now() - started));
-        await appends.attempt(stream, expectedRevision, events, Math.min(APPEND_TIMEOUT_MS, left));
+        await appends.attempt(stream, expectedRevision, events, APPEND_DEADLINE_MS - (Date.now() - started));
         return expectedRevision + events.length;
       } catch (error) {
         if (isOfType(error, 'wrong-expected-version')) {
@@ -313,6 +312,7 @@ class Appends {
   private replacing: Promise<void> | undefined;
   private readonly waiting: Waiting[] = [];
   private scheduled = false;
+  private closed = false;
 
   constructor(
     private readonly url: string,
@@ -321,30 +321,39 @@ class Appends {
     this.lane = new Lane(url);
   }
 
-  /** Sends once. Rejects with the client's error, or StoreUnavailable when no answer came in time. */
-  attempt(stream: string, expectedRevision: number, events: readonly NewEvent[], timeoutMs: number): Promise<void> {
+  /**
+   * Sends once, and waits as long as the store answers others. Rejects with the client's error, or StoreUnavailable when no answer came
+   * within `limitMs`, or when the store said nothing at all for APPEND_TIMEOUT_MS.
+   */
+  attempt(stream: string, expectedRevision: number, events: readonly NewEvent[], limitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const entry: Waiting = { stream, expectedRevision, events, over: false, settle: () => undefined };
       const started = Date.now();
-      let lane = this.lane;
-      const timer = setTimeout(() => {
-        entry.settle(new StoreUnavailable(`no answer within ${timeoutMs} ms`));
-        // Others are being answered: the store is slow, not silent.
-        if (lane.answeredAt < started) this.replace(lane);
-      }, timeoutMs);
+      const entry: Waiting = { stream, expectedRevision, events, over: false, settle: () => undefined };
+      const look = () => {
+        const now = Date.now();
+        const lane = entry.lane ?? this.lane;
+        const silence = APPEND_TIMEOUT_MS - (now - Math.max(started, lane.answeredAt));
+        const left = limitMs - (now - started);
+        if (silence > 0 && left > 0) return void (timer = setTimeout(look, Math.min(silence, left)));
+        entry.settle(new StoreUnavailable(`no answer within ${now - started} ms`));
+        if (silence <= 0) this.replace(lane);
+      };
+      let timer = setTimeout(look, Math.min(APPEND_TIMEOUT_MS, limitMs));
       entry.settle = (error) => {
         entry.over = true;
         clearTimeout(timer);
         if (error === undefined) resolve();
         else reject(error);
       };
-      entry.sent = (by) => (lane = by);
+      if (this.closed) return entry.settle(new StoreUnavailable('the event store was closed'));
       this.waiting.push(entry);
       this.send();
     });
   }
 
   async close(): Promise<void> {
+    this.closed = true;
+    for (const entry of this.waiting.splice(0)) entry.settle(new StoreUnavailable('the event store was closed'));
     await this.replacing;
     await discard(this.lane.client);
   }
@@ -354,7 +363,7 @@ class Appends {
       const entry = this.waiting.shift()!;
       if (entry.over) continue;
       const { lane } = this;
-      entry.sent!(lane);
+      entry.lane = lane;
       lane.append(entry).then(
         () => {
           entry.settle();
@@ -379,7 +388,7 @@ class Appends {
   }
 
   private replace(broken: Lane): void {
-    if (this.replacing || this.lane !== broken) return;
+    if (this.closed || this.replacing || this.lane !== broken) return;
     this.log.warn({}, 'the connection that appends is replaced');
     this.replacing = discard(broken.client).then(() => {
       this.lane = new Lane(this.url);
@@ -393,9 +402,10 @@ interface Waiting {
   stream: string;
   expectedRevision: number;
   events: readonly NewEvent[];
+  /** That sent it. */
+  lane?: Lane;
   over: boolean;
   settle(error?: unknown): void;
-  sent?(lane: Lane): void;
 }
 
 /**

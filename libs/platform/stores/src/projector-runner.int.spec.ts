@@ -1,6 +1,8 @@
 import { ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { NO_EVENTS } from '@balados/event-sourcing';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
@@ -11,6 +13,7 @@ import { Sql } from './postgres';
 import { Projector } from './projector';
 import { RunningProjector, RunOptions, runProjector } from './projector-runner';
 import { segmentOf } from './segments';
+import { QUEUE_EVENTS } from './segment-worker';
 import { bundle, newEvent, startStandIn } from './testing';
 
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
@@ -19,15 +22,8 @@ let database: TestDatabase;
 let dataSource: DataSource;
 const running: RunningProjector[] = [];
 
-beforeAll(async () => {
-  standIn = await startStandIn();
-});
-
-afterAll(async () => {
-  await standIn?.close();
-});
-
 beforeEach(async () => {
+  standIn = await startStandIn();
   store = openEventStore({ url: standIn.url });
   database = await createDatabase();
   await createCountingTables(database.url);
@@ -39,6 +35,7 @@ afterEach(async () => {
   await dataSource.destroy();
   await store.close();
   await database.drop();
+  await standIn.close();
 });
 
 function run(options: Partial<RunOptions> = {}): RunningProjector {
@@ -54,7 +51,6 @@ function run(options: Partial<RunOptions> = {}): RunningProjector {
   return projector;
 }
 
-/** Of this test's own streams: the event store is the suite's. */
 const streams = (count: number) => Array.from({ length: count }, () => `counted-${randomUUID()}`);
 
 const counts = async (of: readonly string[]): Promise<Map<string, number>> => {
@@ -106,6 +102,35 @@ it('goes on from where it was', async () => {
   await append(mine, 3, 3);
   run();
   await counted(mine, 6);
+});
+
+it('holds no more than its queue while a transaction lasts, and loses nothing of the rest', async () => {
+  const [stream] = streams(1);
+  const total = 3 * QUEUE_EVENTS;
+  for (let n = 0; n < total; n += 500)
+    await store.append(
+      stream!,
+      n - 1,
+      Array.from({ length: 500 }, () => newEvent()),
+    );
+  const gate = withResolvers();
+  const revisions: number[] = [];
+  const projector = run({
+    projector: {
+      ...countingProjector,
+      async project(_, events) {
+        await gate.promise;
+        revisions.push(...events.map(({ revision }) => revision));
+      },
+    },
+  });
+  const queued = () => projector.status().reduce((sum, status) => sum + status.queued, 0);
+  await waitFor(() => queued() >= QUEUE_EVENTS, { what: 'a full queue' });
+  expect(queued()).toBeLessThanOrEqual(QUEUE_EVENTS);
+  expect(projector.caughtUp).toBe(false);
+  gate.resolve();
+  await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+  expect(revisions).toEqual(Array.from({ length: total }, (_, revision) => revision));
 });
 
 describe('when something goes wrong', () => {
@@ -349,9 +374,10 @@ describe('several processes', () => {
       expect(said.filter((line) => line.includes('stopped'))).toEqual([]);
     } finally {
       finished = true;
+      rmSync(dirname(main), { recursive: true });
       await Promise.all([...children].map((child) => kill(child, 'SIGTERM')));
     }
-  });
+  }, 180_000);
 });
 
 const pidOf = async (sql: Sql): Promise<[number]> => {

@@ -14,6 +14,12 @@ export const QUEUE_EVENTS = 2_000;
 export const QUEUE_BYTES = 8 * 1024 * 1024;
 /** A position that moves without events is stored at most this often, in milliseconds. */
 export const IDLE_MOVE_MS = 10_000;
+/**
+ * After a transaction the segment rests for this many times as long as it took, and at most so many milliseconds, unless a whole batch
+ * waits: under load fewer and larger transactions do the same work, and an idle segment still applies an event at once.
+ */
+export const REST_FACTOR = 2;
+export const LONGEST_REST_MS = 50;
 /** Pauses before a transaction is tried again, in milliseconds: doubled from the first to the longest. */
 export const RETRY_PAUSE_MS = 50;
 export const RETRY_LONGEST_PAUSE_MS = 5_000;
@@ -165,7 +171,10 @@ export class SegmentWorker {
     try {
       if (this.queue.length === 0 && this.active && this.seen !== undefined && this.seen !== this.position)
         await this.persistently(() => this.apply([], this.seen!));
-      while (this.queue.length > 0 && this.active) await this.applyNext();
+      while (this.queue.length > 0 && this.active) {
+        await this.rest();
+        if (this.active) await this.applyNext();
+      }
     } catch (error) {
       if (this.stopping.signal.aborted) return;
       this.stopping.abort();
@@ -178,6 +187,14 @@ export class SegmentWorker {
     } finally {
       this.running = undefined;
     }
+  }
+
+  /** Lets a batch gather; the pause counts from the end of the last transaction. */
+  private async rest(): Promise<void> {
+    if (this.queue.length >= BATCH_EVENTS || this.lastBatchAt === undefined) return;
+    const pause = Math.min(LONGEST_REST_MS, REST_FACTOR * this.lastBatchMs!);
+    const left = this.lastBatchAt.getTime() + pause - Date.now();
+    if (left > 0) await delay(left, undefined, { signal: this.stopping.signal }).catch(() => undefined);
   }
 
   private async applyNext(): Promise<void> {

@@ -3,6 +3,7 @@ import { feedId } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { createSiteProjector, drift, Privacy } from './index';
+import { publish, withdraw } from './publication';
 import { emptySite, History, openSite, uuidOf } from './testing';
 
 const [ada, ben, cleo] = ['ada', 'ben', 'cleo'].map(uuidOf) as [string, string, string];
@@ -65,6 +66,21 @@ describe('publication', () => {
       ['play', null, at(1, '11:00')],
       ['subscribe', null, at(1)],
     ]);
+  });
+
+  it('takes as long as it needs, however much was heard of a podcast before', async () => {
+    const plays = Array.from({ length: 5_000 }, (_, n) => history.played(ada, FEED, `guid-${n},`, at(1)));
+    await project([history.subscribed(ada, FEED, at(1)), ...plays]);
+    const inHaste = (work: typeof publish) =>
+      site.transaction(async (transaction) => {
+        await transaction.query('SET LOCAL statement_timeout = 1');
+        await work(transaction, [feedId(FEED)]);
+      });
+    await site.query('UPDATE site_private.feeds SET published = true');
+    await inHaste(publish);
+    expect(await episodes()).toHaveLength(5_000);
+    await inHaste(withdraw);
+    await nothingPublic();
   });
 
   it('ends when too few are left, and returns with them', async () => {

@@ -73,19 +73,6 @@ it('holds what was said last of each, and an unsaved episode without its date', 
   expect(await held()).toEqual({ saves: [row(MOVED, 1, 2), row('other,', null, 4)], shares: [row(ITEM, 2, 1)] });
 });
 
-it('holds the same however the events are cut into batches, and how often they come', async () => {
-  const events = stored(saved(1), shared(2), unsaved(3), shared(4), saved(5, MOVED));
-  await project(events.slice(0, 2));
-  await project(events.slice(1, 4));
-  await project(events.slice(0, 3));
-  expect(await held()).toEqual({ saves: [row(ITEM, null, 2)], shares: [row(ITEM, 4, 3)] });
-  await project(events);
-  const all = { saves: [row(MOVED, 5, 4)], shares: [row(ITEM, 4, 3)] };
-  expect(await held()).toEqual(all);
-  await project(events.slice(0, 1));
-  expect(await held()).toEqual(all);
-});
-
 it('makes no play status, and says how far the stream has come', async () => {
   await project(stored(saved(1), shared(2)));
   expect(await users.query('SELECT 1 FROM users.play_statuses WHERE user_id = $1', [listener])).toEqual([]);

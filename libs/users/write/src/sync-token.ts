@@ -6,6 +6,8 @@ const contents = z.object({
   user: z.string(),
   subscriptions: z.number().int().min(-1),
   listening: z.number().int().min(-1),
+  /** What was added to the device's times, in milliseconds. */
+  shift: z.number().int(),
 });
 export type SyncToken = z.infer<typeof contents>;
 

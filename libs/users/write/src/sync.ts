@@ -36,7 +36,10 @@ export interface Synced {
   full: boolean;
 }
 
-/** What a device holds goes in; what stands comes out, tombstones included. */
+/**
+ * What a device holds goes in; what stands comes out, tombstones included. A device whose clock is off speaks and is answered in its
+ * own time, so that what it was answered is, sent back, what stands.
+ */
 export class Sync extends Command<Synced> {
   constructor(
     readonly speaker: Speaker,
@@ -56,7 +59,11 @@ export class SyncHandler implements ICommandHandler<Sync> {
   async execute({ speaker, body }: Sync): Promise<Synced> {
     const now = this.clock();
     const metadata = metadataOf(speaker, now);
-    const shift = clockShift(body.client_time ?? undefined, now);
+    const { userId } = speaker;
+    const store = await this.streams.store.storeId();
+    const token = body.since ? decodeSyncToken(body.since) : undefined;
+    const since = token?.store === store && token.user === userId ? token : undefined;
+    const shift = clockShift(body.client_time ?? undefined, now, since?.shift);
     const rejected: Rejected[] = [];
     const subscriptionClaims = read('subscriptions', body.subscriptions, subscriptionEntry, rejected, (entry) => ({
       feed: entry.rss_source_feed,
@@ -75,22 +82,27 @@ export class SyncHandler implements ICommandHandler<Sync> {
       rejected.push({ path: `playlists[${index}]`, code: 'not_supported', message: 'playlists are not synced yet' }),
     );
 
-    const { userId } = speaker;
-    const store = await this.streams.store.storeId();
-    const token = body.since ? decodeSyncToken(body.since) : undefined;
-    const since = token?.store === store && token.user === userId ? token : undefined;
-
     const subscriptions = await this.streams.subscriptions.handle(
       userId,
       { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
       metadata,
-      ({ state, revision }) => answer(state.feeds.values(), revision, since?.subscriptions, wireSubscription),
+      ({ state, revision }) =>
+        answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
+          wireSubscription({
+            ...held,
+            subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
+            unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
+          }),
+        ),
     );
     const plays = await this.streams.listening.handle(
       userId,
       { type: 'MergePlays', data: { claims: playClaims } },
       metadata,
-      ({ state, revision }) => answer(allPlays(state), revision, since?.listening, wirePlay),
+      ({ state, revision }) =>
+        answer(allPlays(state), revision, since?.listening, (held) =>
+          wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
+        ),
     );
     // A revision that we do not have yet: the log was put back, and what the device holds of it means nothing.
     if (since && (since.subscriptions > subscriptions.revision || since.listening > plays.revision)) {
@@ -104,16 +116,21 @@ export class SyncHandler implements ICommandHandler<Sync> {
         user: userId,
         subscriptions: subscriptions.revision,
         listening: plays.revision,
+        shift,
       }),
       full: since === undefined,
     };
   }
 }
 
-/** What to add to a device's times: its clock's error, in whole minutes, when that is more than CLOCK_SKEW_MS. */
-export function clockShift(clientTime: number | undefined, now: number): number {
-  if (clientTime === undefined || Math.abs(now - clientTime) <= CLOCK_SKEW_MS) return 0;
-  return Math.round((now - clientTime) / 60_000) * 60_000;
+/**
+ * What to add to a device's times: its clock's error in whole minutes, or none when that is at most CLOCK_SKEW_MS. The shift of the
+ * device's last sync stays while it is still that near: an error between two minutes must not be rounded now up, now down.
+ */
+export function clockShift(clientTime: number | undefined, now: number, last = 0): number {
+  if (clientTime === undefined) return 0;
+  const error = now - clientTime;
+  return Math.abs(error - last) <= CLOCK_SKEW_MS ? last : Math.round(error / 60_000) * 60_000;
 }
 
 class EntryRejected extends Error {

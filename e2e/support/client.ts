@@ -36,6 +36,9 @@ export async function request(
 export const base64 = (text: string): string => Buffer.from(text).toString('base64');
 export const base64Url = (text: string): string => Buffer.from(text).toString('base64url');
 
+const ofEpisode = (item: string, what: 'save' | 'share', feed: string | undefined): string =>
+  `/episodes/${base64Url(item)}/${what}${feed ? `?feed=${base64Url(feed)}` : ''}`;
+
 /** A listener's device, logged in. */
 export class Device {
   constructor(
@@ -56,6 +59,9 @@ export class Device {
     this.send('POST', '/play', { rss_source_feed: base64(feed), rss_source_item: base64(item), position, played });
   position = (item: string, position: number, feed?: string): Promise<Answer> =>
     this.send('PUT', `/play/${base64Url(item)}/position${feed ? `?feed=${base64Url(feed)}` : ''}`, { position });
+  save = (item: string, feed?: string): Promise<Answer> => this.send('POST', ofEpisode(item, 'save', feed));
+  unsave = (item: string, feed?: string): Promise<Answer> => this.send('DELETE', ofEpisode(item, 'save', feed));
+  share = (item: string, feed?: string): Promise<Answer> => this.send('POST', ofEpisode(item, 'share', feed));
 }
 
 export interface Credentials {

@@ -2,7 +2,13 @@ import { DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
-import { GetPlaylistsHandler, GetPlaysHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
+import {
+  GetPlaylistsHandler,
+  GetPlaysHandler,
+  GetSavedEpisodesHandler,
+  GetSubscriptionsHandler,
+  USERS_SQL,
+} from '@balados/users-read';
 import {
   ChangePlayHandler,
   ChangePlaylistHandler,
@@ -11,11 +17,13 @@ import {
   CLOCK,
   LISTENER_STREAMS,
   ListenerStreams,
+  MarkEpisodeHandler,
   SyncHandler,
 } from '@balados/users-write';
 import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
+import { EpisodesController } from './controllers/episodes.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
@@ -42,6 +50,7 @@ export class CommandApiModule {
         PlayController,
         SyncController,
         PlaylistsController,
+        EpisodesController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -58,6 +67,8 @@ export class CommandApiModule {
         ChangePlaylistHandler,
         ChangePlaylistItemHandler,
         GetPlaylistsHandler,
+        MarkEpisodeHandler,
+        GetSavedEpisodesHandler,
       ],
     };
   }

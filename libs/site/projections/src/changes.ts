@@ -1,5 +1,5 @@
 import { Sql } from '@balados/platform-stores';
-import { Contribution, Kind, POINTS, Privacy, Subscription } from './contributions';
+import { Contribution, Kind, POINTS, Privacy, TakenBack } from './contributions';
 
 /** What really changed: one contribution made (`sign` 1), taken back (-1), or only sent again with another item (0). */
 export interface Change {
@@ -19,20 +19,24 @@ export interface Change {
 const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, recorded_at,
   recorded_at < (SELECT starts_at FROM site_private.popularity_window) AS previous`;
 
-/** Deletes subscriptions, and their rows of the timeline. */
-export async function takeBackContributions(sql: Sql, takenBack: readonly Subscription[]): Promise<Change[]> {
+/** Deletes what was taken back, and its rows of the timeline. */
+export async function takeBackContributions(sql: Sql, takenBack: readonly TakenBack[]): Promise<Change[]> {
   if (takenBack.length === 0) return [];
   return sql.query<Change[]>(
     `WITH gone AS (
        DELETE FROM site_private.contributions c
-       USING unnest($1::uuid[], $2::uuid[]) AS t (listener, feed_id)
-       WHERE c.listener = t.listener AND c.subject_id = t.feed_id AND c.kind = 'subscribe' AND c.day = 0
+       USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS t (listener, subject_id, kind)
+       WHERE c.listener = t.listener AND c.subject_id = t.subject_id AND c.kind = t.kind AND c.day = 0
        RETURNING c.*
      ), unseen AS (
        DELETE FROM site.public_events e USING gone WHERE e.recorded_at = gone.recorded_at AND e.id = gone.public_id
      )
      SELECT -1 AS sign, ${CHANGE} FROM gone`,
-    [takenBack.map(({ listener }) => listener), takenBack.map(({ feedId }) => feedId)],
+    [
+      takenBack.map(({ listener }) => listener),
+      takenBack.map(({ subjectId }) => subjectId),
+      takenBack.map(({ kind }) => kind),
+    ],
   );
 }
 

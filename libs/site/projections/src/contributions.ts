@@ -10,7 +10,8 @@ export type Kind = 'subscribe' | 'play' | 'save' | 'share';
 /** What a contribution adds to the score of its podcast, and of its episode if it has one. */
 export const POINTS: Readonly<Record<Kind, number>> = { subscribe: 10, play: 5, save: 3, share: 2 };
 
-const DAY_MS = 86_400_000;
+/** Days since 1970-01-01 UTC of an RFC 3339 time. */
+const dayOf = (time: string): number => Math.floor(Date.parse(time) / 86_400_000);
 
 /** Something a listener did that counts. */
 export interface Contribution {
@@ -27,11 +28,18 @@ export interface Contribution {
   recordedAt: string;
 }
 
-export type Subscription = Pick<Contribution, 'listener' | 'feedId'>;
+/** Names what a listener took back: a subscription, or a save. */
+export interface TakenBack {
+  listener: string;
+  feedId: string;
+  /** The episode, or the podcast itself. */
+  subjectId: string;
+  kind: 'subscribe' | 'save';
+}
 
 /** What a batch comes down to: first what is taken back, then what is made. */
 export interface Batch {
-  takenBack: Subscription[];
+  takenBack: TakenBack[];
   made: Contribution[];
   /** Canonical URLs of the podcasts of what is made, by id. */
   feeds: Map<string, string>;
@@ -55,7 +63,7 @@ function isSecret(item: string): boolean {
  */
 export function readBatch(events: readonly StoredEvent[]): Batch {
   const feeds = new Map<string, string>();
-  const takenBack = new Map<string, Subscription>();
+  const takenBack = new Map<string, TakenBack>();
   const made = new Map<string, Contribution>();
   const known = new Map<string, string | undefined>();
 
@@ -64,62 +72,58 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
     if (!known.has(feed)) known.set(feed, hasCredentials(feed) ? undefined : feedId(feed));
     return known.get(feed);
   };
+  const make = (feed: string, contribution: Contribution): void => {
+    feeds.set(contribution.feedId, feed);
+    const { listener, feedId, episodeId, kind, day } = contribution;
+    const key = `${listener} ${episodeId ?? feedId} ${kind} ${day}`;
+    const first = made.get(key);
+    if (first) first.item = contribution.item;
+    else made.set(key, contribution);
+  };
+  const takeBack = (undone: TakenBack): void => {
+    const key = `${undone.listener} ${undone.subjectId} ${undone.kind} 0`;
+    made.delete(key);
+    takenBack.set(key, undone);
+  };
 
   for (const stored of events) {
     // The projector's prefixes let no others through.
     const event = usersEvents.decode(stored) as Recorded<SubscriptionsEvent | ListeningEvent>;
     const { type, data, metadata } = event;
+    const { recordedAt } = metadata;
     const listener = parseStream(stored.stream)!.userId;
     const id = idOf(data.feed);
     if (id === undefined) continue;
-    if (type === 'PlayRecorded' && isSecret(data.item)) continue;
-    const of = { listener, feedId: id };
-    if (type === 'PodcastSubscribed' || type === 'PlayRecorded') feeds.set(id, data.feed);
+    const ofPodcast = { listener, feedId: id };
+    const makeOfEpisode = (kind: Kind, item: string, occurredAt: string, day: number): void => {
+      if (isSecret(item)) return;
+      const episode = { episodeId: episodeId(data.feed, item), item, itemKey: itemKeyOf(item) };
+      make(data.feed, { ...ofPodcast, ...episode, kind, day, occurredAt, recordedAt });
+    };
     switch (type) {
       case 'PodcastSubscribed': {
-        const key = `${listener} ${id}`;
-        if (made.has(key)) break;
-        made.set(key, {
-          ...of,
-          episodeId: null,
-          kind: 'subscribe',
-          day: 0,
-          item: null,
-          itemKey: null,
-          occurredAt: data.subscribedAt ?? metadata.recordedAt,
-          recordedAt: metadata.recordedAt,
-        });
+        const occurredAt = data.subscribedAt ?? recordedAt;
+        const ofAll = { episodeId: null, item: null, itemKey: null };
+        make(data.feed, { ...ofPodcast, ...ofAll, kind: 'subscribe', day: 0, occurredAt, recordedAt });
         break;
       }
-      case 'PodcastUnsubscribed': {
-        const key = `${listener} ${id}`;
-        made.delete(key);
-        takenBack.set(key, of);
+      case 'PodcastUnsubscribed':
+        takeBack({ ...ofPodcast, subjectId: id, kind: 'subscribe' });
         break;
-      }
+      case 'PlayRecorded':
+        makeOfEpisode('play', data.item, data.updatedAt, dayOf(recordedAt));
+        break;
       case 'PositionUpdated':
         break;
-      case 'PlayRecorded': {
-        const episode = episodeId(data.feed, data.item);
-        const day = Math.floor(Date.parse(metadata.recordedAt) / DAY_MS);
-        const key = `${listener} ${episode} ${day}`;
-        const first = made.get(key);
-        if (first) {
-          first.item = data.item;
-          break;
-        }
-        made.set(key, {
-          ...of,
-          episodeId: episode,
-          kind: 'play',
-          day,
-          item: data.item,
-          itemKey: itemKeyOf(data.item),
-          occurredAt: data.updatedAt,
-          recordedAt: metadata.recordedAt,
-        });
+      case 'EpisodeSaved':
+        makeOfEpisode('save', data.item, data.savedAt, 0);
         break;
-      }
+      case 'EpisodeUnsaved':
+        takeBack({ ...ofPodcast, subjectId: episodeId(data.feed, data.item), kind: 'save' });
+        break;
+      case 'EpisodeShared':
+        makeOfEpisode('share', data.item, data.sharedAt, dayOf(recordedAt));
+        break;
     }
   }
   return { takenBack: [...takenBack.values()], made: [...made.values()], feeds };

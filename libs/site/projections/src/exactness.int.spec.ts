@@ -24,7 +24,18 @@ const START = Date.parse('2026-03-01T00:00:00.000Z');
 const HOUR_MS = 3_600_000;
 
 const anAct = fc.record({
-  type: fc.constantFrom<Act['type'][]>('subscribe', 'subscribe', 'unsubscribe', 'play', 'play', 'play', 'move'),
+  type: fc.constantFrom<Act['type'][]>(
+    'subscribe',
+    'subscribe',
+    'unsubscribe',
+    'play',
+    'play',
+    'move',
+    'save',
+    'save',
+    'unsave',
+    'share',
+  ),
   listener: fc.constantFrom(...LISTENERS),
   feed: fc.constantFrom(...FEEDS, FEEDS[0]!),
   item: fc.constantFrom(...ITEMS),
@@ -46,6 +57,14 @@ const aRun = fc.record({
   publicMinListeners: fc.integer({ min: 1, max: 3 }),
 });
 
+/** Saves that were taken back: of an episode which the listener does not save otherwise, somewhere in the history. */
+const aWhim = fc.record({
+  at: fc.nat(60),
+  unsavedAfter: fc.nat(20),
+  feed: fc.constantFrom(...FEEDS),
+  item: fc.constantFrom(...ITEMS),
+});
+
 const segmentOf = (listener: string): 0 | 1 => (LISTENERS.indexOf(listener) % 2 === 0 ? 0 : 1);
 
 function stored(history: History, act: Act): StoredEvent {
@@ -59,6 +78,12 @@ function stored(history: History, act: Act): StoredEvent {
       return history.played(act.listener, act.feed, act.item, recordedAt, claimed);
     case 'move':
       return history.moved(act.listener, act.feed, act.item, recordedAt);
+    case 'save':
+      return history.saved(act.listener, act.feed, act.item, recordedAt, claimed);
+    case 'unsave':
+      return history.unsaved(act.listener, act.feed, act.item, recordedAt);
+    case 'share':
+      return history.shared(act.listener, act.feed, act.item, recordedAt, claimed);
   }
 }
 
@@ -142,6 +167,53 @@ it(
       }),
       // a failure is reported with its seed before Jest gives up
       { numRuns: RUNS, interruptAfterTimeLimit: 0.75 * TIME_LIMIT_MS },
+    );
+  },
+  TIME_LIMIT_MS,
+);
+
+it(
+  'holds after a save that was taken back what it holds without',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(aRun, fc.array(aWhim, { minLength: 1, maxLength: 4 }), async (run, whims) => {
+        const [fickle] = LISTENERS as [string];
+        const {
+          acts,
+          batches,
+          privacies: [defaultPrivacy],
+          publicMinListeners,
+        } = run;
+        const saves = (act: { type: Act['type']; listener: string }) =>
+          act.listener === fickle && (act.type === 'save' || act.type === 'unsave');
+        const without = acts
+          .filter((act) => !saves(act))
+          .map((act, index): Act => ({ ...act, recordedAt: START + index * HOUR_MS, claimedAt: START }));
+        const withWhims = [...without];
+        for (const { at, unsavedAfter, feed, item } of whims) {
+          const whim = { listener: fickle, feed, item, recordedAt: START + at * HOUR_MS, claimedAt: START };
+          const save = Math.min(at, withWhims.length);
+          withWhims.splice(save, 0, { ...whim, type: 'save' });
+          withWhims.splice(Math.min(save + 1 + unsavedAfter, withWhims.length), 0, { ...whim, type: 'unsave' });
+        }
+        const projector = createSiteProjector({ defaultPrivacy, publicMinListeners });
+        const after = async (history: readonly Act[]) => {
+          const runner = site.createQueryRunner();
+          await runner.startTransaction();
+          try {
+            const log = new History();
+            const events = history.map((act) => stored(log, act));
+            for (const { size } of [...batches, { size: Infinity }])
+              await projector.project(runner.manager, events.splice(0, size));
+            return comparable(await held(runner.manager));
+          } finally {
+            await runner.rollbackTransaction();
+            await runner.release();
+          }
+        };
+        expect(await after(withWhims)).toEqual(await after(without));
+      }),
+      { numRuns: RUNS / 3, interruptAfterTimeLimit: 0.75 * TIME_LIMIT_MS },
     );
   },
   TIME_LIMIT_MS,

@@ -26,7 +26,7 @@ export const peopleOf = (scope: string, kind: 'play' | 'save'): string => `(
 export const lastItemOf = (feed: string, episode: string): string => `(
   SELECT last.item FROM site_private.contributions last
   WHERE last.feed_id = ${feed} AND last.episode_id = ${episode} AND last.visibility <> 'private'
-  ORDER BY last.recorded_at DESC, last.listener DESC LIMIT 1)`;
+  ORDER BY last.recorded_at DESC, last.listener DESC, last.kind DESC LIMIT 1)`;
 
 const previous = 'c.recorded_at < (SELECT starts_at FROM site_private.popularity_window)';
 const counts = `

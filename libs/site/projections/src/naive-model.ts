@@ -1,9 +1,9 @@
 import { episodeId, episodeKey, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
-import { POINTS, Privacy } from './contributions';
+import { Kind, POINTS, Privacy } from './contributions';
 
 /** A listener's event as the naive model takes it. Times in epoch milliseconds. */
 export interface Act {
-  type: 'subscribe' | 'unsubscribe' | 'play' | 'move';
+  type: Kind | 'unsubscribe' | 'unsave' | 'move';
   listener: string;
   feed: string;
   item: string;
@@ -18,22 +18,23 @@ export interface NaivePolicy {
   windowStart: number;
 }
 
-type Standing = Act & { kind: 'subscribe' | 'play' };
+type Standing = Act & { kind: Kind };
 
 /** What stands of a whole history: no sums, no deltas, no batches. */
 function standing(history: readonly Act[]): Standing[] {
   const held = new Map<string, Standing>();
   for (const act of history) {
     const { type, listener, feed, item, recordedAt } = act;
-    const secret = hasCredentials(feed) || (type === 'play' && hasCredentials(splitItem(item).enclosure));
-    if (secret || type === 'move') continue;
-    const subscription = `${listener} ${feed}`;
-    if (type === 'unsubscribe') held.delete(subscription);
-    if (type === 'subscribe' && !held.has(subscription)) held.set(subscription, { ...act, kind: 'subscribe' });
-    if (type !== 'play') continue;
-    const listen = `${listener} ${feed} ${episodeKey(item)} ${new Date(recordedAt).toISOString().slice(0, 10)}`;
-    const first = held.get(listen);
-    held.set(listen, { ...(first ?? act), item, kind: 'play' });
+    if (type === 'move' || hasCredentials(feed)) continue;
+    const episode = `${feed} ${episodeKey(item)}`;
+    if (type === 'unsubscribe') held.delete(`subscribe ${listener} ${feed}`);
+    if (type === 'unsave') held.delete(`save ${listener} ${episode}`);
+    if (type === 'unsubscribe' || type === 'unsave') continue;
+    if (type !== 'subscribe' && hasCredentials(splitItem(item).enclosure)) continue;
+    const day = new Date(recordedAt).toISOString().slice(0, 10);
+    const subject = { subscribe: feed, save: episode, play: `${episode} ${day}`, share: `${episode} ${day}` }[type];
+    const key = `${type} ${listener} ${subject}`;
+    held.set(key, { ...(held.get(key) ?? act), item, kind: type });
   }
   return [...held.values()];
 }
@@ -41,6 +42,10 @@ function standing(history: readonly Act[]): Standing[] {
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 const text = (value: unknown): string => JSON.stringify(value);
 export const sorted = <T>(rows: readonly T[]): T[] => [...rows].sort((a, b) => (text(a) < text(b) ? -1 : 1));
+
+/** Of what was recorded at the same time the greater listener's stands, then the greater kind. */
+const latestFirst = (a: Standing, b: Standing): number =>
+  b.recordedAt - a.recordedAt || (text([a.listener, a.kind]) < text([b.listener, b.kind]) ? 1 : -1);
 
 /** What the public may read after a history, and how many listeners each podcast has: computed from the whole of it. */
 export function naive(history: readonly Act[], { privacyOf, publicMinListeners, windowStart }: NaivePolicy) {
@@ -56,23 +61,26 @@ export function naive(history: readonly Act[], { privacyOf, publicMinListeners, 
 
   const popularity = (made: readonly Standing[]) => {
     const before = made.filter(({ recordedAt }) => recordedAt < windowStart);
-    const plays = (of: readonly Standing[]) => of.filter(({ kind }) => kind === 'play');
     const score = (of: readonly Standing[]) => of.reduce((sum, { kind }) => sum + POINTS[kind], 0);
-    const inPublic = plays(made).filter(({ listener }) => privacyOf(listener) === 'public');
-    const latest = (of: string) =>
-      Math.max(...inPublic.filter(({ listener }) => listener === of).map(({ recordedAt }) => recordedAt));
+    const count = (of: readonly Standing[], which: Kind) => of.filter(({ kind }) => kind === which).length;
+    const people = (which: Kind) => {
+      const inPublic = made.filter(({ kind, listener }) => kind === which && privacyOf(listener) === 'public');
+      const latest = (of: string) =>
+        Math.max(...inPublic.filter(({ listener }) => listener === of).map(({ recordedAt }) => recordedAt));
+      return unique(inPublic.map(({ listener }) => listener))
+        .sort((a, b) => latest(b) - latest(a) || (a < b ? -1 : 1))
+        .slice(0, 10);
+    };
     return {
       score: score(made),
       score_previous: score(before),
       growth: score(made) - score(before),
-      plays: plays(made).length,
-      plays_previous: plays(before).length,
-      plays_people: unique(inPublic.map(({ listener }) => listener))
-        .sort((a, b) => latest(b) - latest(a) || (a < b ? -1 : 1))
-        .slice(0, 10),
-      likes: 0,
-      likes_previous: 0,
-      likes_people: [],
+      plays: count(made, 'play'),
+      plays_previous: count(before, 'play'),
+      plays_people: people('play'),
+      likes: count(made, 'save'),
+      likes_previous: count(before, 'save'),
+      likes_people: people('save'),
     };
   };
 
@@ -84,12 +92,12 @@ export function naive(history: readonly Act[], { privacyOf, publicMinListeners, 
     feed_cover: null,
     ...popularity(published.filter((made) => made.feed === feed)),
   }));
-  const idOf = (made: Standing) => (made.kind === 'play' ? episodeId(made.feed, made.item) : null);
+  const idOf = (made: Standing) => (made.kind === 'subscribe' ? null : episodeId(made.feed, made.item));
   const episodes = unique(published.map(idOf))
     .filter((id) => id !== null)
     .map((id) => {
       const made = published.filter((one) => idOf(one) === id);
-      const [last] = [...made].sort((a, b) => b.recordedAt - a.recordedAt || (a.listener < b.listener ? 1 : -1));
+      const [last] = [...made].sort(latestFirst);
       return {
         episode_id: id,
         feed_id: feedId(last!.feed),

@@ -39,6 +39,8 @@ export async function addToPopularity(sql: Sql, changes: readonly Change[]): Pro
     count(episode.counts, change);
   }
   await addToPodcasts(sql, podcasts);
+  const undone = changes.filter(({ sign, episode_id }) => sign === -1 && episode_id !== null);
+  await dropForgottenEpisodes(sql, new Set(undone.map(({ episode_id }) => episode_id!)));
   if (episodes.size > 0) await addToEpisodes(sql, [...episodes.values()]);
 
   const inPublic = changes.filter(({ sign, visibility }) => sign !== 0 && visibility === 'public');
@@ -62,12 +64,25 @@ async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): P
   );
 }
 
+/** An episode of which nothing stands any more is not public. */
+async function dropForgottenEpisodes(sql: Sql, episodes: ReadonlySet<string>): Promise<void> {
+  if (episodes.size === 0) return;
+  await sql.query(
+    `DELETE FROM site.episode_popularity e
+     WHERE episode_id = ANY($1::uuid[]) AND ${lastItemOf('e.feed_id', 'e.episode_id')} IS NULL`,
+    [[...episodes]],
+  );
+}
+
 async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; counts: Counts }[]): Promise<void> {
   await sql.query(
     `INSERT INTO site.episode_popularity AS e (episode_id, feed_id, item_key, item, ${COUNTS.join(', ')})
-     SELECT t.episode_id, t.feed_id, t.item_key, ${lastItemOf('t.feed_id', 't.episode_id')}, ${COUNTS.join(', ')}
-     FROM json_to_recordset($1::json) AS t (episode_id uuid, feed_id uuid, item_key uuid,
-       ${INTEGERS})
+     SELECT episode_id, feed_id, item_key, item, ${COUNTS.join(', ')}
+     FROM (
+       SELECT t.*, ${lastItemOf('t.feed_id', 't.episode_id')} AS item
+       FROM json_to_recordset($1::json) AS t (episode_id uuid, feed_id uuid, item_key uuid,
+         ${INTEGERS})
+     ) standing WHERE item IS NOT NULL
      ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}`,
     [
       JSON.stringify(

@@ -83,33 +83,6 @@ export async function countListeners(
   return published;
 }
 
-/** Notes who did something in public, for the lists of people of podcasts and episodes. */
-export async function rememberPeople(sql: Sql, changes: readonly Change[]): Promise<void> {
-  const latest = new Map<string, { scope: string; kind: string; listener: string; at: Date }>();
-  for (const { sign, visibility, kind, feed_id, episode_id, listener, recorded_at: at } of changes) {
-    if (sign !== 1 || visibility !== 'public' || !(kind === 'play' || kind === 'save')) continue;
-    for (const scope of [feed_id, episode_id!]) {
-      const key = `${scope} ${kind} ${listener}`;
-      const known = latest.get(key);
-      if (!known || known.at < at) latest.set(key, { scope, kind, listener, at });
-    }
-  }
-  if (latest.size === 0) return;
-  const people = [...latest.values()];
-  await sql.query(
-    `INSERT INTO site_private.people AS p (scope_id, kind, listener, recorded_at)
-     SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
-     ON CONFLICT (scope_id, kind, listener) DO UPDATE SET recorded_at = EXCLUDED.recorded_at
-       WHERE p.recorded_at < EXCLUDED.recorded_at`,
-    [
-      people.map(({ scope }) => scope),
-      people.map(({ kind }) => kind),
-      people.map(({ listener }) => listener),
-      people.map(({ at }) => at),
-    ],
-  );
-}
-
 /** One listener may have heard a million episodes: tried again after a timeout, the same would take as long for ever. */
 const takeTime = (sql: Sql): Promise<unknown> => sql.query('SET LOCAL statement_timeout = 0');
 

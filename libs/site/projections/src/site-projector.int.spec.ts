@@ -32,6 +32,10 @@ async function project(events: StoredEvent[], { defaultPrivacy = 'anonymous', pu
 
 const podcasts = () => site.query('SELECT feed, score, plays, plays_people FROM site.podcast_popularity ORDER BY feed');
 const episodes = () => site.query('SELECT item, score, plays, plays_people FROM site.episode_popularity ORDER BY item');
+const likes = async () => ({
+  podcast: await site.query('SELECT score, likes FROM site.podcast_popularity'),
+  episode: await site.query('SELECT score, likes FROM site.episode_popularity ORDER BY item'),
+});
 const timeline = async () =>
   (
     await site.query(
@@ -204,6 +208,53 @@ describe('what counts', () => {
     ]);
   });
 
+  it('is a save while it stands, however often it is stated', async () => {
+    await project([history.saved(ada, FEED, ITEM, at(1)), history.saved(ada, FEED, ITEM, at(2))], alone);
+    expect(await likes()).toEqual({ podcast: [{ score: 3, likes: 1 }], episode: [{ score: 3, likes: 1 }] });
+    expect(await timeline()).toEqual([['save', null, at(1)]]);
+    await project([history.unsaved(ada, FEED, ITEM, at(3)), history.saved(ada, FEED, ITEM, at(4))], alone);
+    expect(await likes()).toEqual({ podcast: [{ score: 3, likes: 1 }], episode: [{ score: 3, likes: 1 }] });
+    expect(await timeline()).toEqual([['save', null, at(4)]]);
+    await project([history.saved(ben, FEED, ITEM, at(5)), history.unsaved(ben, FEED, ITEM, at(5))], alone);
+    expect(await likes()).toMatchObject({ podcast: [{ score: 3, likes: 1 }] });
+  });
+
+  it('is a share once per listener, episode and UTC day of its recording', async () => {
+    await project([history.shared(ada, FEED, ITEM, at(1, '00:00')), history.shared(ada, FEED, ITEM, at(1))], alone);
+    await project([history.shared(ada, FEED, ITEM, at(1, '23:59'))], alone);
+    expect(await likes()).toEqual({ podcast: [{ score: 2, likes: 0 }], episode: [{ score: 2, likes: 0 }] });
+    await project([history.shared(ada, FEED, ITEM, at(2, '00:00'))], alone);
+    expect(await podcasts()).toMatchObject([{ score: 4, plays: 0 }]);
+    expect(await timeline()).toEqual([
+      ['share', null, at(2, '00:00')],
+      ['share', null, at(1, '00:00')],
+    ]);
+  });
+
+  it('is no save that was taken back: what it made public goes, and nothing else', async () => {
+    const other = 'guid-2,https://cdn.example.org/2.mp3';
+    const moved = 'guid-1,https://other.example.org/1.mp3';
+    await project([history.subscribed(ada, FEED, at(1)), history.played(ben, FEED, ITEM, at(1))]);
+    const before = [await podcasts(), await episodes(), await timeline()];
+    await project([history.saved(ada, FEED, moved, at(2)), history.saved(ada, FEED, other, at(2))]);
+    expect(await episodes()).toMatchObject([
+      { item: moved, score: 8 },
+      { item: other, score: 3 },
+    ]);
+    await project([history.unsaved(ada, FEED, ITEM, at(3)), history.unsaved(ada, FEED, other, at(3))]);
+    expect([await podcasts(), await episodes(), await timeline()]).toEqual(before);
+  });
+
+  it('is no save of a secret item, but one is taken back by whatever item its episode has', async () => {
+    const secret = 'guid-1,https://cdn.example.org/1.mp3?token=s3cret';
+    await project([history.saved(ada, FEED, secret, at(1)), history.shared(ada, FEED, secret, at(1))], alone);
+    await nothingPublic();
+    await project([history.saved(ada, FEED, ITEM, at(2))], alone);
+    expect(await likes()).toMatchObject({ episode: [{ likes: 1 }] });
+    await project([history.unsaved(ada, FEED, secret, at(3))], alone);
+    await nothingPublic();
+  });
+
   it('is one episode for one guid, with the item as last sent', async () => {
     const moved = 'guid-1,https://other.example.org/1.mp3';
     await project([history.played(ada, FEED, ITEM, at(1))], alone);
@@ -284,6 +335,27 @@ describe('privacy', () => {
       { item: ITEM, plays_people: latest.slice(0, 10) },
       { item: 'guid-2,', plays_people: [listeners[3]] },
     ]);
+  });
+
+  it('lists who saved, as long as they do, of the podcast and of the episode', async () => {
+    const other = 'guid-2,https://cdn.example.org/2.mp3';
+    const people = async () => [
+      (await site.query('SELECT likes_people FROM site.podcast_popularity'))[0]?.likes_people,
+      ...(await site.query('SELECT likes_people FROM site.episode_popularity ORDER BY item')).map(
+        (row: { likes_people: string[] }) => row.likes_people,
+      ),
+    ];
+    const inPublic = { defaultPrivacy: 'public' } as const;
+    await project([history.saved(ada, FEED, ITEM, at(1)), history.saved(ben, FEED, ITEM, at(2))], inPublic);
+    await project([history.saved(ada, FEED, other, at(3)), history.shared(cleo, FEED, ITEM, at(4))], inPublic);
+    expect(await people()).toEqual([[ada, ben], [ben, ada], [ada]]);
+    await project([history.unsaved(ada, FEED, other, at(5))], inPublic);
+    expect(await people()).toEqual([
+      [ben, ada],
+      [ben, ada],
+    ]);
+    await project([history.unsaved(ada, FEED, ITEM, at(5))], inPublic);
+    expect(await people()).toEqual([[ben], [ben]]);
   });
 });
 

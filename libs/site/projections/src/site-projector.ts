@@ -3,7 +3,8 @@ import { Projector, Sql } from '@balados/platform-stores';
 import { Batch, Privacy, readBatch } from './contributions';
 import { Change, makeContributions, takeBackContributions } from './changes';
 import { addToPopularity } from './popularity';
-import { countListeners, lockFeeds, publish, rememberPeople, withdraw } from './publication';
+import { forgetPeople, rememberPeople } from './people';
+import { countListeners, lockFeeds, publish, withdraw } from './publication';
 import { shareWindow } from './window';
 
 export interface SitePolicy {
@@ -47,6 +48,7 @@ async function apply(sql: Sql, batch: Batch, { defaultPrivacy, publicMinListener
   ].filter((change) => change.visibility !== 'private');
   const after = await countListeners(sql, changes, before, publicMinListeners);
   await rememberPeople(sql, changes);
+  await forgetPeople(sql, changes);
 
   const whose = (condition: (was: boolean, is: boolean) => boolean): string[] =>
     [...after].filter(([feed, is]) => condition(before.get(feed)!.published, is)).map(([feed]) => feed);

@@ -56,6 +56,21 @@ export class History {
     return this.stored('listening', listener, { type: 'PositionUpdated', data }, recordedAt);
   }
 
+  saved(listener: string, feed: string, item: string, recordedAt: string, claimed = recordedAt): StoredEvent {
+    const data = { feed, item, savedAt: claimed };
+    return this.stored('listening', listener, { type: 'EpisodeSaved', data }, recordedAt);
+  }
+
+  unsaved(listener: string, feed: string, item: string, recordedAt: string): StoredEvent {
+    const data = { feed, item, unsavedAt: recordedAt };
+    return this.stored('listening', listener, { type: 'EpisodeUnsaved', data }, recordedAt);
+  }
+
+  shared(listener: string, feed: string, item: string, recordedAt: string, claimed = recordedAt): StoredEvent {
+    const data = { feed, item, sharedAt: claimed };
+    return this.stored('listening', listener, { type: 'EpisodeShared', data }, recordedAt);
+  }
+
   private stored(category: string, listener: string, event: UsersEvent, recordedAt: string): StoredEvent {
     const stream = streamOf(category, listener);
     const revision = (this.revisions.get(stream) ?? -1) + 1;

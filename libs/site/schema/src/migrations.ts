@@ -160,3 +160,16 @@ export class Popularity1700000000101 implements MigrationInterface {
       DROP SCHEMA site;`);
   }
 }
+
+export class Saves1700000000102 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    // For the last save of a podcast that a listener has left when they take one back.
+    await runner.query(
+      `CREATE INDEX contributions_saves ON site_private.contributions (listener, feed_id) WHERE kind = 'save'`,
+    );
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP INDEX site_private.contributions_saves');
+  }
+}

@@ -30,6 +30,11 @@ const stored: Record<UsersEvent['type'], string> = {
     '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","feed":"https://feeds.example/a","item":"g,","itemTitle":null,"feedTitle":"A","createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.124Z","deletedAt":"2026-01-01T00:00:00.124Z"}',
   PlaylistReordered:
     '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","items":["f3a1c2d4-0000-4000-8000-000000000002"],"orderedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeSaved:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","savedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeUnsaved:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","unsavedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeShared: '{"feed":"https://feeds.example/a","item":"g,","sharedAt":"2026-01-01T00:00:00.123Z"}',
 };
 
 const asStored = (type: string, data: string): StoredEvent => ({

@@ -60,12 +60,19 @@ export const usersEvents = catalogue({
   PlaylistItemAdded: { version: 1, data: playlistItem },
   PlaylistItemRemoved: { version: 1, data: playlistItem },
   PlaylistReordered: { version: 1, data: playlistOrder },
+  /** It is saved since then; said again when only the item as sent is another. */
+  EpisodeSaved: { version: 1, data: z.object({ feed, item, savedAt: time }) },
+  EpisodeUnsaved: { version: 1, data: z.object({ feed, item, unsavedAt: time }) },
+  /** Once per listener, episode and UTC day of `recordedAt`. */
+  EpisodeShared: { version: 1, data: z.object({ feed, item, sharedAt: time }) },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
 type OfType<Type extends UsersEvent['type']> = Extract<UsersEvent, { type: Type }>;
 export type SubscriptionsEvent = OfType<'PodcastSubscribed' | 'PodcastUnsubscribed'>;
-export type ListeningEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
+export type PlayEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
+export type MarkEvent = OfType<'EpisodeSaved' | 'EpisodeUnsaved' | 'EpisodeShared'>;
+export type ListeningEvent = PlayEvent | MarkEvent;
 export type PlaylistEvent = OfType<'PlaylistCreated' | 'PlaylistChanged' | 'PlaylistDeleted'>;
 export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemoved'>;
 export type PlaylistReordered = OfType<'PlaylistReordered'>;

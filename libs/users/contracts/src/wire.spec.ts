@@ -17,6 +17,7 @@ import {
   SYNC_LIST_MAX,
   syncBody,
   timestamp,
+  wireEpisode,
   wirePlay,
   wirePlaylist,
   wirePlaylistItem,
@@ -155,6 +156,19 @@ describe('what devices are answered', () => {
         unsubscribedAt: podcast.unsubscribed_at ?? null,
       }),
     ).toEqual(subscription);
+  });
+
+  it('says of an episode whether it is saved, and what never was is null', () => {
+    const [feed, item] = [FEED, ITEM];
+    const { rss_source_feed, rss_source_item, updated_at } = play;
+    const marked = { rss_source_feed, rss_source_item, saved: true, saved_at: updated_at, shared_at: null };
+    expect(wireEpisode({ feed, item, savedAt: Date.parse(updated_at), sharedAt: null })).toEqual(marked);
+    expect(wireEpisode({ feed, item, savedAt: null, sharedAt: Date.parse(updated_at) })).toEqual({
+      ...marked,
+      saved: false,
+      saved_at: null,
+      shared_at: updated_at,
+    });
   });
 });
 

@@ -240,3 +240,12 @@ export const wirePlaylist = (
   items,
 });
 export type WirePlaylist = ReturnType<typeof wirePlaylist>;
+/** An episode as it is marked: saved, shared, or neither. */
+export const wireEpisode = (mark: { feed: string; item: string; savedAt: number | null; sharedAt: number | null }) => ({
+  rss_source_feed: encodeBase64(mark.feed),
+  rss_source_item: encodeBase64(mark.item),
+  saved: mark.savedAt !== null,
+  saved_at: time(mark.savedAt),
+  shared_at: time(mark.sharedAt),
+});
+export type WireEpisode = ReturnType<typeof wireEpisode>;

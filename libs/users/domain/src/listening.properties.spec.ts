@@ -3,7 +3,18 @@ import { episodeKey } from '@balados/feeds-ids';
 import { ListeningEvent, usersEvents } from '@balados/users-contracts';
 import fc from 'fast-check';
 import { utcDay } from './claims';
-import { allPlays, comparePlays, findPlay, listening, ListeningCommand, ListeningState, PlayClaim } from './listening';
+import {
+  allMarks,
+  allPlays,
+  comparePlays,
+  findMark,
+  findPlay,
+  listening,
+  ListeningCommand,
+  ListeningState,
+  PlayClaim,
+} from './listening';
+import { MarkCommand } from './marks';
 import { Accepted, handled, replay } from './replay.fixture';
 
 // Few values, so that they meet; three of the items are one episode.
@@ -20,6 +31,8 @@ const claim: fc.Arbitrary<PlayClaim> = fc.record({ feed, item, position, played,
 const claims = fc.array(claim, { maxLength: 8 });
 
 const optional = { requiredKeys: ['item', 'position', 'now'] as ['item', 'position', 'now'] };
+const mark = fc.constantFrom<MarkCommand['type'][]>('SaveEpisode', 'UnsaveEpisode', 'ShareEpisode');
+const isMark = ({ type }: ListeningCommand): boolean => type.endsWith('Episode');
 const accepted: fc.Arbitrary<Accepted<ListeningCommand>> = time.chain((now) => {
   const said = { feed, item, position, played, now: fc.constant(now) };
   return fc
@@ -27,6 +40,10 @@ const accepted: fc.Arbitrary<Accepted<ListeningCommand>> = time.chain((now) => {
       fc.record({ type: fc.constant('RecordPlay'), data: fc.record(said) }),
       fc.record({ type: fc.constant('UpdatePosition'), data: fc.record(said, optional) }),
       fc.record({ type: fc.constant('MergePlays'), data: fc.record({ claims }) }),
+      fc.record({
+        type: mark,
+        data: fc.record({ feed, item, now: fc.constant(now) }, { requiredKeys: ['item', 'now'] }),
+      }),
     )
     .map((command) => ({ command, now }));
 });
@@ -43,7 +60,9 @@ const standing = (state: ListeningState) =>
     [...allPlays(state)].map(({ revision: _, listenedOn: __, ...play }) => [keyOf(play), play] as [string, PlayClaim]),
   );
 
-const entryOf = ({ data }: ListeningEvent) => `${data.feed} ${episodeKey(data.item)}`;
+const entryOf = ({ type, data }: ListeningEvent) =>
+  `${type.startsWith('Episode') ? 'mark' : 'play'} ${data.feed} ${episodeKey(data.item)}`;
+const entriesOf = (state: ListeningState) => [...allPlays(state), ...allMarks(state)].length;
 
 describe('listening, whatever happened before', () => {
   it('any command sent again yields nothing, or is refused again', () => {
@@ -120,6 +139,48 @@ describe('listening, whatever happened before', () => {
     );
   });
 
+  it('the same share, however often in a day, is one of that day', () => {
+    fc.assert(
+      fc.property(feed, item, fc.array(time), (feed, item, times) => {
+        const ascending = times.sort((a, b) => a - b);
+        const { events } = replay(
+          listening,
+          ascending.map((now) => ({ command: { type: 'ShareEpisode', data: { feed, item, now } }, now })),
+        );
+        expect(events).toHaveLength(new Set(ascending.map(utcDay)).size);
+      }),
+    );
+  });
+
+  it('an episode is saved if and only if the listener said so last', () => {
+    fc.assert(
+      fc.property(history, feed, item, time, fc.boolean(), (before, feed, item, now, on) => {
+        const listener = replay(listening, before);
+        const type = on ? 'SaveEpisode' : 'UnsaveEpisode';
+        const events = listener.accept({ command: { type, data: { feed, item, now } }, now })!;
+        expect(events.length).toBeLessThanOrEqual(1);
+        expect((findMark(listener.state, feed, item)?.savedAt ?? null) !== null).toBe(on);
+      }),
+    );
+  });
+
+  it('what is saved and shared changes nothing of what is played, nor what counts as a listen', () => {
+    // Without its podcast an episode is looked up among all that is known, marks included.
+    const named = history.map((commands) =>
+      commands.filter(({ command }) => command.type === 'MergePlays' || command.data.feed !== undefined),
+    );
+    const played = (commands: readonly Accepted<ListeningCommand>[]) => {
+      const { state, events } = replay(listening, commands);
+      return [standing(state), events.filter((event) => entryOf(event).startsWith('play')).map(({ type }) => type)];
+    };
+    fc.assert(
+      fc.property(named, (commands) => {
+        expect(played(commands)).toEqual(played(commands.filter(({ command }) => !isMark(command))));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('what a fold takes is never negative, and grows with what it holds', () => {
     fc.assert(
       fc.property(history, (commands) => {
@@ -127,9 +188,9 @@ describe('listening, whatever happened before', () => {
         let state = listening.initialState();
         expect(listening.bytes(state)).toBe(0);
         for (const event of events) {
-          const [entries, bytes] = [[...allPlays(state)].length, listening.bytes(state)];
+          const [entries, bytes] = [entriesOf(state), listening.bytes(state)];
           state = listening.evolve(state, event);
-          if ([...allPlays(state)].length > entries) expect(listening.bytes(state)).toBeGreaterThan(bytes);
+          if (entriesOf(state) > entries) expect(listening.bytes(state)).toBeGreaterThan(bytes);
           expect(listening.bytes(state)).toBeGreaterThan(0);
         }
       }),

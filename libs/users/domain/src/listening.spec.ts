@@ -1,6 +1,6 @@
 import { EventMetadata } from '@balados/event-sourcing';
 import { fold, given } from '@balados/event-sourcing/testing';
-import { ListeningEvent } from '@balados/users-contracts';
+import { PlayEvent } from '@balados/users-contracts';
 import { instant, rfc3339 } from './claims';
 import { allPlays, findPlay, listening, ListeningCommand, PlayClaim } from './listening';
 
@@ -19,7 +19,7 @@ const claim = (position: number, hour: number, more: Partial<PlayClaim> = {}): P
   updatedAt: at(hour),
   ...more,
 });
-const event = (type: ListeningEvent['type'], said: PlayClaim): ListeningEvent => ({
+const event = (type: PlayEvent['type'], said: PlayClaim): PlayEvent => ({
   type,
   data: { ...said, updatedAt: rfc3339(said.updatedAt) },
 });

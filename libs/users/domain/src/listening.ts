@@ -1,7 +1,8 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { EPISODES_MAX, ListeningEvent } from '@balados/users-contracts';
+import { EPISODES_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
+import { decideMark, evolveMark, Mark, MarkCommand } from './marks';
 
 /** What a device claims of one episode. Position in seconds, time in epoch milliseconds, item as `<guid>,<enclosure>`. */
 export interface PlayClaim {
@@ -18,16 +19,21 @@ export type Play = PlayClaim & { revision: number; listenedOn: number | undefine
 export interface ListeningState {
   /** By episode key; rarely do two feeds share one. */
   episodes: Map<string, Play[]>;
+  /** By episode key as well. What is unsaved stays. A mark is no play: what is only marked has no position. */
+  marks: Map<string, Mark[]>;
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
+  /** Plays and marks together. */
+  entries: number;
   bytes: number;
 }
 
-export type ListeningCommand =
+export type PlayCommand =
   | { type: 'RecordPlay'; data: { feed: string; item: string; position: number; played: boolean; now: number } }
   /** Without a feed the episode is looked up; without `played` that stays as it is. */
   | { type: 'UpdatePosition'; data: { feed?: string; item: string; position: number; played?: boolean; now: number } }
   | { type: 'MergePlays'; data: { claims: readonly PlayClaim[] } };
+export type ListeningCommand = PlayCommand | MarkCommand;
 
 /** Newest wins; then the larger position; then played; then the greater item. */
 export const comparePlays = compareBy<PlayClaim>(
@@ -41,16 +47,23 @@ export const comparePlays = compareBy<PlayClaim>(
 export const findPlay = (state: ListeningState, feed: string | undefined, item: string): Play | undefined =>
   state.episodes.get(episodeKey(item))?.find((play) => feed === undefined || play.feed === feed);
 
-/** @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it */
-function feedOf(state: ListeningState, item: string): string {
-  const plays = state.episodes.get(episodeKey(item)) ?? [];
-  if (plays.length === 0)
+/** What is noted of a feed's item, if anything ever was. */
+export const findMark = (state: ListeningState, feed: string, item: string): Mark | undefined =>
+  state.marks.get(episodeKey(item))?.find((mark) => mark.feed === feed);
+
+/**
+ * The one podcast of which this item was ever played, saved or shared.
+ * @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it
+ */
+export function feedOf(state: ListeningState, item: string): string {
+  const key = episodeKey(item);
+  const held = [...(state.episodes.get(key) ?? []), ...(state.marks.get(key) ?? [])];
+  const candidates = [...new Set(held.map(({ feed }) => feed))];
+  if (candidates.length === 0)
     throw new Refusal('episode_unknown', 'no podcast of this listener is known to hold this item: name its feed');
-  if (plays.length > 1) {
-    const candidates = plays.map((play) => play.feed);
+  if (candidates.length > 1)
     throw new Refusal('episode_ambiguous', 'several podcasts hold this item: name its feed', { candidates });
-  }
-  return plays[0]!.feed;
+  return candidates[0]!;
 }
 
 /** Of the same episode; another item is news, since it is answered as last sent. */
@@ -58,12 +71,12 @@ const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean 
   held.item === said.item && held.position === said.position && held.played === said.played;
 
 /** @throws Refusal `library_full` */
-function assertRoom({ episodes }: ListeningState): void {
-  if (episodes.size >= EPISODES_MAX)
+function assertRoom({ entries }: ListeningState): void {
+  if (entries >= EPISODES_MAX)
     throw new Refusal('library_full', `${EPISODES_MAX} episodes are kept already, and no more can be`);
 }
 
-const stated = (type: ListeningEvent['type'], claim: PlayClaim): ListeningEvent => ({
+const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
   type,
   data: {
     feed: claim.feed,
@@ -76,9 +89,29 @@ const stated = (type: ListeningEvent['type'], claim: PlayClaim): ListeningEvent 
 
 const ENTRY_BYTES = 350;
 
+/** Puts an entry in the place of the one that is held of its episode, and counts its bytes. */
+function put<Entry extends Play | Mark>(
+  state: ListeningState,
+  entries: Map<string, Entry[]>,
+  key: string,
+  held: Entry | undefined,
+  entry: Entry,
+): void {
+  const ofItem = entries.get(key) ?? [];
+  if (held) {
+    ofItem[ofItem.indexOf(held)] = entry;
+    state.bytes += entry.item.length - held.item.length;
+    return;
+  }
+  ofItem.push(entry);
+  state.entries += 1;
+  if (ofItem.length === 1) entries.set(key, ofItem);
+  state.bytes += ENTRY_BYTES + entry.item.length;
+}
+
 export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent> = {
   category: 'listening',
-  initialState: () => ({ episodes: new Map(), feeds: new Map(), bytes: 0 }),
+  initialState: () => ({ episodes: new Map(), marks: new Map(), feeds: new Map(), entries: 0, bytes: 0 }),
 
   decide(command, state) {
     switch (command.type) {
@@ -103,7 +136,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       }
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
-        let room = EPISODES_MAX - state.episodes.size;
+        let room = EPISODES_MAX - state.entries;
         for (const claim of command.data.claims) {
           const held = findPlay(state, claim.feed, claim.item);
           // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
@@ -119,10 +152,19 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           stated(known ? 'PositionUpdated' : 'PlayRecorded', claim),
         );
       }
+      case 'SaveEpisode':
+      case 'UnsaveEpisode':
+      case 'ShareEpisode': {
+        const feed = command.data.feed ?? feedOf(state, command.data.item);
+        const held = findMark(state, feed, command.data.item);
+        if (!held && command.type !== 'UnsaveEpisode') assertRoom(state);
+        return decideMark(command, feed, held);
+      }
     }
   },
 
-  evolve(state, { type, data, revision, metadata }) {
+  evolve(state, event) {
+    const { data, revision, metadata } = event;
     const key = episodeKey(data.item);
     let feed = state.feeds.get(data.feed);
     if (feed === undefined) {
@@ -130,27 +172,31 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       state.feeds.set(feed, feed);
       state.bytes += feed.length;
     }
-    const plays = state.episodes.get(key) ?? [];
-    const index = plays.findIndex((play) => play.feed === feed);
-    const held = plays[index];
-    const play: Play = {
-      feed,
-      item: data.item,
-      position: data.position,
-      played: data.played,
-      updatedAt: instant(data.updatedAt),
-      revision,
-      listenedOn: type === 'PlayRecorded' ? utcDay(instant(metadata.recordedAt)) : held?.listenedOn,
-    };
-    if (held) {
-      plays[index] = play;
-      state.bytes += play.item.length - held.item.length;
-    } else {
-      plays.push(play);
-      if (plays.length === 1) state.episodes.set(key, plays);
-      state.bytes += ENTRY_BYTES + play.item.length;
+    const ofFeed = (entry: Play | Mark): boolean => entry.feed === feed;
+    switch (event.type) {
+      case 'PlayRecorded':
+      case 'PositionUpdated': {
+        const held = state.episodes.get(key)?.find(ofFeed);
+        const { item, position, played, updatedAt } = event.data;
+        put(state, state.episodes, key, held, {
+          feed,
+          item,
+          position,
+          played,
+          updatedAt: instant(updatedAt),
+          revision,
+          listenedOn: event.type === 'PlayRecorded' ? utcDay(instant(metadata.recordedAt)) : held?.listenedOn,
+        });
+        return state;
+      }
+      case 'EpisodeSaved':
+      case 'EpisodeUnsaved':
+      case 'EpisodeShared': {
+        const held = state.marks.get(key)?.find(ofFeed);
+        put(state, state.marks, key, held, evolveMark(held, feed, event));
+        return state;
+      }
     }
-    return state;
   },
 
   bytes: (state) => state.bytes,
@@ -159,4 +205,9 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
 /** Every play of a listener, in no particular order. */
 export function* allPlays(state: ListeningState): Generator<Play> {
   for (const plays of state.episodes.values()) yield* plays;
+}
+
+/** What is noted of any episode, unsaved ones included, in no particular order. */
+export function* allMarks(state: ListeningState): Generator<Mark> {
+  for (const marks of state.marks.values()) yield* marks;
 }

@@ -67,7 +67,13 @@ function expected(log: readonly StoredEvent[]) {
       });
     else {
       const episode = episodeId(data.feed, data.item);
-      rows.set(`${userId} ${episode}`, { ...data, userId, episodeId: episode, feedId: feedId(data.feed), revision });
+      const row = { ...data, userId, episodeId: episode, feedId: feedId(data.feed), revision };
+      if (type === 'PlayRecorded' || type === 'PositionUpdated') rows.set(`${userId} ${episode}`, row);
+      else if (type === 'EpisodeShared') rows.set(`share ${userId} ${episode}`, row);
+      else {
+        const { unsavedAt: _, ...save } = { savedAt: null, unsavedAt: null, ...row };
+        rows.set(`save ${userId} ${episode}`, save);
+      }
     }
   }
   return sorted([...rows.values()]);
@@ -92,7 +98,14 @@ async function stored(users: readonly string[]) {
     `SELECT category || '-' || user_id AS stream, revision::int FROM users.listener_revisions WHERE user_id = ANY ($1)`,
     [users],
   );
-  return sorted([...subscriptions, ...plays, ...revisions]);
+  const marks = async (what: 'saved' | 'shared') =>
+    dataSource.query(
+      `SELECT user_id AS "userId", episode_id AS "episodeId", feed_id AS "feedId", feed, item, revision::int,
+         ${instant(`${what}_at`)} AS "${what}At"
+       FROM users.${what}_episodes WHERE user_id = ANY ($1)`,
+      [users],
+    );
+  return sorted([...subscriptions, ...plays, ...(await marks('saved')), ...(await marks('shared')), ...revisions]);
 }
 
 const sorted = (rows: object[]): object[] => {
@@ -132,6 +145,9 @@ const event: fc.Arbitrary<UsersEvent> = fc.oneof(
       updatedAt: time,
     }),
   }),
+  fc.record({ type: fc.constant('EpisodeSaved' as const), data: fc.record({ feed, item, savedAt: time }) }),
+  fc.record({ type: fc.constant('EpisodeUnsaved' as const), data: fc.record({ feed, item, unsavedAt: time }) }),
+  fc.record({ type: fc.constant('EpisodeShared' as const), data: fc.record({ feed, item, sharedAt: time }) }),
 );
 
 it('holds the last word of each key, in whatever batches the log comes and however often', async () => {

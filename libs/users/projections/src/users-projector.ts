@@ -1,20 +1,15 @@
 import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
-import {
-  ListeningEvent,
-  SubscriptionsEvent,
-  USERS_CATEGORIES,
-  UsersEvent,
-  usersEvents,
-} from '@balados/users-contracts';
+import { PlayEvent, SubscriptionsEvent, USERS_CATEGORIES, UsersEvent, usersEvents } from '@balados/users-contracts';
+import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
 import { PlaylistBatch, writePlaylists } from './playlists';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
 
 /**
- * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, `users.playlists` with their
- * items, and how far each stream has come into them.
+ * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, `users.saved_episodes`,
+ * `users.shared_episodes`, `users.playlists` with their items, and how far each stream has come into them.
  * Every row knows the revision that made it, so that a repeated or older event writes nothing.
  */
 export const usersProjector: Projector = {
@@ -25,7 +20,9 @@ export const usersProjector: Projector = {
   async project(transaction, events) {
     // Of a batch the last word on each row is enough.
     const subscriptions = new Map<string, Of<SubscriptionsEvent>>();
-    const plays = new Map<string, Of<ListeningEvent>>();
+    const plays = new Map<string, Of<PlayEvent>>();
+    const saves = new Map<string, SaveEvent>();
+    const shares = new Map<string, ShareEvent>();
     const playlists = new PlaylistBatch();
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
     for (const stored of events) {
@@ -49,6 +46,13 @@ export const usersProjector: Projector = {
         case 'PlaylistReordered':
           playlists.add(event);
           break;
+        case 'EpisodeSaved':
+        case 'EpisodeUnsaved':
+          saves.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
+        case 'EpisodeShared':
+          shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
         default:
           event satisfies never;
       }
@@ -56,6 +60,8 @@ export const usersProjector: Projector = {
     await writeSubscriptions(transaction, [...subscriptions.values()]);
     await writePlays(transaction, [...plays.values()]);
     await writePlaylists(transaction, playlists);
+    await writeSaves(transaction, [...saves.values()]);
+    await writeShares(transaction, [...shares.values()]);
     await writeRevisions(transaction, [...revisions.values()]);
   },
 };
@@ -88,7 +94,7 @@ async function writeSubscriptions(sql: Sql, events: readonly Of<SubscriptionsEve
   );
 }
 
-async function writePlays(sql: Sql, events: readonly Of<ListeningEvent>[]): Promise<void> {
+async function writePlays(sql: Sql, events: readonly Of<PlayEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
     `INSERT INTO users.play_statuses AS held

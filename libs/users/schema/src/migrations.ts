@@ -93,3 +93,38 @@ export class ReadModels1700000000002 implements MigrationInterface {
       users.play_statuses, users.subscriptions`);
   }
 }
+
+export class SavedEpisodes1700000000004 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    // Two tables, since each row knows one revision: a save and a share of the same episode pass over each other.
+    await runner.query(`
+      CREATE TABLE users.saved_episodes (
+        user_id uuid NOT NULL,
+        episode_id uuid NOT NULL,
+        feed_id uuid NOT NULL,
+        feed text NOT NULL,
+        item text NOT NULL,
+        -- null: no longer saved; the row stays for its revision
+        saved_at timestamptz,
+        revision bigint NOT NULL,
+        PRIMARY KEY (user_id, episode_id)
+      );
+      CREATE INDEX saved_episodes_recent ON users.saved_episodes (user_id, saved_at DESC, episode_id)
+        WHERE saved_at IS NOT NULL;
+      CREATE TABLE users.shared_episodes (
+        user_id uuid NOT NULL,
+        episode_id uuid NOT NULL,
+        feed_id uuid NOT NULL,
+        feed text NOT NULL,
+        item text NOT NULL,
+        -- the last time
+        shared_at timestamptz NOT NULL,
+        revision bigint NOT NULL,
+        PRIMARY KEY (user_id, episode_id)
+      );`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE users.shared_episodes, users.saved_episodes');
+  }
+}

@@ -1,7 +1,22 @@
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { Inject } from '@nestjs/common';
-import { WirePlay, wirePlay, WireSubscription, wireSubscription } from '@balados/users-contracts';
-import { findPlay, ListeningCommand, SubscriptionsCommand } from '@balados/users-domain';
+import {
+  WireEpisode,
+  wireEpisode,
+  WirePlay,
+  wirePlay,
+  WireSubscription,
+  wireSubscription,
+} from '@balados/users-contracts';
+import {
+  feedOf,
+  findMark,
+  findPlay,
+  ListeningCommand,
+  MarkCommand,
+  PlayCommand,
+  SubscriptionsCommand,
+} from '@balados/users-domain';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
 
@@ -28,7 +43,17 @@ export class ChangeSubscription extends Command<WireSubscription> {
 export class ChangePlay extends Command<WirePlay> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: Without<Exclude<ListeningCommand, { type: 'MergePlays' }>, 'now'>,
+    readonly change: Without<Exclude<PlayCommand, { type: 'MergePlays' }>, 'now'>,
+  ) {
+    super();
+  }
+}
+
+/** Saves, unsaves or shares one episode of the listener; answers how it then stands. */
+export class MarkEpisode extends Command<WireEpisode> {
+  constructor(
+    readonly speaker: Speaker,
+    readonly change: Without<MarkCommand, 'now'>,
   ) {
     super();
   }
@@ -67,5 +92,24 @@ export class ChangePlayHandler implements ICommandHandler<ChangePlay> {
     return this.streams.listening.handle(speaker.userId, command, metadataOf(speaker, now), ({ state }) =>
       wirePlay(findPlay(state, feed, item)!),
     );
+  }
+}
+
+@CommandHandler(MarkEpisode)
+export class MarkEpisodeHandler implements ICommandHandler<MarkEpisode> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(CLOCK) private readonly clock: () => number,
+  ) {}
+
+  execute({ speaker, change }: MarkEpisode): Promise<WireEpisode> {
+    const now = this.clock();
+    const { item } = change.data;
+    const command: MarkCommand = { type: change.type, data: { ...change.data, now } };
+    return this.streams.listening.handle(speaker.userId, command, metadataOf(speaker, now), ({ state }) => {
+      const feed = change.data.feed ?? feedOf(state, item);
+      // Unsaving what was never saved is so already.
+      return wireEpisode(findMark(state, feed, item) ?? { feed, item, savedAt: null, sharedAt: null });
+    });
   }
 }

@@ -1,0 +1,52 @@
+import { given } from '@balados/event-sourcing/testing';
+import { EPISODES_MAX, ListeningEvent, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
+import { listening } from './listening';
+import { subscriptions } from './subscriptions';
+
+const FEED = 'https://feeds.example/show';
+const AT = '2026-01-01T00:00:00.000Z';
+const NOW = Date.parse(AT) + 1_000;
+
+const heard = (item: string, feed = FEED): ListeningEvent => ({
+  type: 'PlayRecorded',
+  data: { feed, item, position: 1, played: false, updatedAt: AT },
+});
+const subscribed = (feed: string): SubscriptionsEvent => ({
+  type: 'PodcastSubscribed',
+  data: { feed, sourceId: null, subscribedAt: AT, unsubscribedAt: null },
+});
+
+describe('a library with as many episodes as it may hold', () => {
+  // One of them stands for all: the same item of ever other feeds.
+  const full = given(listening, ...Array.from({ length: EPISODES_MAX }, (_, n) => heard('g,', `${FEED}/${n}`)));
+  const play = { feed: FEED, position: 2, played: false };
+
+  it('refuses another, however it comes', () => {
+    full.when({ type: 'RecordPlay', data: { ...play, item: 'new,', now: NOW } }).thenRefused('library_full');
+    full.when({ type: 'UpdatePosition', data: { ...play, item: 'new,', now: NOW } }).thenRefused('library_full');
+    full.when({ type: 'SaveEpisode', data: { feed: FEED, item: 'new,', now: NOW } }).thenRefused('library_full');
+    full.when({ type: 'ShareEpisode', data: { feed: FEED, item: 'new,', now: NOW } }).thenRefused('library_full');
+  });
+
+  it('goes on with those that it holds, and leaves out of a sync what finds no room', () => {
+    const held = { feed: `${FEED}/0`, item: 'g,', position: 2, played: false, updatedAt: NOW };
+    full
+      .when({ type: 'MergePlays', data: { claims: [{ ...held, feed: FEED, item: 'new,' }, held] } })
+      .then({ type: 'PositionUpdated', data: { ...held, updatedAt: new Date(NOW).toISOString() } });
+  });
+});
+
+describe('a library with as many podcasts as it may hold', () => {
+  const full = given(subscriptions, ...Array.from({ length: PODCASTS_MAX }, (_, n) => subscribed(`${FEED}/${n}`)));
+
+  it('refuses another, and lets one go', () => {
+    full.when({ type: 'Subscribe', data: { feed: FEED, sourceId: null, now: NOW } }).thenRefused('library_full');
+    const claim = { feed: FEED, sourceId: null, subscribedAt: NOW, unsubscribedAt: null };
+    full.when({ type: 'MergeSubscriptions', data: { claims: [claim] } }).thenNothing();
+    const { data } = subscribed(`${FEED}/0`);
+    full.when({ type: 'Unsubscribe', data: { feed: data.feed, now: NOW } }).then({
+      type: 'PodcastUnsubscribed',
+      data: { ...data, unsubscribedAt: new Date(NOW).toISOString() },
+    } as SubscriptionsEvent);
+  });
+});

@@ -337,7 +337,7 @@ describe.each<Kind>(['services', 'standalone'])('playlists on %s', (kind) => {
       const { body } = await phone.sync({ playlists: many });
       expect(body.rejected).toEqual([{ path: 'playlists[100]', code: 'playlists_full', message: expect.any(String) }]);
       const more = await phone.send('POST', '/playlists', { name: 'One more' });
-      expect(more).toMatchObject({ status: 409, body: { code: 'playlists_full' } });
+      expect(more).toMatchObject({ status: 422, body: { code: 'playlists_full' } });
       const items = Array.from({ length: 1_001 }, (_, n) => itemEntry(`guid-${n}`, 1));
       const full = await phone.sync({ playlists: [{ ...many[0], items }] });
       const path = 'playlists[0].items[1000]';

@@ -17,8 +17,8 @@ const STATUS: Readonly<Record<string, number>> = {
   playlist_unknown: 404,
   playlist_item_unknown: 404,
   playlist_exists: 409,
-  playlists_full: 409,
-  playlist_full: 409,
+  playlists_full: 422,
+  playlist_full: 422,
 };
 
 const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');

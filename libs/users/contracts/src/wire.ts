@@ -19,6 +19,9 @@ export const EPISODES_MAX = 50_000;
 export const PLAYLISTS_MAX = 100;
 /** Most items that stand in one playlist, and most that an order names. */
 export const PLAYLIST_ITEMS_MAX = 1_000;
+/** Most playlists of a listener, and most items in all of them, deleted and removed ones included: a folded state holds them all. */
+export const PLAYLISTS_KEPT_MAX = 10_000;
+export const PLAYLIST_ITEMS_KEPT_MAX = 50_000;
 /** Longest description of a playlist, in characters. */
 export const DESCRIPTION_MAX_LENGTH = 4_096;
 /** Longest title of an episode or podcast in a playlist, in characters. */

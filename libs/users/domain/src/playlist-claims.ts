@@ -77,15 +77,15 @@ export function inOrder<Item extends { id: string; createdAt: number }>(
 }
 
 /**
- * Of claims, one of each key, those that win over what is held, as far as no more than `max` stand then. Those that delete come first,
- * so that what they free can be taken.
+ * Of claims, one of each key, those that win over what is held, as far as no more than `max` stand then and at most `room` keys are new.
+ * Those that delete come first, so that what they free can be taken.
  */
 export function winners<Claim extends { deletedAt: number | null }>(
   claims: readonly Claim[],
   held: ReadonlyMap<string, Claim>,
   keyOf: (claim: Claim) => string,
   compare: (left: Claim, right: Claim) => number,
-  max: number,
+  { max, room }: { max: number; room: number },
 ): Claim[] {
   const newest = new Map<string, Claim>();
   for (const claim of claims) {
@@ -99,8 +99,9 @@ export function winners<Claim extends { deletedAt: number | null }>(
   return winning.flatMap(([key, claim]) => {
     const before = held.get(key);
     const more = Number(!isDeleted(claim)) - Number(before !== undefined && !isDeleted(before));
-    if (more > 0 && count >= max) return [];
+    if ((more > 0 && count >= max) || (!before && room <= 0)) return [];
     count += more;
+    if (!before) room -= 1;
     return [claim];
   });
 }

@@ -1,6 +1,12 @@
 import { DomainEvent } from '@balados/event-sourcing';
 import { fold, given } from '@balados/event-sourcing/testing';
-import { PLAYLIST_ITEMS_MAX, PLAYLISTS_MAX, PlaylistsEvent } from '@balados/users-contracts';
+import {
+  PLAYLIST_ITEMS_KEPT_MAX,
+  PLAYLIST_ITEMS_MAX,
+  PLAYLISTS_KEPT_MAX,
+  PLAYLISTS_MAX,
+  PlaylistsEvent,
+} from '@balados/users-contracts';
 import { instant } from './claims';
 import { PlaylistClaim, playlistItemId, PlaylistItemClaim, PlaylistOrderClaim } from './playlist-claims';
 import { playlists, PlaylistsCommand, standingItems } from './playlists';
@@ -348,6 +354,40 @@ describe('of what devices claim of playlists', () => {
     given(playlists, ...many)
       .when(merge([claim(2), gone, claim(2, { playlistId: RUNS })]))
       .then(event('PlaylistDeleted', gone), created(claim(2)));
+  });
+});
+
+describe('what was deleted counts, too, since it is kept', () => {
+  const gone = (n: number) => claim(1, { playlistId: `gone-${n}`, deletedAt: now(1) });
+  const many = Array.from({ length: PLAYLISTS_KEPT_MAX }, (_, n) => event('PlaylistDeleted', gone(n)));
+  const removedItems = Array.from({ length: PLAYLIST_ITEMS_KEPT_MAX }, (_, n) =>
+    removed(item(`gone-${n}`, 1, { deletedAt: now(1) })),
+  );
+
+  it('of playlists', () => {
+    given(playlists, ...many)
+      .when(create(2))
+      .thenRefused('playlists_full');
+    given(playlists, ...many)
+      .when(merge([claim(2)]))
+      .thenNothing();
+    given(playlists, ...many.slice(1))
+      .when(merge([claim(2), claim(2, { playlistId: RUNS })]))
+      .then(created(claim(2)));
+  });
+
+  it('of items, and one that was removed may return', () => {
+    const past = [created(), ...removedItems];
+    given(playlists, ...past)
+      .when(addItem('one', 2))
+      .thenRefused('playlist_full');
+    given(playlists, ...past)
+      .when(merge([], [item('one', 2), item('gone-7', 2)]))
+      .then(added(item('gone-7', 2)));
+    const runs = { playlistId: RUNS };
+    given(playlists, created(claim(1, runs)), ...past.slice(0, -1))
+      .when(merge([], [item('one', 2), item('two', 2, runs)]))
+      .then(added(item('one', 2)));
   });
 });
 

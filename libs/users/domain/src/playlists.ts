@@ -1,5 +1,11 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
-import { PLAYLIST_ITEMS_MAX, PLAYLISTS_MAX, PlaylistsEvent } from '@balados/users-contracts';
+import {
+  PLAYLIST_ITEMS_KEPT_MAX,
+  PLAYLIST_ITEMS_MAX,
+  PLAYLISTS_KEPT_MAX,
+  PLAYLISTS_MAX,
+  PlaylistsEvent,
+} from '@balados/users-contracts';
 import { dated, instant, instantOrNull, rfc3339, rfc3339OrNull } from './claims';
 import {
   comparePlaylistItems,
@@ -31,6 +37,8 @@ export type Playlist = PlaylistClaim & {
 export interface PlaylistsState {
   /** By id; deleted ones stay with all that they held, for a newer claim may bring them back. */
   playlists: Map<string, Playlist>;
+  /** Number of items in all of them, removed ones included. */
+  itemCount: number;
   bytes: number;
 }
 
@@ -111,7 +119,7 @@ const itemBytesOf = (item: PlaylistItem | undefined): number =>
 
 export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent> = {
   category: 'playlists',
-  initialState: () => ({ playlists: new Map(), bytes: 0 }),
+  initialState: () => ({ playlists: new Map(), itemCount: 0, bytes: 0 }),
 
   decide(command, state) {
     switch (command.type) {
@@ -122,8 +130,8 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
           if (!isDeleted(held) && held.name === said.name && held.description === said.description) return [];
           throw new Refusal('playlist_exists', 'a playlist of this listener has, or had, this id: choose another');
         }
-        if (countStanding(state.playlists) >= PLAYLISTS_MAX)
-          throw new Refusal('playlists_full', `there are ${PLAYLISTS_MAX} playlists already, and no more can be made`);
+        if (countStanding(state.playlists) >= PLAYLISTS_MAX || state.playlists.size >= PLAYLISTS_KEPT_MAX)
+          throw new Refusal('playlists_full', 'there are as many playlists as there can be');
         return [became({ ...said, updatedAt: now, deletedAt: null }, false)];
       }
       case 'ChangePlaylist': {
@@ -152,8 +160,11 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         const feedTitle = said.feedTitle ?? held?.feedTitle ?? null;
         if (stands && held.item === said.item && held.itemTitle === itemTitle && held.feedTitle === feedTitle)
           return [];
-        if (!stands && countStanding(items) >= PLAYLIST_ITEMS_MAX)
-          throw new Refusal('playlist_full', `the playlist holds ${PLAYLIST_ITEMS_MAX} items already`);
+        if (
+          (!stands && countStanding(items) >= PLAYLIST_ITEMS_MAX) ||
+          (!held && state.itemCount >= PLAYLIST_ITEMS_KEPT_MAX)
+        )
+          throw new Refusal('playlist_full', 'there are as many items as there can be');
         const updatedAt = dated(now, held?.updatedAt);
         const createdAt = stands ? held.createdAt : updatedAt;
         return [itemBecame({ ...said, itemTitle, feedTitle, createdAt, updatedAt, deletedAt: null })];
@@ -178,13 +189,19 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
       case 'MergePlaylists': {
         const { playlists: claims, items, orders } = command.data;
         const held = state.playlists;
-        const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, PLAYLISTS_MAX);
+        const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, {
+          max: PLAYLISTS_MAX,
+          room: PLAYLISTS_KEPT_MAX - held.size,
+        });
         const events = taken.map((claim) => became(claim, held.has(claim.playlistId)));
         const known = new Set([...held.keys(), ...taken.map(({ playlistId }) => playlistId)]);
+        let room = PLAYLIST_ITEMS_KEPT_MAX - state.itemCount;
         for (const [playlistId, ofPlaylist] of byPlaylist(items)) {
           if (!known.has(playlistId)) continue;
           const there = held.get(playlistId)?.items ?? new Map<string, PlaylistItem>();
-          const won = winners(ofPlaylist, there, playlistItemId, comparePlaylistItems, PLAYLIST_ITEMS_MAX);
+          const limits = { max: PLAYLIST_ITEMS_MAX, room };
+          const won = winners(ofPlaylist, there, playlistItemId, comparePlaylistItems, limits);
+          room -= won.filter((claim) => !there.has(playlistItemId(claim))).length;
           events.push(...won.map(itemBecame));
         }
         for (const [playlistId, ofPlaylist] of byPlaylist(orders)) {
@@ -238,6 +255,7 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         // Events of a playlist follow the one that made it.
         const { items } = held!;
         state.bytes += itemBytesOf(item) - itemBytesOf(items.get(id));
+        if (!items.has(id)) state.itemCount += 1;
         items.set(id, item);
         break;
       }

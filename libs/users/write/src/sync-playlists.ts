@@ -1,7 +1,5 @@
 import { NO_EVENTS } from '@balados/event-sourcing';
 import {
-  PLAYLIST_ITEMS_MAX,
-  PLAYLISTS_MAX,
   playlistEntry,
   playlistItemEntry,
   WirePlaylist,
@@ -88,7 +86,7 @@ export function rejectExceeding(
     rejected.push({
       path: claim.path,
       code: 'playlists_full',
-      message: `there are ${PLAYLISTS_MAX} playlists already`,
+      message: 'there are as many playlists as there can be',
     });
   }
   for (const claim of items) {
@@ -96,8 +94,7 @@ export function rejectExceeding(
     if (!playlist) continue;
     const held = playlist.items.get(playlistItemId(claim));
     if (held && comparePlaylistItems(claim, held) <= 0) continue;
-    const message = `the playlist holds ${PLAYLIST_ITEMS_MAX} items already`;
-    rejected.push({ path: claim.path, code: 'playlist_full', message });
+    rejected.push({ path: claim.path, code: 'playlist_full', message: 'there are as many items as there can be' });
   }
 }
 

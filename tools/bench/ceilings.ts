@@ -1,5 +1,5 @@
 import { Ceilings, CONNECTIONS, OPEN_LOOP_WRITES, WRITES_PER_SECOND } from './bench';
-import { appendRate, appendToSubscriber, connect } from './raw-client';
+import { appendRate, appendToSubscriber, connect, disconnect } from './raw-client';
 import { commitTimes } from './raw-postgres';
 import { percentiles, perSecond, say } from './report';
 import { startStores } from './systems';
@@ -29,7 +29,7 @@ export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Prom
       say(`  one commit of Postgres: ${percentiles(ceilings.commit)}`);
     }
   } finally {
-    await client.dispose();
+    await disconnect(client);
     await stores.stop();
   }
   return ceilings;

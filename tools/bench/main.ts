@@ -13,7 +13,7 @@ import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
 import { printTable, Row, say } from './report';
-import { buildApps, Running, startPostgres, startServices, startStandalone } from './systems';
+import { buildApps, stopEverything, Running, startPostgres, startServices, startStandalone } from './systems';
 import { isWorker } from './workers';
 
 /**
@@ -95,9 +95,13 @@ async function measureAll(figures: readonly Figure[], system: Running, ceilings:
 const report = ({ what, measured }: Row): void => say(`  ${what}: ${measured}`);
 
 if (!isWorker({ load: runLoad, fastify: serveBuffer })) {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, full: { type: 'boolean' } } });
-  bench(values).catch((error: Error) => {
+  const fail = async (error: Error): Promise<void> => {
     process.stderr.write(`bench: ${error.stack}\n`);
-    process.exitCode = 1;
-  });
+    await stopEverything();
+    process.exit(1);
+  };
+  process.once('uncaughtException', (error) => void fail(error));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void fail(new Error(signal)));
+  const { values } = parseArgs({ options: { only: { type: 'string' }, full: { type: 'boolean' } } });
+  bench(values).catch(fail);
 }

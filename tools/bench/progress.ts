@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { streamOf } from '@balados/event-sourcing';
 import { Pool } from 'pg';
 import { Listener } from './listeners';
-import { connect, lengthOf } from './raw-client';
+import { connect, disconnect, lengthOf } from './raw-client';
 import { Running } from './systems';
 
 const POLL_MS = 50;
@@ -71,6 +71,6 @@ export async function settled({ database, eventStore }: Running, listeners: read
     );
     return lengths.reduce((sum, length) => sum + length, 0);
   } finally {
-    await store.dispose();
+    await disconnect(store);
   }
 }

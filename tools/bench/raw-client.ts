@@ -9,6 +9,12 @@ import { Spread, spread } from './report';
 // What the official client does by itself, without anything of ours: the ceilings, and a quick way to fill a log.
 
 export const connect = (url: string): EventStoreDBClient => EventStoreDBClient.connectionString(url);
+
+const DISCONNECT_LIMIT_MS = 1_000;
+/** The client waits for ever for the end of a read that was left early. */
+export const disconnect = (client: EventStoreDBClient): Promise<unknown> =>
+  Promise.race([client.dispose(), delay(DISCONNECT_LIMIT_MS)]);
+
 const prefixes = USERS_CATEGORIES.map((category) => `${category}-`);
 
 /** Single events per second, `atOnce` streams each at its expected revision. */

@@ -22,6 +22,24 @@ const ENVIRONMENT = {
 export type Kind = 'standalone' | 'six processes';
 export type Running = System & { kind: Kind };
 
+const running = new Set<{ stop(): Promise<void> }>();
+
+/** Remembers what runs until it is stopped. */
+function remembered<Stoppable extends { stop(): Promise<void> }>(started: Stoppable): Stoppable {
+  const stop = async (): Promise<void> => {
+    running.delete(kept);
+    await started.stop();
+  };
+  const kept = { ...started, stop };
+  running.add(kept);
+  return kept;
+}
+
+/** For an end that nobody planned: the newest first, since it may stand on the others. */
+export async function stopEverything(): Promise<void> {
+  for (const each of [...running].reverse()) await each.stop().catch(() => undefined);
+}
+
 /** Bundles every app, as `npm run build` does. */
 export function buildApps(): void {
   for (const app of readdirSync(resolve(ROOT, 'apps'))) {
@@ -50,12 +68,12 @@ export async function startPostgres(): Promise<{ stop(): Promise<void> }> {
     port: child.port,
     database: 'postgres',
   });
-  return {
+  return remembered({
     async stop() {
       await child.close();
       rmSync(folder, { recursive: true, force: true });
     },
-  };
+  });
 }
 
 /** The event store alone, on a new database. */
@@ -63,25 +81,21 @@ export async function startStores(): Promise<Pick<System, 'database' | 'eventSto
   const database = await createDatabase();
   const store = new ServiceProcess('eventstore', 'standalone/eventstore', { DATABASE_URL: database.url });
   await store.start();
-  return {
+  return remembered({
     database: database.url,
     eventStore: `esdb://127.0.0.1:${store.port}?tls=false`,
     async stop() {
       await store.stop();
       await database.drop();
     },
-  };
+  });
 }
 
-export const startServices = async (): Promise<Running> => ({
-  ...(await startSystem('services', ENVIRONMENT)),
-  kind: 'six processes',
-});
+export const startServices = async (): Promise<Running> =>
+  remembered({ ...(await startSystem('services', ENVIRONMENT)), kind: 'six processes' });
 
-export const startStandalone = async (): Promise<Running> => ({
-  ...(await startSystem('standalone', ENVIRONMENT)),
-  kind: 'standalone',
-});
+export const startStandalone = async (): Promise<Running> =>
+  remembered({ ...(await startSystem('standalone', ENVIRONMENT)), kind: 'standalone' });
 
 /** Starts standalone again, after it was stopped, on the data that it had; where its stores are has changed. */
 export async function startAgain(system: Running): Promise<Running> {

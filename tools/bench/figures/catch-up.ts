@@ -4,7 +4,7 @@ import { UsersEvent } from '@balados/users-contracts';
 import { Figure } from '../bench';
 import { episodeOf, FEEDS, feedUrl, positionEvent } from '../events';
 import { Mark, projected } from '../progress';
-import { connect, fill, Filling, newestOfListeners, readRate } from '../raw-client';
+import { connect, disconnect, fill, Filling, newestOfListeners, readRate } from '../raw-client';
 import { percent, perSecond, say } from '../report';
 
 const LISTENERS = 500;
@@ -79,7 +79,7 @@ export const catchUp: Figure = {
         },
       ];
     } finally {
-      await store.dispose();
+      await disconnect(store);
     }
   },
 };

@@ -5,7 +5,7 @@ import { Figure } from '../bench';
 import { episodeOf } from '../events';
 import { send } from '../http';
 import { createListeners, Listener } from '../listeners';
-import { connect, fill, Filling } from '../raw-client';
+import { connect, disconnect, fill, Filling } from '../raw-client';
 import { megabytes, perSecond, say } from '../report';
 
 const MEGABYTE = 1_048_576;
@@ -91,7 +91,7 @@ export const stateCache = (howMany: number): Figure => ({
     const store = connect(eventStore);
     const filling = performance.now();
     const filled = await fill(store, libraries(listeners));
-    await store.dispose();
+    await disconnect(store);
     say(`  ${filled} events appended in batches, ${perSecond((filled * 1_000) / (performance.now() - filling))}`);
 
     const service = processes['command-api']!;

@@ -5,7 +5,7 @@ import { Figure } from '../bench';
 import { feedUrl, itemOf } from '../events';
 import { generate } from '../load';
 import { projected } from '../progress';
-import { connect, fill } from '../raw-client';
+import { connect, disconnect, fill } from '../raw-client';
 import { loadDetails, percent, perSecond } from '../report';
 import { withWorker } from '../workers';
 
@@ -61,7 +61,7 @@ async function listenTo(eventStore: string, database: string): Promise<void> {
     store,
     userIds.map((userId) => ({ stream: streamOf('listening', userId), events })),
   );
-  await store.dispose();
+  await disconnect(store);
   await projected(
     database,
     'site_private',

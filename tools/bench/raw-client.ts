@@ -1,7 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { streamOf } from '@balados/event-sourcing';
 import { USERS_CATEGORIES, UsersEvent } from '@balados/users-contracts';
-import { END, EventStoreDBClient, JSONEventData, NO_STREAM, START, streamNameFilter } from '@eventstore/db-client';
+import {
+  END,
+  EventStoreDBClient,
+  JSONEventData,
+  NO_STREAM,
+  START,
+  streamNameFilter,
+  StreamNotFoundError,
+} from '@eventstore/db-client';
 import { randomUUID } from 'node:crypto';
 import { positionEvent, stored } from './events';
 import { Spread, spread } from './report';
@@ -93,11 +101,16 @@ export async function fill(client: EventStoreDBClient, fillings: Iterable<Fillin
   return count;
 }
 
-/** Revision of a stream's newest event plus one: how many it had, when nothing was cut. */
+/** Revision of a stream's newest event plus one: how many it had, when nothing was cut. 0 for a stream that is not there. */
 export async function lengthOf(client: EventStoreDBClient, stream: string): Promise<number> {
-  for await (const { event } of client.readStream(stream, { direction: 'backwards', fromRevision: END, maxCount: 1 }))
-    return Number(event!.revision) + 1;
-  return 0;
+  let length = 0;
+  const newest = client.readStream(stream, { direction: 'backwards', fromRevision: END, maxCount: 1 });
+  try {
+    for await (const { event } of newest) length = Number(event!.revision) + 1;
+  } catch (error) {
+    if (!(error instanceof StreamNotFoundError)) throw error;
+  }
+  return length;
 }
 
 /** Events of listeners per second that a filtered subscription delivers, from after a position on, `count` of them. */

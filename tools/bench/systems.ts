@@ -92,10 +92,10 @@ export async function startStores(): Promise<Pick<System, 'database' | 'eventSto
 }
 
 export const startServices = async (): Promise<Running> =>
-  remembered({ ...(await startSystem('services', ENVIRONMENT)), kind: 'six processes' });
+  remembered<Running>({ ...(await startSystem('services', ENVIRONMENT)), kind: 'six processes' });
 
 export const startStandalone = async (): Promise<Running> =>
-  remembered({ ...(await startSystem('standalone', ENVIRONMENT)), kind: 'standalone' });
+  remembered<Running>({ ...(await startSystem('standalone', ENVIRONMENT)), kind: 'standalone' });
 
 /** Starts standalone again, after it was stopped, on the data that it had; where its stores are has changed. */
 export async function startAgain(system: Running): Promise<Running> {

@@ -272,7 +272,7 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
         { path: 'play_statuses[0]', code: 'clock_ahead', message: expect.any(String) },
         { path: 'play_statuses[1].position', code: 'invalid', message: expect.any(String) },
         { path: 'play_statuses[3].updated_at', code: 'invalid_time', message: expect.any(String) },
-        { path: 'playlists[0]', code: 'not_supported', message: expect.any(String) },
+        { path: 'playlists[0].id', code: 'invalid', message: expect.any(String) },
       ]);
       expect(body.data.subscriptions).toEqual([subscription(FEED, at(1))]);
       expect(body.data.play_statuses).toEqual([play(ITEM, 3, at(2))]);

@@ -17,11 +17,11 @@ import { buildApps, Running, startPostgres, startServices, startStandalone } fro
 import { isWorker } from './workers';
 
 /**
- * npm run bench [-- --only <figure>]: measures the system as an operator runs it, each figure beside what the machine gives
+ * npm run bench [-- --only <figure>] [--full]: measures the system as an operator runs it, each figure beside what the machine gives
  * without us in the same run. A failed request or a wrong answer is an error; a missed goal is only said.
  */
 const onStandalone: readonly Figure[] = [positions, unchangedSync, smallSyncs, visible, standaloneMemory];
-const onServices: readonly Figure[] = [
+const onServices = (listeners: number): readonly Figure[] => [
   serviceMemory,
   positions,
   unchangedSync,
@@ -29,13 +29,16 @@ const onServices: readonly Figure[] = [
   visible,
   catchUp,
   trending,
-  stateCache,
+  stateCache(listeners),
 ];
+/** Listeners whose states come and go in the cache: half as many again as it holds, or, with `--full`, a small town. */
+const CACHE_LISTENERS = 400;
+const CACHE_LISTENERS_FULL = 2_000;
 const START = 'start';
 
-const names = [START, ...new Set([...onServices, ...onStandalone].map(({ name }) => name))];
-
-async function bench(only: string | undefined): Promise<void> {
+async function bench({ only, full }: { only?: string; full?: boolean }): Promise<void> {
+  const services = onServices(full ? CACHE_LISTENERS_FULL : CACHE_LISTENERS);
+  const names = [START, ...new Set([...services, ...onStandalone].map(({ name }) => name))];
   if (only !== undefined && !names.includes(only)) throw new Error(`no figure ${only}; there are ${names.join(', ')}`);
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
   const began = performance.now();
@@ -45,13 +48,13 @@ async function bench(only: string | undefined): Promise<void> {
   buildApps();
   const postgres = await startPostgres();
   try {
-    const wanted = [...onStandalone, ...onServices].filter(isWanted);
+    const wanted = [...onStandalone, ...services].filter(isWanted);
     const ceilings = await measureCeilings(new Set(wanted.flatMap(({ ceilings = [] }) => ceilings)));
     if (isWanted({ name: START }) || onStandalone.some(isWanted))
       rows.push(...(await standalone(onStandalone.filter(isWanted), isWanted({ name: START }), ceilings)));
-    if (onServices.some(isWanted)) {
+    if (services.some(isWanted)) {
       say('Six processes …');
-      rows.push(...(await measureAll(onServices.filter(isWanted), await startServices(), ceilings)));
+      rows.push(...(await measureAll(services.filter(isWanted), await startServices(), ceilings)));
     }
   } finally {
     await postgres.stop();
@@ -92,8 +95,8 @@ async function measureAll(figures: readonly Figure[], system: Running, ceilings:
 const report = ({ what, measured }: Row): void => say(`  ${what}: ${measured}`);
 
 if (!isWorker({ load: runLoad, fastify: serveBuffer })) {
-  const { values } = parseArgs({ options: { only: { type: 'string' } } });
-  bench(values.only).catch((error: Error) => {
+  const { values } = parseArgs({ options: { only: { type: 'string' }, full: { type: 'boolean' } } });
+  bench(values).catch((error: Error) => {
     process.stderr.write(`bench: ${error.stack}\n`);
     process.exitCode = 1;
   });

@@ -2,9 +2,17 @@ import { DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
-import { GetPlaysHandler, GetSavedEpisodesHandler, GetSubscriptionsHandler, USERS_SQL } from '@balados/users-read';
+import {
+  GetPlaylistsHandler,
+  GetPlaysHandler,
+  GetSavedEpisodesHandler,
+  GetSubscriptionsHandler,
+  USERS_SQL,
+} from '@balados/users-read';
 import {
   ChangePlayHandler,
+  ChangePlaylistHandler,
+  ChangePlaylistItemHandler,
   ChangeSubscriptionHandler,
   CLOCK,
   LISTENER_STREAMS,
@@ -17,6 +25,7 @@ import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { PlayController } from './controllers/play.controller';
+import { PlaylistsController } from './controllers/playlists.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
@@ -40,6 +49,7 @@ export class CommandApiModule {
         SubscriptionsController,
         PlayController,
         SyncController,
+        PlaylistsController,
         EpisodesController,
       ],
       providers: [
@@ -54,6 +64,9 @@ export class CommandApiModule {
         SyncHandler,
         GetSubscriptionsHandler,
         GetPlaysHandler,
+        ChangePlaylistHandler,
+        ChangePlaylistItemHandler,
+        GetPlaylistsHandler,
         MarkEpisodeHandler,
         GetSavedEpisodesHandler,
       ],

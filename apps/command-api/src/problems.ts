@@ -11,8 +11,14 @@ const STATUS: Readonly<Record<string, number>> = {
   username_taken: 409,
   invalid_credentials: 401,
   invalid_refresh_token: 401,
+  library_full: 422,
   episode_unknown: 404,
   episode_ambiguous: 409,
+  playlist_unknown: 404,
+  playlist_item_unknown: 404,
+  playlist_exists: 409,
+  playlists_full: 409,
+  playlist_full: 409,
 };
 
 const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');

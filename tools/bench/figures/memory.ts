@@ -73,19 +73,21 @@ export const serviceMemory: Figure = {
   },
 };
 
-const LISTENERS = 2_000;
 const EPISODES = 500;
 const REQUESTS_AT_ONCE = 8;
 /** The default of STATE_CACHE_MB. */
 const CACHE_BYTES = 64 * MEGABYTE;
 
-/** Many listeners with long lists, active in turn: the folded states that are kept must stay within their bound. */
-export const stateCache: Figure = {
+/**
+ * Listeners with long lists, active in turn: the folded states that are kept must stay within their bound, and so many that they
+ * would not fit are needed.
+ */
+export const stateCache = (howMany: number): Figure => ({
   name: 'cache',
   async measure({ processes, listeners: base, database, eventStore }) {
     // What they would make of a million events is another figure.
     await processes['projections']!.stop();
-    const listeners = await createListeners(database, base, LISTENERS);
+    const listeners = await createListeners(database, base, howMany);
     const store = connect(eventStore);
     const filling = performance.now();
     const filled = await fill(store, libraries(listeners));
@@ -107,16 +109,16 @@ export const stateCache: Figure = {
     };
     await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, work));
     const after = residentOf(service.pid);
-    const rate = (LISTENERS * 1_000) / (performance.now() - started);
+    const rate = (howMany * 1_000) / (performance.now() - started);
     return [
       {
-        what: `command-api's growth by ${LISTENERS.toLocaleString('en')} listeners of ${EPISODES} episodes in turn`,
+        what: `command-api's growth by ${howMany.toLocaleString('en')} listeners of ${EPISODES} episodes in turn`,
         measured: `${megabytes(after - before)} (from ${megabytes(before)}, highest ${megabytes(highest)}; ${perSecond(rate)} folded)`,
         ceiling: `${megabytes(CACHE_BYTES)}: STATE_CACHE_MB`,
       },
     ];
   },
-};
+});
 
 function* libraries(listeners: readonly Listener[]): Generator<Filling> {
   const updatedAt = new Date().toISOString();

@@ -9,6 +9,8 @@ export interface Projector {
   schema: string;
   /** Stream-name prefixes of the events that it takes. */
   prefixes: readonly string[];
+  /** Whether an event of these streams concerns it at all (all do, by default); what does not costs no transaction. */
+  takes?(event: StoredEvent): boolean;
   /**
    * Applies a batch: events in the log's order, all of one segment (the listeners are hashed over segments). Reaches nothing but
    * this transaction. Whatever it throws, but for passing database errors, stops the segment at the event that caused it.

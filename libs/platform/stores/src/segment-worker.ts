@@ -88,6 +88,7 @@ export class SegmentWorker {
 
   /** Queues an event. @returns whether there is room for more; if not, wait for `room` */
   offer(event: StoredEvent): boolean {
+    if (this.projector.takes && !this.projector.takes(event)) return true;
     const size = JSON.stringify(event.data)?.length ?? 0;
     this.queue.push(event);
     this.sizes.push(size);

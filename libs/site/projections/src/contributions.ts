@@ -1,6 +1,6 @@
-import { parseStream, StoredEvent } from '@balados/event-sourcing';
+import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
-import { usersEvents } from '@balados/users-contracts';
+import { ListeningEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 
 /** What the world may see of a contribution: all, all but who it was, or nothing (and then it does not count). */
 export type Privacy = 'public' | 'anonymous' | 'private';
@@ -87,7 +87,9 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
   };
 
   for (const stored of events) {
-    const { type, data, metadata } = usersEvents.decode(stored);
+    // The projector's prefixes let no others through.
+    const event = usersEvents.decode(stored) as Recorded<SubscriptionsEvent | ListeningEvent>;
+    const { type, data, metadata } = event;
     const { recordedAt } = metadata;
     const listener = parseStream(stored.stream)!.userId;
     const id = idOf(data.feed);

@@ -16,15 +16,18 @@ export interface SitePolicy {
 
 export const DEFAULT_SITE_POLICY: SitePolicy = { defaultPrivacy: 'anonymous', publicMinListeners: 2 };
 
+/** Most events say where a listener is, and that counts nothing. */
+const counts = ({ type }: StoredEvent): boolean => type !== 'PositionUpdated';
+
 /** Keeps what the public may read: contributions of listeners first, and from what they changed counts, lists and the timeline. */
 export function createSiteProjector(policy: SitePolicy): Projector {
   return {
     name: 'site',
     schema: 'site_private',
     prefixes: ['subscriptions-', 'listening-'],
+    takes: counts,
     async project(transaction, events) {
-      // Most events say where a listener is, and that counts nothing.
-      const counting = events.filter(({ type }) => type !== 'PositionUpdated');
+      const counting = events.filter(counts);
       if (counting.length === 0) return;
       const batch = readBatch(await takeNew(transaction, counting));
       if (batch.takenBack.length + batch.made.length > 0) await apply(transaction, batch, policy);

@@ -23,6 +23,18 @@ const stored: Record<UsersEvent['type'], string> = {
   EpisodeUnsaved:
     '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","unsavedAt":"2026-01-01T00:00:00.123Z"}',
   EpisodeShared: '{"feed":"https://feeds.example/a","item":"g,","sharedAt":"2026-01-01T00:00:00.123Z"}',
+  PlaylistCreated:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","name":"Walks","description":null,"updatedAt":"2026-01-01T00:00:00.123Z","deletedAt":null}',
+  PlaylistChanged:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","name":"Walks","description":"slow","updatedAt":"2026-01-01T00:00:00.124Z","deletedAt":null}',
+  PlaylistDeleted:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","name":"Walks","description":null,"updatedAt":"2026-01-01T00:00:00.125Z","deletedAt":"2026-01-01T00:00:00.125Z"}',
+  PlaylistItemAdded:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","feed":"https://feeds.example/a","item":"g,","itemTitle":"One","feedTitle":null,"createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.123Z","deletedAt":null}',
+  PlaylistItemRemoved:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","feed":"https://feeds.example/a","item":"g,","itemTitle":null,"feedTitle":"A","createdAt":"2026-01-01T00:00:00.123Z","updatedAt":"2026-01-01T00:00:00.124Z","deletedAt":"2026-01-01T00:00:00.124Z"}',
+  PlaylistReordered:
+    '{"playlistId":"5b2c1a9e-0000-4000-8000-000000000001","items":["f3a1c2d4-0000-4000-8000-000000000002"],"orderedAt":"2026-01-01T00:00:00.123Z"}',
 };
 
 const asStored = (type: string, data: string): StoredEvent => ({
@@ -38,7 +50,7 @@ const asStored = (type: string, data: string): StoredEvent => ({
 describe('the events of a listener', () => {
   it('are these, and a name that was once stored stays', () => {
     expect(Object.keys(usersEvents.declarations)).toEqual(Object.keys(stored));
-    expect(USERS_CATEGORIES).toEqual(['subscriptions', 'listening']);
+    expect(USERS_CATEGORIES).toEqual(['subscriptions', 'listening', 'playlists']);
   });
 
   it.each(Object.entries(stored))('%s is read as it was stored, and written the same', (type, data) => {

@@ -21,6 +21,28 @@ const subscription = z.object({
 
 const play = z.object({ feed, item, position: z.number(), played: z.boolean(), updatedAt: time });
 
+const playlist = z.object({
+  playlistId: z.string(),
+  name: z.string(),
+  description: z.string().nullable(),
+  updatedAt: time,
+  deletedAt: time.nullable(),
+});
+
+const playlistItem = z.object({
+  playlistId: z.string(),
+  feed,
+  item,
+  itemTitle: z.string().nullable(),
+  feedTitle: z.string().nullable(),
+  createdAt: time,
+  updatedAt: time,
+  deletedAt: time.nullable(),
+});
+
+/** `items`: ids of items (`episodeId` of feed and item), the first one first. */
+const playlistOrder = z.object({ playlistId: z.string(), items: z.array(z.string()), orderedAt: time });
+
 export const usersEvents = catalogue({
   /** The whole claim as it now stands: it was the newest. */
   PodcastSubscribed: { version: 1, data: subscription },
@@ -34,6 +56,15 @@ export const usersEvents = catalogue({
   EpisodeUnsaved: { version: 1, data: z.object({ feed, item, unsavedAt: time }) },
   /** Once per listener, episode and UTC day of `recordedAt`. */
   EpisodeShared: { version: 1, data: z.object({ feed, item, sharedAt: time }) },
+  /** The first claim of a playlist; like those below, the whole claim as it now stands. */
+  PlaylistCreated: { version: 1, data: playlist },
+  /** Another name or description; or one that was deleted stands again. */
+  PlaylistChanged: { version: 1, data: playlist },
+  PlaylistDeleted: { version: 1, data: playlist },
+  /** New in its playlist, or told anew. */
+  PlaylistItemAdded: { version: 1, data: playlistItem },
+  PlaylistItemRemoved: { version: 1, data: playlistItem },
+  PlaylistReordered: { version: 1, data: playlistOrder },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
@@ -42,6 +73,10 @@ export type SubscriptionsEvent = OfType<'PodcastSubscribed' | 'PodcastUnsubscrib
 export type PlayEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
 export type MarkEvent = OfType<'EpisodeSaved' | 'EpisodeUnsaved' | 'EpisodeShared'>;
 export type ListeningEvent = PlayEvent | MarkEvent;
+export type PlaylistEvent = OfType<'PlaylistCreated' | 'PlaylistChanged' | 'PlaylistDeleted'>;
+export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemoved'>;
+export type PlaylistReordered = OfType<'PlaylistReordered'>;
+export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;
 
 /** Streams of listeners begin with one of these; projectors read no others. */
-export const USERS_CATEGORIES = ['subscriptions', 'listening'] as const;
+export const USERS_CATEGORIES = ['subscriptions', 'listening', 'playlists'] as const;

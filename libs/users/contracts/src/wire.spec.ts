@@ -1,7 +1,14 @@
 import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
 import {
+  addPlaylistItemBody,
+  changePlaylistBody,
+  createPlaylistBody,
+  PLAYLIST_ITEMS_MAX,
   playBody,
   playEntry,
+  playlistEntry,
+  playlistItemEntry,
+  playlistOrderBody,
   plainText,
   positionBody,
   POSITION_MAX_SECONDS,
@@ -12,6 +19,8 @@ import {
   timestamp,
   wireEpisode,
   wirePlay,
+  wirePlaylist,
+  wirePlaylistItem,
   wireSubscription,
 } from './wire';
 
@@ -160,5 +169,115 @@ describe('what devices are answered', () => {
       saved_at: null,
       shared_at: updated_at,
     });
+  });
+});
+
+describe('playlists', () => {
+  const ID = '5b2c1a9e-0000-4000-8000-00000000000a';
+  const TIME = play.updated_at;
+  const at = Date.UTC(2026, 0, 1, 0, 0, 0, 123);
+  const item = {
+    rss_source_feed: play.rss_source_feed,
+    rss_source_item: play.rss_source_item,
+    item_title: 'One',
+    feed_title: null,
+    created_at: TIME,
+    updated_at: TIME,
+    deleted_at: null,
+  };
+  const playlist = {
+    id: ID,
+    name: 'Walks',
+    description: 'slow\nones',
+    updated_at: TIME,
+    deleted_at: null,
+    order: [ID],
+    ordered_at: TIME,
+    items: [item],
+  };
+
+  it('are turned into what the domain speaks; their items are looked at one by one', () => {
+    expect(playlistEntry.parse(playlist)).toEqual({ ...playlist, updated_at: at, ordered_at: at, items: [item] });
+    expect(playlistEntry.parse({ ...playlist, items: [null, 7] }).items).toEqual([null, 7]);
+    const times = { created_at: at, updated_at: at };
+    expect(playlistItemEntry.parse(item)).toEqual({ ...item, ...times, rss_source_feed: FEED, rss_source_item: ITEM });
+  });
+
+  it('may leave out what has a value of its own', () => {
+    expect(playlistEntry.parse({ id: ID.toUpperCase(), name: 'Walks', updated_at: TIME })).toEqual({
+      id: ID,
+      name: 'Walks',
+      description: null,
+      updated_at: at,
+    });
+    expect(playlistEntry.safeParse({ id: ID, updated_at: TIME, deleted_at: TIME }).success).toBe(true);
+    expect(createPlaylistBody.parse({ name: 'Walks' })).toEqual({ name: 'Walks', description: null });
+    expect(changePlaylistBody.parse({})).toEqual({});
+    expect(changePlaylistBody.parse({ description: '' })).toEqual({ description: null });
+    const { rss_source_feed, rss_source_item } = item;
+    expect(addPlaylistItemBody.parse({ rss_source_feed, rss_source_item })).toMatchObject({
+      item_title: null,
+      feed_title: null,
+    });
+  });
+
+  it.each([
+    ['an id that is no UUID', { id: 'x' }, 'id invalid_format'],
+    ['no name', { name: undefined }, 'name custom'],
+    ['an empty name', { name: '' }, 'name too_small'],
+    ['a name of two lines', { name: 'a\nb' }, 'name custom'],
+    ['a long name', { name: 'x'.repeat(256) }, 'name too_big'],
+    ['a description that cannot be stored', { description: 'a\u0000b' }, 'description custom'],
+    ['a long description', { description: 'x'.repeat(4_097) }, 'description too_big'],
+    ['no time', { updated_at: undefined }, 'updated_at invalid_type'],
+    ['an order without its time', { ordered_at: null }, 'ordered_at custom'],
+    ['an order that names an item twice', { order: [ID, ID.toUpperCase()] }, 'order custom'],
+    ['items that are no list', { items: {} }, 'items invalid_type'],
+  ])('are refused with %s', (_, flaw, found) =>
+    expect(flaws(playlistEntry.safeParse({ ...playlist, ...flaw }))).toEqual([found]),
+  );
+
+  it.each([
+    ['no base64', { rss_source_item: '***' }, 'rss_source_item invalid_base64'],
+    ['a title that cannot be stored', { item_title: 'a\ud800' }, 'item_title custom'],
+    ['a long title', { feed_title: 'x'.repeat(1_025) }, 'feed_title too_big'],
+    ['no time at all', { created_at: null, updated_at: null }, ' custom'],
+    ['a time that is none', { deleted_at: 'now' }, 'deleted_at invalid_time'],
+  ])('refuse an item with %s', (_, flaw, found) =>
+    expect(flaws(playlistItemEntry.safeParse({ ...item, ...flaw }))).toEqual([found]),
+  );
+
+  it('are put in an order of as many items as one may hold', () => {
+    const ids = Array.from({ length: PLAYLIST_ITEMS_MAX + 1 }, (_, n) => ID.slice(0, -4) + String(n).padStart(4, '0'));
+    expect(playlistOrderBody.safeParse({ items: ids.slice(1) }).success).toBe(true);
+    expect(flaws(playlistOrderBody.safeParse({ items: ids }))).toEqual(['items too_big']);
+  });
+
+  it('hold no more items in one body than a list may have entries', () => {
+    const items = Array.from({ length: SYNC_LIST_MAX / 2 }, () => 0);
+    expect(syncBody.safeParse({ playlists: [{ items }, null, { items }, { items: 7 }] }).success).toBe(true);
+    expect(flaws(syncBody.safeParse({ playlists: [{ items }, { items: [...items, 0] }] }))).toEqual([
+      'playlists custom',
+    ]);
+  });
+
+  it('are answered as they may be sent back: the same claims', () => {
+    const said = playlistItemEntry.parse(item);
+    const asked = wirePlaylistItem({
+      id: ID,
+      feed: said.rss_source_feed,
+      item: said.rss_source_item,
+      itemTitle: said.item_title,
+      feedTitle: said.feed_title,
+      createdAt: said.created_at!,
+      updatedAt: said.updated_at!,
+      deletedAt: null,
+    });
+    expect(asked).toEqual({ id: ID, ...item });
+    expect(playlistItemEntry.parse(asked)).toEqual(said);
+    const { id, name, description, order } = playlistEntry.parse(playlist);
+    const times = { updatedAt: at, deletedAt: null, orderedAt: at };
+    const answered = wirePlaylist({ playlistId: id, name: name!, description, order: order!, ...times }, [asked]);
+    expect(answered).toEqual({ ...playlist, items: [asked] });
   });
 });

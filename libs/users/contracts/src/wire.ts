@@ -12,20 +12,31 @@ export const POSITION_MAX_SECONDS = 10_000_000;
 export const TEXT_MAX_LENGTH = 255;
 /** Longest list of a sync: as many entries as the largest body can hold when all of them are good. */
 export const SYNC_LIST_MAX = 15_000;
+/** Most podcasts of a listener, unsubscribed ones included, and most episodes: a whole sync and a folded state hold them all. */
+export const PODCASTS_MAX = 10_000;
+export const EPISODES_MAX = 50_000;
+/** Most playlists of a listener that stand at a time. */
+export const PLAYLISTS_MAX = 100;
+/** Most items that stand in one playlist, and most that an order names. */
+export const PLAYLIST_ITEMS_MAX = 1_000;
+/** Longest description of a playlist, in characters. */
+export const DESCRIPTION_MAX_LENGTH = 4_096;
+/** Longest title of an episode or podcast in a playlist, in characters. */
+export const TITLE_MAX_LENGTH = 1_024;
 /** A client's clock may be ahead of ours by at most this much, in milliseconds. */
 export const CLOCK_AHEAD_MAX_MS = 24 * 3_600_000;
 
 // eslint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]/;
 
+const isPrintable = (text: string): boolean =>
+  (text as string & { isWellFormed(): boolean }).isWellFormed() && !UNPRINTABLE.test(text);
+
 /** Text that can be stored and shown: well-formed Unicode without control characters. */
 export const plainText = (maxLength: number) =>
-  z
-    .string()
-    .max(maxLength)
-    .refine((text) => (text as string & { isWellFormed(): boolean }).isWellFormed() && !UNPRINTABLE.test(text), {
-      message: 'contains control characters or lone surrogates',
-    });
+  z.string().max(maxLength).refine(isPrintable, {
+    message: 'contains control characters or lone surrogates',
+  });
 
 const rfc3339 = z.iso.datetime({ offset: true });
 /** RFC 3339 → epoch milliseconds; not before 1970. */
@@ -77,12 +88,80 @@ export const playEntry = z.object({
   updated_at: timestamp,
 });
 
+// Titles and descriptions come from feeds and from people: breaks of lines are theirs to make.
+const proseOrNull = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((text) => isPrintable(text.replace(/[\t\r\n]/g, ' ')), {
+      message: 'contains control characters or lone surrogates',
+    })
+    .nullable()
+    .transform((text) => text || null);
+
+/** A UUID of any version, in lower case. */
+export const uuid = z.guid().transform((id) => id.toLowerCase());
+const playlistName = plainText(TEXT_MAX_LENGTH).min(1);
+const description = proseOrNull(DESCRIPTION_MAX_LENGTH);
+const title = proseOrNull(TITLE_MAX_LENGTH).default(null);
+const itemOrder = z
+  .array(uuid)
+  .max(PLAYLIST_ITEMS_MAX)
+  .refine((ids) => new Set(ids).size === ids.length, { message: 'names an item twice' });
+
+export const createPlaylistBody = z.object({
+  id: uuid.nullish(),
+  name: playlistName,
+  description: description.default(null),
+});
+/** What is left out stays as it is. */
+export const changePlaylistBody = z.object({ name: playlistName.optional(), description: description.optional() });
+export const addPlaylistItemBody = z.object({
+  rss_source_feed: feedParameter,
+  rss_source_item: itemParameter,
+  item_title: title,
+  feed_title: title,
+});
+export const playlistOrderBody = z.object({ items: itemOrder });
+
+/** A playlist as a device holds it; its items are entries of their own. One that is deleted needs no name any more. */
+export const playlistEntry = z
+  .object({
+    id: uuid,
+    name: playlistName.nullish(),
+    description: description.default(null),
+    updated_at: timestamp,
+    deleted_at: timestamp.nullish(),
+    order: itemOrder.nullish(),
+    ordered_at: timestamp.nullish(),
+    items: z.array(z.unknown()).nullish(),
+  })
+  .refine((entry) => (entry.name ?? entry.deleted_at ?? null) !== null, { path: ['name'], message: 'is missing' })
+  .refine((entry) => !entry.order?.length || (entry.ordered_at ?? null) !== null, {
+    path: ['ordered_at'],
+    message: 'is missing beside order',
+  });
+
+/** An item of a playlist as a device holds it; without `updated_at` it is dated by the later of the other two. */
+export const playlistItemEntry = addPlaylistItemBody
+  .extend({ created_at: timestamp.nullish(), updated_at: timestamp.nullish(), deleted_at: timestamp.nullish() })
+  .refine((entry) => (entry.updated_at ?? entry.created_at ?? entry.deleted_at ?? null) !== null, {
+    message: 'needs created_at, updated_at or deleted_at',
+  });
+
 /** Entries are looked at one by one, so that a bad one does not sink the others; a list that is no list is refused whole. */
 const syncList = z.array(z.unknown()).max(SYNC_LIST_MAX).optional();
+const itemsOf = (playlists: readonly unknown[] = []): number =>
+  playlists.reduce<number>((sum, playlist) => {
+    const items = (playlist as { items?: unknown } | null)?.items;
+    return sum + (Array.isArray(items) ? items.length : 0);
+  }, 0);
 export const syncBody = z.object({
   subscriptions: syncList,
   play_statuses: syncList,
-  playlists: syncList,
+  playlists: syncList.refine((playlists) => itemsOf(playlists) <= SYNC_LIST_MAX, {
+    message: `hold more than ${SYNC_LIST_MAX} items together`,
+  }),
   since: z.string().max(1_024).nullish(),
   client_time: timestamp.nullish(),
 });
@@ -127,3 +206,47 @@ export const wireEpisode = (mark: { feed: string; item: string; savedAt: number 
   shared_at: time(mark.sharedAt),
 });
 export type WireEpisode = ReturnType<typeof wireEpisode>;
+
+export const wirePlaylistItem = (item: {
+  id: string;
+  feed: string;
+  item: string;
+  itemTitle: string | null;
+  feedTitle: string | null;
+  createdAt: number;
+  updatedAt: number;
+  deletedAt: number | null;
+}) => ({
+  id: item.id,
+  rss_source_feed: encodeBase64(item.feed),
+  rss_source_item: encodeBase64(item.item),
+  item_title: item.itemTitle,
+  feed_title: item.feedTitle,
+  created_at: time(item.createdAt),
+  updated_at: time(item.updatedAt),
+  deleted_at: time(item.deletedAt),
+});
+export type WirePlaylistItem = ReturnType<typeof wirePlaylistItem>;
+
+export const wirePlaylist = (
+  playlist: {
+    playlistId: string;
+    name: string;
+    description: string | null;
+    updatedAt: number;
+    deletedAt: number | null;
+    order: readonly string[];
+    orderedAt: number | null;
+  },
+  items: WirePlaylistItem[],
+) => ({
+  id: playlist.playlistId,
+  name: playlist.name,
+  description: playlist.description,
+  updated_at: time(playlist.updatedAt),
+  deleted_at: time(playlist.deletedAt),
+  order: [...playlist.order],
+  ordered_at: time(playlist.orderedAt),
+  items,
+});
+export type WirePlaylist = ReturnType<typeof wirePlaylist>;

@@ -1,6 +1,6 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { ListeningEvent, PlayEvent } from '@balados/users-contracts';
+import { EPISODES_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
 import { decideMark, evolveMark, Mark, MarkCommand } from './marks';
 
@@ -68,6 +68,12 @@ export function feedOf(state: ListeningState, item: string): string {
 const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean =>
   held.item === said.item && held.position === said.position && held.played === said.played;
 
+/** @throws Refusal `library_full` */
+function assertRoom(entries: ListeningState['episodes' | 'marks']): void {
+  if (entries.size >= EPISODES_MAX)
+    throw new Refusal('library_full', `${EPISODES_MAX} episodes are kept already, and no more can be`);
+}
+
 const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
   type,
   data: {
@@ -112,6 +118,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const already = held && standsAlready(held, said);
         // The same place on another day is another listen.
         if (already && held.listenedOn !== undefined && held.listenedOn >= utcDay(now)) return [];
+        if (!held) assertRoom(state.episodes);
         return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt) })];
       }
       case 'UpdatePosition': {
@@ -121,14 +128,20 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const played = command.data.played ?? held?.played ?? false;
         const said = { feed, item, position, played };
         if (held && standsAlready(held, said)) return [];
+        if (!held) assertRoom(state.episodes);
         return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt) })];
       }
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
+        let room = EPISODES_MAX - state.episodes.size;
         for (const claim of command.data.claims) {
-          const key = `${claim.feed}\n${episodeKey(claim.item)}`;
           const held = findPlay(state, claim.feed, claim.item);
-          const standing = newest.get(key)?.claim ?? held;
+          // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
+          if (held && comparePlays(claim, held) <= 0) continue;
+          const key = `${claim.feed}\n${episodeKey(claim.item)}`;
+          const standing = newest.get(key)?.claim;
+          // What finds no room is left out; the caller sees that it does not stand.
+          if (!held && !standing && room-- <= 0) continue;
           if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
         }
         // The first sight of an episode is a listen; what follows says where the listener is.
@@ -140,7 +153,10 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'UnsaveEpisode':
       case 'ShareEpisode': {
         const feed = command.data.feed ?? feedOf(state, command.data.item);
-        return decideMark(command, feed, findMark(state, feed, command.data.item));
+        const held = findMark(state, feed, command.data.item);
+        const events = decideMark(command, feed, held);
+        if (!held && events.length > 0) assertRoom(state.marks);
+        return events;
       }
     }
   },

@@ -1,5 +1,5 @@
-import { Decider } from '@balados/event-sourcing';
-import { SubscriptionsEvent } from '@balados/users-contracts';
+import { Decider, Refusal } from '@balados/event-sourcing';
+import { PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
 import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
 
 /** What a device claims of one podcast; at least one of the times is set. Times in epoch milliseconds. */
@@ -64,6 +64,8 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         const { feed, sourceId, now } = command.data;
         const held = feeds.get(feed);
         if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
+        if (!held && feeds.size >= PODCASTS_MAX)
+          throw new Refusal('library_full', `${PODCASTS_MAX} podcasts are kept already, and no more can be`);
         const subscribedAt = dated(now, held && claimedAt(held));
         return [
           became({
@@ -82,8 +84,11 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
       }
       case 'MergeSubscriptions': {
         const newest = new Map<string, SubscriptionClaim>();
+        let room = PODCASTS_MAX - feeds.size;
         for (const claim of command.data.claims) {
           const standing = newest.get(claim.feed) ?? feeds.get(claim.feed);
+          // What finds no room is left out; the caller sees that it does not stand.
+          if (!standing && room-- <= 0) continue;
           if (!standing || compareSubscriptions(claim, standing) > 0) newest.set(claim.feed, claim);
         }
         return [...newest.values()].map(became);

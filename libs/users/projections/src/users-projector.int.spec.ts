@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { StoredEvent } from '@balados/event-sourcing';
+import { Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId, FEED_MAX_LENGTH, ITEM_MAX_BYTES } from '@balados/feeds-ids';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { createDatabase, TestDatabase } from '@balados/testing';
-import { UsersEvent, usersEvents } from '@balados/users-contracts';
+import { ListeningEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import { usersContext } from '@balados/users-schema';
 import fc from 'fast-check';
 import { DataSource } from 'typeorm';
 import { usersProjector } from './users-projector';
+
+/** Playlists have a suite of their own. */
+type UsersEvent = SubscriptionsEvent | ListeningEvent;
 
 let database: TestDatabase;
 let dataSource: DataSource;
@@ -52,7 +55,7 @@ function expected(log: readonly StoredEvent[]) {
   for (const stored of log) {
     const userId = stored.stream.slice(stored.stream.indexOf('-') + 1);
     const { revision } = stored;
-    const { type, data } = usersEvents.decode(stored);
+    const { type, data } = usersEvents.decode(stored) as Recorded<UsersEvent>;
     rows.set(`revision ${stored.stream}`, { stream: stored.stream, revision });
     if (type === 'PodcastSubscribed' || type === 'PodcastUnsubscribed')
       rows.set(`${userId} ${data.feed}`, {

@@ -3,12 +3,13 @@ import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
 import { PlayEvent, SubscriptionsEvent, USERS_CATEGORIES, UsersEvent, usersEvents } from '@balados/users-contracts';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
+import { PlaylistBatch, writePlaylists } from './playlists';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
 
 /**
  * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, `users.saved_episodes`,
- * `users.shared_episodes`, and how far each stream has come into them.
+ * `users.shared_episodes`, `users.playlists` with their items, and how far each stream has come into them.
  * Every row knows the revision that made it, so that a repeated or older event writes nothing.
  */
 export const usersProjector: Projector = {
@@ -22,6 +23,7 @@ export const usersProjector: Projector = {
     const plays = new Map<string, Of<PlayEvent>>();
     const saves = new Map<string, SaveEvent>();
     const shares = new Map<string, ShareEvent>();
+    const playlists = new PlaylistBatch();
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
@@ -43,6 +45,14 @@ export const usersProjector: Projector = {
         case 'EpisodeShared':
           shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
           break;
+        case 'PlaylistCreated':
+        case 'PlaylistChanged':
+        case 'PlaylistDeleted':
+        case 'PlaylistItemAdded':
+        case 'PlaylistItemRemoved':
+        case 'PlaylistReordered':
+          playlists.add(event);
+          break;
         default:
           event satisfies never;
       }
@@ -51,6 +61,7 @@ export const usersProjector: Projector = {
     await writePlays(transaction, [...plays.values()]);
     await writeSaves(transaction, [...saves.values()]);
     await writeShares(transaction, [...shares.values()]);
+    await writePlaylists(transaction, playlists);
     await writeRevisions(transaction, [...revisions.values()]);
   },
 };

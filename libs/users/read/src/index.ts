@@ -1,3 +1,4 @@
 export * from './own-reads';
+export * from './playlists';
 export * from './queries';
 export * from './saved-episodes';

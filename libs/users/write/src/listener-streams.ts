@@ -1,9 +1,12 @@
 import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
-import { ListeningEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import { ListeningEvent, PlaylistsEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import {
   listening,
   ListeningCommand,
   ListeningState,
+  playlists,
+  PlaylistsCommand,
+  PlaylistsState,
   subscriptions,
   SubscriptionsCommand,
   SubscriptionsState,
@@ -23,6 +26,7 @@ export interface ListenerStreams {
   cache: StateCache;
   subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent>;
   listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent>;
+  playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent>;
 }
 
 export function openListenerStreams(store: EventStore, cacheBytes: number): ListenerStreams {
@@ -33,6 +37,7 @@ export function openListenerStreams(store: EventStore, cacheBytes: number): List
     cache,
     subscriptions: new CommandHandler(store, cache, subscriptions, usersEvents as never),
     listening: new CommandHandler(store, cache, listening, usersEvents as never),
+    playlists: new CommandHandler(store, cache, playlists, usersEvents as never),
   };
 }
 

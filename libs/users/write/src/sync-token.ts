@@ -1,3 +1,4 @@
+import { NO_EVENTS } from '@balados/event-sourcing';
 import { z } from 'zod';
 
 /** How far a device has seen: the store's id, whose token it is, and the revision of each of the listener's streams. */
@@ -6,6 +7,8 @@ const contents = z.object({
   user: z.string(),
   subscriptions: z.number().int().min(-1),
   listening: z.number().int().min(-1),
+  /** Tokens from before playlists were synced have seen none of them. */
+  playlists: z.number().int().min(-1).default(NO_EVENTS),
   /** What was added to the device's times, in milliseconds. */
   shift: z.number().int(),
 });

@@ -2,34 +2,28 @@ import { NO_EVENTS } from '@balados/event-sourcing';
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import {
-  CLOCK_AHEAD_MAX_MS,
   playEntry,
   subscriptionEntry,
   SyncBody,
   WirePlay,
   wirePlay,
+  WirePlaylist,
   WireSubscription,
   wireSubscription,
 } from '@balados/users-contracts';
-import { allPlays } from '@balados/users-domain';
-import { z } from 'zod';
+import { allPlays, findPlay } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
+import { read, Rejected, shifted } from './sync-entries';
+import { changedPlaylists, readPlaylists, rejectExceeding } from './sync-playlists';
 import { decodeSyncToken, encodeSyncToken } from './sync-token';
 
 /** A device's clock that is off by no more than this is taken as it is, in milliseconds. */
 export const CLOCK_SKEW_MS = 60_000;
 
-/** An entry that could not be taken; the others were. */
-export interface Rejected {
-  path: string;
-  code: string;
-  message: string;
-}
-
 export interface Synced {
-  data: { subscriptions: WireSubscription[]; play_statuses: WirePlay[]; playlists: never[] };
+  data: { subscriptions: WireSubscription[]; play_statuses: WirePlay[]; playlists: WirePlaylist[] };
   rejected: Rejected[];
   sync_token: string;
   /** Whether the answer is everything; otherwise it is what changed since the token. */
@@ -65,57 +59,82 @@ export class SyncHandler implements ICommandHandler<Sync> {
     const since = token?.store === store && token.user === userId ? token : undefined;
     const shift = clockShift(body.client_time ?? undefined, now, since?.shift);
     const rejected: Rejected[] = [];
-    const subscriptionClaims = read('subscriptions', body.subscriptions, subscriptionEntry, rejected, (entry) => ({
-      feed: entry.rss_source_feed,
-      sourceId: entry.rss_source_id,
-      subscribedAt: shifted(entry.subscribed_at ?? null, shift, now),
-      unsubscribedAt: shifted(entry.unsubscribed_at ?? null, shift, now),
-    }));
-    const playClaims = read('play_statuses', body.play_statuses, playEntry, rejected, (entry) => ({
+    const subscriptionClaims = read(
+      'subscriptions',
+      body.subscriptions,
+      subscriptionEntry,
+      rejected,
+      (entry, path) => ({
+        path,
+        feed: entry.rss_source_feed,
+        sourceId: entry.rss_source_id,
+        subscribedAt: shifted(entry.subscribed_at ?? null, shift, now),
+        unsubscribedAt: shifted(entry.unsubscribed_at ?? null, shift, now),
+      }),
+    );
+    const playClaims = read('play_statuses', body.play_statuses, playEntry, rejected, (entry, path) => ({
+      path,
       feed: entry.rss_source_feed,
       item: entry.rss_source_item,
       position: entry.position,
       played: entry.played,
       updatedAt: shifted(entry.updated_at, shift, now),
     }));
-    body.playlists?.forEach((_, index) =>
-      rejected.push({ path: `playlists[${index}]`, code: 'not_supported', message: 'playlists are not synced yet' }),
-    );
+    const playlistClaims = readPlaylists(body.playlists, rejected, (time) => shifted(time, shift, now));
 
     const subscriptions = await this.streams.subscriptions.handle(
       userId,
       { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
       metadata,
-      ({ state, revision }) =>
-        answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
+      ({ state, revision }) => {
+        rejectWhatFoundNoRoom(subscriptionClaims, ({ feed }) => state.feeds.has(feed), rejected);
+        return answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
           wireSubscription({
             ...held,
             subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
             unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
           }),
-        ),
+        );
+      },
     );
     const plays = await this.streams.listening.handle(
       userId,
       { type: 'MergePlays', data: { claims: playClaims } },
       metadata,
-      ({ state, revision }) =>
-        answer(allPlays(state), revision, since?.listening, (held) =>
+      ({ state, revision }) => {
+        rejectWhatFoundNoRoom(playClaims, ({ feed, item }) => findPlay(state, feed, item) !== undefined, rejected);
+        return answer(allPlays(state), revision, since?.listening, (held) =>
           wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
-        ),
+        );
+      },
+    );
+    const playlists = await this.streams.playlists.handle(
+      userId,
+      { type: 'MergePlaylists', data: playlistClaims },
+      metadata,
+      ({ state, revision }) => {
+        rejectExceeding(playlistClaims, state, rejected);
+        return { entries: changedPlaylists(state, since?.playlists, shift), revision };
+      },
     );
     // A revision that we do not have yet: the log was put back, and what the device holds of it means nothing.
-    if (since && (since.subscriptions > subscriptions.revision || since.listening > plays.revision)) {
+    const isAhead =
+      since &&
+      (since.subscriptions > subscriptions.revision ||
+        since.listening > plays.revision ||
+        since.playlists > playlists.revision);
+    if (isAhead) {
       return this.execute(new Sync(speaker, { ...body, since: null }));
     }
     return {
-      data: { subscriptions: subscriptions.entries, play_statuses: plays.entries, playlists: [] },
+      data: { subscriptions: subscriptions.entries, play_statuses: plays.entries, playlists: playlists.entries },
       rejected,
       sync_token: encodeSyncToken({
         store,
         user: userId,
         subscriptions: subscriptions.revision,
         listening: plays.revision,
+        playlists: playlists.revision,
         shift,
       }),
       full: since === undefined,
@@ -133,50 +152,16 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
   return Math.abs(error - last) <= CLOCK_SKEW_MS ? last : Math.round(error / 60_000) * 60_000;
 }
 
-class EntryRejected extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-function shifted<Time extends number | null>(time: Time, shift: number, now: number): Time {
-  if (time === null) return time;
-  const at = time + shift;
-  if (at < 0) throw new EntryRejected('invalid_time', 'a time is before 1970');
-  if (at > now + CLOCK_AHEAD_MAX_MS) throw new EntryRejected('clock_ahead', 'a time is more than 24 hours ahead');
-  return at as Time;
-}
-
-/** The claims of a list's good entries; each bad one is added to `rejected`. */
-function read<Schema extends z.ZodType, Claim>(
-  list: string,
-  entries: readonly unknown[] | undefined,
-  schema: Schema,
+/** Of what was claimed something stands afterwards, unless the library is full. */
+function rejectWhatFoundNoRoom<Claim extends { path: string }>(
+  claims: readonly Claim[],
+  stands: (claim: Claim) => boolean,
   rejected: Rejected[],
-  toClaim: (entry: z.infer<Schema>) => Claim,
-): Claim[] {
-  const claims: Claim[] = [];
-  entries?.forEach((entry, index) => {
-    const path = `${list}[${index}]`;
-    const parsed = schema.safeParse(entry);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      const at = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
-      const code = issue.code === 'custom' ? String(issue.params?.['code'] ?? 'invalid') : 'invalid';
-      rejected.push({ path: path + at, code, message: issue.message });
-      return;
-    }
-    try {
-      claims.push(toClaim(parsed.data));
-    } catch (error) {
-      if (!(error instanceof EntryRejected)) throw error;
-      rejected.push({ path, code: error.code, message: error.message });
-    }
-  });
-  return claims;
+): void {
+  for (const claim of claims) {
+    if (stands(claim)) continue;
+    rejected.push({ path: claim.path, code: 'library_full', message: 'as many are kept already as can be' });
+  }
 }
 
 /** Everything, or what was changed after the revision `since`. */

@@ -1,0 +1,269 @@
+import { Decider, Refusal } from '@balados/event-sourcing';
+import { PLAYLIST_ITEMS_MAX, PLAYLISTS_MAX, PlaylistsEvent } from '@balados/users-contracts';
+import { dated, instant, instantOrNull, rfc3339, rfc3339OrNull } from './claims';
+import {
+  comparePlaylistItems,
+  comparePlaylistOrders,
+  comparePlaylists,
+  countStanding,
+  inOrder,
+  isDeleted,
+  PlaylistClaim,
+  PlaylistItemClaim,
+  playlistItemId,
+  PlaylistOrderClaim,
+  winners,
+} from './playlist-claims';
+
+/** The claim that stands, its id, and the revision of the event that set it. */
+export type PlaylistItem = PlaylistItemClaim & { id: string; revision: number };
+
+/** The claim that stands, and beside it those of its order and of each item, with the revisions of the events that set them. */
+export type Playlist = PlaylistClaim & {
+  revision: number;
+  order: readonly string[];
+  orderedAt: number | null;
+  orderRevision: number;
+  /** By id; removed ones stay, as tombstones. */
+  items: Map<string, PlaylistItem>;
+};
+
+export interface PlaylistsState {
+  /** By id; deleted ones stay with all that they held, for a newer claim may bring them back. */
+  playlists: Map<string, Playlist>;
+  bytes: number;
+}
+
+type Titles = { itemTitle: string | null; feedTitle: string | null };
+export type PlaylistsCommand =
+  | { type: 'CreatePlaylist'; data: { playlistId: string; name: string; description: string | null; now: number } }
+  /** What is undefined stays as it is. */
+  | { type: 'ChangePlaylist'; data: { playlistId: string; name?: string; description?: string | null; now: number } }
+  | { type: 'DeletePlaylist'; data: { playlistId: string; now: number } }
+  /** A title that is null is not known to who adds. */
+  | { type: 'AddPlaylistItem'; data: { playlistId: string; feed: string; item: string; now: number } & Titles }
+  | { type: 'RemovePlaylistItem'; data: { playlistId: string; itemId: string; now: number } }
+  /** Items that are not named come after those that are. */
+  | { type: 'ReorderPlaylist'; data: { playlistId: string; items: readonly string[]; now: number } }
+  | {
+      type: 'MergePlaylists';
+      /** Items and orders of playlists that are neither held nor claimed are dropped, and so is what exceeds the limits. */
+      data: {
+        playlists: readonly PlaylistClaim[];
+        items: readonly PlaylistItemClaim[];
+        orders: readonly PlaylistOrderClaim[];
+      };
+    };
+
+const playlistUnknown = () => new Refusal('playlist_unknown', 'this listener has no such playlist');
+const itemUnknown = () => new Refusal('playlist_item_unknown', 'the playlist has no such item');
+
+/** @throws Refusal `playlist_unknown`, also of one that was deleted */
+export function standingPlaylist(state: PlaylistsState, playlistId: string): Playlist {
+  const held = state.playlists.get(playlistId);
+  if (!held || isDeleted(held)) throw playlistUnknown();
+  return held;
+}
+
+/** The items that stand, in the order in which the listener wants them. */
+export const standingItems = ({ items, order }: Pick<Playlist, 'items' | 'order'>): PlaylistItem[] =>
+  inOrder(items.values(), order).filter((item) => !isDeleted(item));
+
+const became = (claim: PlaylistClaim, known: boolean): PlaylistsEvent => ({
+  type: isDeleted(claim) ? 'PlaylistDeleted' : known ? 'PlaylistChanged' : 'PlaylistCreated',
+  data: {
+    playlistId: claim.playlistId,
+    name: claim.name,
+    description: claim.description,
+    updatedAt: rfc3339(claim.updatedAt),
+    deletedAt: rfc3339OrNull(claim.deletedAt),
+  },
+});
+
+const itemBecame = (claim: PlaylistItemClaim): PlaylistsEvent => ({
+  type: isDeleted(claim) ? 'PlaylistItemRemoved' : 'PlaylistItemAdded',
+  data: {
+    playlistId: claim.playlistId,
+    feed: claim.feed,
+    item: claim.item,
+    itemTitle: claim.itemTitle,
+    feedTitle: claim.feedTitle,
+    createdAt: rfc3339(claim.createdAt),
+    updatedAt: rfc3339(claim.updatedAt),
+    deletedAt: rfc3339OrNull(claim.deletedAt),
+  },
+});
+
+const reordered = ({ playlistId, items, orderedAt }: PlaylistOrderClaim): PlaylistsEvent => ({
+  type: 'PlaylistReordered',
+  data: { playlistId, items: [...items], orderedAt: rfc3339(orderedAt) },
+});
+
+const ENTRY_BYTES = 500;
+const ORDER_ENTRY_BYTES = 60;
+const length = (text: string | null): number => text?.length ?? 0;
+const bytesOf = (playlist: Playlist | undefined): number =>
+  playlist
+    ? ENTRY_BYTES + playlist.name.length + length(playlist.description) + playlist.order.length * ORDER_ENTRY_BYTES
+    : 0;
+const itemBytesOf = (item: PlaylistItem | undefined): number =>
+  item ? ENTRY_BYTES + item.feed.length + item.item.length + length(item.itemTitle) + length(item.feedTitle) : 0;
+
+export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent> = {
+  category: 'playlists',
+  initialState: () => ({ playlists: new Map(), bytes: 0 }),
+
+  decide(command, state) {
+    switch (command.type) {
+      case 'CreatePlaylist': {
+        const { now, ...said } = command.data;
+        const held = state.playlists.get(said.playlistId);
+        if (held) {
+          if (!isDeleted(held) && held.name === said.name && held.description === said.description) return [];
+          throw new Refusal('playlist_exists', 'a playlist of this listener has, or had, this id: choose another');
+        }
+        if (countStanding(state.playlists) >= PLAYLISTS_MAX)
+          throw new Refusal('playlists_full', `there are ${PLAYLISTS_MAX} playlists already, and no more can be made`);
+        return [became({ ...said, updatedAt: now, deletedAt: null }, false)];
+      }
+      case 'ChangePlaylist': {
+        const { playlistId, name, description, now } = command.data;
+        const held = standingPlaylist(state, playlistId);
+        const said = {
+          name: name ?? held.name,
+          description: description === undefined ? held.description : description,
+        };
+        if (said.name === held.name && said.description === held.description) return [];
+        return [became({ ...held, ...said, updatedAt: dated(now, held.updatedAt) }, true)];
+      }
+      case 'DeletePlaylist': {
+        const held = state.playlists.get(command.data.playlistId);
+        if (!held) throw playlistUnknown();
+        if (isDeleted(held)) return [];
+        const deletedAt = dated(command.data.now, held.updatedAt);
+        return [became({ ...held, updatedAt: deletedAt, deletedAt }, true)];
+      }
+      case 'AddPlaylistItem': {
+        const { now, ...said } = command.data;
+        const { items } = standingPlaylist(state, said.playlistId);
+        const held = items.get(playlistItemId(said));
+        const stands = held !== undefined && !isDeleted(held);
+        const itemTitle = said.itemTitle ?? held?.itemTitle ?? null;
+        const feedTitle = said.feedTitle ?? held?.feedTitle ?? null;
+        if (stands && held.item === said.item && held.itemTitle === itemTitle && held.feedTitle === feedTitle)
+          return [];
+        if (!stands && countStanding(items) >= PLAYLIST_ITEMS_MAX)
+          throw new Refusal('playlist_full', `the playlist holds ${PLAYLIST_ITEMS_MAX} items already`);
+        const updatedAt = dated(now, held?.updatedAt);
+        const createdAt = stands ? held.createdAt : updatedAt;
+        return [itemBecame({ ...said, itemTitle, feedTitle, createdAt, updatedAt, deletedAt: null })];
+      }
+      case 'RemovePlaylistItem': {
+        const held = standingPlaylist(state, command.data.playlistId).items.get(command.data.itemId);
+        if (!held) throw itemUnknown();
+        if (isDeleted(held)) return [];
+        const deletedAt = dated(command.data.now, held.updatedAt);
+        return [itemBecame({ ...held, updatedAt: deletedAt, deletedAt })];
+      }
+      case 'ReorderPlaylist': {
+        const { playlistId, items, now } = command.data;
+        const held = standingPlaylist(state, playlistId);
+        if (items.some((id) => !held.items.has(id))) throw itemUnknown();
+        const before = standingItems(held);
+        // What another device removed meanwhile is left out; what it added comes last.
+        const after = inOrder(before, items).map(({ id }) => id);
+        if (before.every(({ id }, place) => id === after[place])) return [];
+        return [reordered({ playlistId, items: after, orderedAt: dated(now, held.orderedAt ?? undefined) })];
+      }
+      case 'MergePlaylists': {
+        const { playlists: claims, items, orders } = command.data;
+        const held = state.playlists;
+        const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, PLAYLISTS_MAX);
+        const events = taken.map((claim) => became(claim, held.has(claim.playlistId)));
+        const known = new Set([...held.keys(), ...taken.map(({ playlistId }) => playlistId)]);
+        for (const [playlistId, ofPlaylist] of byPlaylist(items)) {
+          if (!known.has(playlistId)) continue;
+          const there = held.get(playlistId)?.items ?? new Map<string, PlaylistItem>();
+          const won = winners(ofPlaylist, there, playlistItemId, comparePlaylistItems, PLAYLIST_ITEMS_MAX);
+          events.push(...won.map(itemBecame));
+        }
+        for (const [playlistId, ofPlaylist] of byPlaylist(orders)) {
+          const order = ofPlaylist.reduce((one, other) => (comparePlaylistOrders(one, other) < 0 ? other : one));
+          const standing = orderOf(held.get(playlistId));
+          if (known.has(playlistId) && (!standing || comparePlaylistOrders(order, standing) > 0))
+            events.push(reordered(order));
+        }
+        return events;
+      }
+    }
+  },
+
+  evolve(state, { type, data, revision }) {
+    const held = state.playlists.get(data.playlistId);
+    switch (type) {
+      case 'PlaylistCreated':
+      case 'PlaylistChanged':
+      case 'PlaylistDeleted': {
+        const playlist: Playlist = {
+          playlistId: data.playlistId,
+          name: data.name,
+          description: data.description,
+          updatedAt: instant(data.updatedAt),
+          deletedAt: instantOrNull(data.deletedAt),
+          revision,
+          order: held?.order ?? [],
+          orderedAt: held?.orderedAt ?? null,
+          orderRevision: held?.orderRevision ?? revision,
+          items: held?.items ?? new Map(),
+        };
+        state.playlists.set(playlist.playlistId, playlist);
+        state.bytes += bytesOf(playlist) - bytesOf(held);
+        break;
+      }
+      case 'PlaylistItemAdded':
+      case 'PlaylistItemRemoved': {
+        const id = playlistItemId(data);
+        const item: PlaylistItem = {
+          id,
+          playlistId: data.playlistId,
+          feed: data.feed,
+          item: data.item,
+          itemTitle: data.itemTitle,
+          feedTitle: data.feedTitle,
+          createdAt: instant(data.createdAt),
+          updatedAt: instant(data.updatedAt),
+          deletedAt: instantOrNull(data.deletedAt),
+          revision,
+        };
+        // Events of a playlist follow the one that made it.
+        const { items } = held!;
+        state.bytes += itemBytesOf(item) - itemBytesOf(items.get(id));
+        items.set(id, item);
+        break;
+      }
+      case 'PlaylistReordered': {
+        const playlist = { ...held!, order: data.items, orderedAt: instant(data.orderedAt), orderRevision: revision };
+        state.playlists.set(data.playlistId, playlist);
+        state.bytes += bytesOf(playlist) - bytesOf(held);
+      }
+    }
+    return state;
+  },
+
+  bytes: (state) => state.bytes,
+};
+
+const orderOf = (playlist: Playlist | undefined): PlaylistOrderClaim | undefined =>
+  playlist && playlist.orderedAt !== null
+    ? { playlistId: playlist.playlistId, items: playlist.order, orderedAt: playlist.orderedAt }
+    : undefined;
+
+function byPlaylist<Claim extends { playlistId: string }>(claims: readonly Claim[]): Map<string, Claim[]> {
+  const groups = new Map<string, Claim[]>();
+  for (const claim of claims) {
+    const group = groups.get(claim.playlistId);
+    if (group) group.push(claim);
+    else groups.set(claim.playlistId, [claim]);
+  }
+  return groups;
+}

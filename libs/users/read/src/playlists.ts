@@ -1,0 +1,105 @@
+import { Inject } from '@nestjs/common';
+import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import type { Sql } from '@balados/platform-stores';
+import { WirePlaylist, wirePlaylist, wirePlaylistItem } from '@balados/users-contracts';
+import { inOrder, isDeleted, standingItems } from '@balados/users-domain';
+import { LISTENER_STREAMS } from '@balados/users-write';
+import type { ListenerStreams } from '@balados/users-write';
+import { sourceOf } from './own-reads';
+import { OwnRead, USERS_SQL } from './queries';
+
+/** The listener's playlists by name, each with its items in their order; the one with the id alone, if one is given. */
+export class GetPlaylists extends Query<OwnRead<WirePlaylist[]>> {
+  constructor(
+    readonly userId: string,
+    readonly playlistId?: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(GetPlaylists)
+export class GetPlaylistsHandler implements IQueryHandler<GetPlaylists> {
+  constructor(
+    @Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams,
+    @Inject(USERS_SQL) private readonly sql: Sql,
+  ) {}
+
+  async execute({ userId, playlistId }: GetPlaylists): Promise<OwnRead<WirePlaylist[]>> {
+    const source = await sourceOf(this.streams.store, this.sql, 'playlists', userId);
+    const playlists =
+      source === 'state' ? await this.fromState(userId, playlistId) : await this.fromPostgres(userId, playlistId);
+    playlists.sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1));
+    return { answer: playlists, stale: source === 'stale' };
+  }
+
+  private fromState(userId: string, playlistId: string | undefined): Promise<WirePlaylist[]> {
+    return this.streams.playlists.query(userId, ({ state }) =>
+      [...state.playlists.values()]
+        .filter((held) => !isDeleted(held) && (playlistId === undefined || held.playlistId === playlistId))
+        .map((held) => wirePlaylist(held, standingItems(held).map(wirePlaylistItem))),
+    );
+  }
+
+  private async fromPostgres(userId: string, playlistId: string | undefined): Promise<WirePlaylist[]> {
+    const parameters = [userId, playlistId ?? null];
+    const [playlists, items] = await Promise.all([
+      this.sql.query<PlaylistRow[]>(
+        `SELECT playlist_id, name, description, updated_at, item_order, ordered_at FROM users.playlists
+         WHERE user_id = $1 AND ($2::uuid IS NULL OR playlist_id = $2) AND deleted_at IS NULL`,
+        parameters,
+      ),
+      this.sql.query<ItemRow[]>(
+        `SELECT playlist_id, item_id, feed, item, item_title, feed_title, created_at, updated_at FROM users.playlist_items
+         WHERE user_id = $1 AND ($2::uuid IS NULL OR playlist_id = $2) AND deleted_at IS NULL`,
+        parameters,
+      ),
+    ]);
+    return playlists.map((row) => {
+      const ofPlaylist = items.filter(({ playlist_id }) => playlist_id === row.playlist_id).map(itemOf);
+      return wirePlaylist(
+        {
+          playlistId: row.playlist_id,
+          name: row.name,
+          description: row.description,
+          updatedAt: row.updated_at.getTime(),
+          deletedAt: null,
+          order: row.item_order,
+          orderedAt: row.ordered_at && row.ordered_at.getTime(),
+        },
+        inOrder(ofPlaylist, row.item_order).map(wirePlaylistItem),
+      );
+    });
+  }
+}
+
+interface PlaylistRow {
+  playlist_id: string;
+  name: string;
+  description: string | null;
+  updated_at: Date;
+  item_order: string[];
+  ordered_at: Date | null;
+}
+
+interface ItemRow {
+  playlist_id: string;
+  item_id: string;
+  feed: string;
+  item: string;
+  item_title: string | null;
+  feed_title: string | null;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const itemOf = (row: ItemRow) => ({
+  id: row.item_id,
+  feed: row.feed,
+  item: row.item,
+  itemTitle: row.item_title,
+  feedTitle: row.feed_title,
+  createdAt: row.created_at.getTime(),
+  updatedAt: row.updated_at.getTime(),
+  deletedAt: null,
+});

@@ -44,17 +44,19 @@ it.each([
   else await expect(hashed).rejects.toMatchObject({ code: 'invalid_password' });
 });
 
-it('works as long for a listener that does not exist', async () => {
+it('works as much for a listener that does not exist', async () => {
   const hash = await passwords.hash(password);
-  const time = async (given: string | undefined): Promise<number> => {
-    const start = performance.now();
+  // The processor's time, not the clock's: others may be using the machine.
+  const work = async (given: string | undefined): Promise<number> => {
+    const before = process.cpuUsage();
     await passwords.verify(given, 'another password');
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
   };
   const [known, unknown]: [number[], number[]] = [[], []];
   for (let round = 0; round < 7; round++) {
-    known.push(await time(hash));
-    unknown.push(await time(undefined));
+    known.push(await work(hash));
+    unknown.push(await work(undefined));
   }
   expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 3);
   expect(await passwords.verify(undefined, password)).toBe(false);

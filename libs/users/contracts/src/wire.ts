@@ -15,6 +15,8 @@ export const SYNC_LIST_MAX = 15_000;
 /** Most podcasts of a listener, unsubscribed ones included, and most episodes: a whole sync and a folded state hold them all. */
 export const PODCASTS_MAX = 10_000;
 export const EPISODES_MAX = 50_000;
+/** Podcasts of a listener of which an item may be one at a time; publishers who count their guids from 1 come to a few. */
+export const ITEM_FEEDS_MAX = 1_000;
 /** Most playlists of a listener that stand at a time. */
 export const PLAYLISTS_MAX = 100;
 /** Most items that stand in one playlist, and most that an order names. */

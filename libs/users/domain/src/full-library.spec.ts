@@ -1,5 +1,11 @@
 import { given } from '@balados/event-sourcing/testing';
-import { EPISODES_MAX, ListeningEvent, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
+import {
+  EPISODES_MAX,
+  ITEM_FEEDS_MAX,
+  ListeningEvent,
+  PODCASTS_MAX,
+  SubscriptionsEvent,
+} from '@balados/users-contracts';
 import { listening } from './listening';
 import { subscriptions } from './subscriptions';
 
@@ -17,8 +23,7 @@ const subscribed = (feed: string): SubscriptionsEvent => ({
 });
 
 describe('a library with as many episodes as it may hold', () => {
-  // One of them stands for all: the same item of ever other feeds.
-  const full = given(listening, ...Array.from({ length: EPISODES_MAX }, (_, n) => heard('g,', `${FEED}/${n}`)));
+  const full = given(listening, ...Array.from({ length: EPISODES_MAX }, (_, n) => heard(`${n},`)));
   const play = { feed: FEED, position: 2, played: false };
 
   it('refuses another, however it comes', () => {
@@ -29,11 +34,18 @@ describe('a library with as many episodes as it may hold', () => {
   });
 
   it('goes on with those that it holds, and leaves out of a sync what finds no room', () => {
-    const held = { feed: `${FEED}/0`, item: 'g,', position: 2, played: false, updatedAt: NOW };
+    const held = { feed: FEED, item: '7,', position: 2, played: false, updatedAt: NOW };
     full
       .when({ type: 'MergePlays', data: { claims: [{ ...held, feed: FEED, item: 'new,' }, held] } })
       .then({ type: 'PositionUpdated', data: { ...held, updatedAt: new Date(NOW).toISOString() } });
   });
+});
+
+it('an item is one of so many podcasts and no more', () => {
+  const crowded = given(listening, ...Array.from({ length: ITEM_FEEDS_MAX }, (_, n) => heard('g,', `${FEED}/${n}`)));
+  const claim = { feed: FEED, item: 'g,', position: 2, played: false };
+  crowded.when({ type: 'RecordPlay', data: { ...claim, now: NOW } }).thenRefused('library_full');
+  crowded.when({ type: 'MergePlays', data: { claims: [{ ...claim, updatedAt: NOW }] } }).thenNothing();
 });
 
 describe('a library with as many podcasts as it may hold', () => {

@@ -1,6 +1,6 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { EPISODES_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
+import { EPISODES_MAX, ITEM_FEEDS_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
 import { decideMark, evolveMark, Mark, MarkCommand } from './marks';
 
@@ -70,9 +70,15 @@ export function feedOf(state: ListeningState, item: string): string {
 const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean =>
   held.item === said.item && held.position === said.position && held.played === said.played;
 
+/** Those that share an item are looked through one by one. */
+const isCrowded = ({ episodes, marks }: ListeningState, key: string): boolean =>
+  (episodes.get(key)?.length ?? 0) >= ITEM_FEEDS_MAX || (marks.get(key)?.length ?? 0) >= ITEM_FEEDS_MAX;
+
 /** @throws Refusal `library_full` */
-function assertRoom({ entries }: ListeningState): void {
-  if (entries >= EPISODES_MAX)
+function assertRoom(state: ListeningState, item: string): void {
+  if (isCrowded(state, episodeKey(item)))
+    throw new Refusal('library_full', `${ITEM_FEEDS_MAX} podcasts are kept already that hold this item`);
+  if (state.entries >= EPISODES_MAX)
     throw new Refusal('library_full', `${EPISODES_MAX} episodes are kept already, and no more can be`);
 }
 
@@ -121,7 +127,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const already = held && standsAlready(held, said);
         // The same place on another day is another listen.
         if (already && held.listenedOn !== undefined && held.listenedOn >= utcDay(now)) return [];
-        if (!held) assertRoom(state);
+        if (!held) assertRoom(state, said.item);
         return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt) })];
       }
       case 'UpdatePosition': {
@@ -131,7 +137,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const played = command.data.played ?? held?.played ?? false;
         const said = { feed, item, position, played };
         if (held && standsAlready(held, said)) return [];
-        if (!held) assertRoom(state);
+        if (!held) assertRoom(state, item);
         return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt) })];
       }
       case 'MergePlays': {
@@ -144,7 +150,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           const key = `${claim.feed}\n${episodeKey(claim.item)}`;
           const standing = newest.get(key)?.claim;
           // What finds no room is left out; the caller sees that it does not stand.
-          if (!held && !standing && room-- <= 0) continue;
+          if (!held && !standing && (isCrowded(state, episodeKey(claim.item)) || room-- <= 0)) continue;
           if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
         }
         // The first sight of an episode is a listen; what follows says where the listener is.
@@ -157,7 +163,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'ShareEpisode': {
         const feed = command.data.feed ?? feedOf(state, command.data.item);
         const held = findMark(state, feed, command.data.item);
-        if (!held && command.type !== 'UnsaveEpisode') assertRoom(state);
+        if (!held && command.type !== 'UnsaveEpisode') assertRoom(state, command.data.item);
         return decideMark(command, feed, held);
       }
     }

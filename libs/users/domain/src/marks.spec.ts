@@ -1,6 +1,6 @@
 import { EventMetadata } from '@balados/event-sourcing';
 import { fold, given } from '@balados/event-sourcing/testing';
-import { ListeningEvent } from '@balados/users-contracts';
+import { EPISODES_MAX, ListeningEvent } from '@balados/users-contracts';
 import { instant, rfc3339 } from './claims';
 import { allMarks, allPlays, feedOf, findMark, listening, ListeningCommand } from './listening';
 import { MarkCommand } from './marks';
@@ -171,6 +171,15 @@ describe('an episode whose podcast is not named', () => {
       .when(of(at(2), NO_FEED))
       .thenRefused('episode_ambiguous', { candidates: [FEED, OTHER] });
   });
+});
+
+it('no more episodes are marked than can be kept, and those that are may still change', () => {
+  const many = Array.from({ length: EPISODES_MAX }, (_, n) => saved(at(1), { item: `${n},` }));
+  const state = fold(listening, many);
+  for (const command of [save, share]) expect(() => listening.decide(command(at(2)), state)).toThrow(`${EPISODES_MAX}`);
+  expect(listening.decide(unsave(at(2)), state)).toEqual([]);
+  for (const command of [unsave, share])
+    expect(listening.decide(command(at(2), { item: '7,' }), state)).toHaveLength(1);
 });
 
 describe('what is marked', () => {

@@ -43,6 +43,13 @@ const playlistItem = z.object({
 /** `items`: ids of items (`episodeId` of feed and item), the first one first. */
 const playlistOrder = z.object({ playlistId: z.string(), items: z.array(z.string()), orderedAt: time });
 
+/** What the world may see of what a listener does: all of it, all but who it was, or nothing (and then it does not count). */
+export const PRIVACIES = ['public', 'anonymous', 'private'] as const;
+export type Privacy = (typeof PRIVACIES)[number];
+
+/** Both null: the account. A feed alone: its podcast with all episodes. Both: one episode, as a feed and an item name it. */
+const privacyScope = { feed: feed.nullable(), item: item.nullable() };
+
 export const usersEvents = catalogue({
   /** The whole claim as it now stands: it was the newest. */
   PodcastSubscribed: { version: 1, data: subscription },
@@ -65,6 +72,13 @@ export const usersEvents = catalogue({
   EpisodeUnsaved: { version: 1, data: z.object({ feed, item, unsavedAt: time }) },
   /** Once per listener, episode and UTC day of `recordedAt`. */
   EpisodeShared: { version: 1, data: z.object({ feed, item, sharedAt: time }) },
+  /** From now on this holds for the scope, and for what the listener did there before. The most specific setting wins. */
+  PrivacyChanged: {
+    version: 1,
+    data: z.object({ ...privacyScope, privacy: z.enum(PRIVACIES), changedAt: time }),
+  },
+  /** The scope has no setting of its own any more: the next wider one holds. */
+  PrivacyReset: { version: 1, data: z.object({ ...privacyScope, changedAt: time }) },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
@@ -76,6 +90,7 @@ export type ListeningEvent = PlayEvent | MarkEvent;
 export type PlaylistEvent = OfType<'PlaylistCreated' | 'PlaylistChanged' | 'PlaylistDeleted'>;
 export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemoved'>;
 export type PlaylistReordered = OfType<'PlaylistReordered'>;
+export type PrivacyEvent = OfType<'PrivacyChanged' | 'PrivacyReset'>;
 export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;
 
 /** Streams of listeners begin with one of these; projectors read no others. */

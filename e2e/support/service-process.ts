@@ -40,7 +40,7 @@ export class ServiceProcess {
 
   /** Started again it listens where it did. */
   async start(): Promise<this> {
-    const child = spawn(process.execPath, ['--enable-source-maps', `${DIST}/${this.entry}.js`], {
+    const child = spawn(process.execPath, [...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : ['--enable-source-maps']), `${DIST}/${this.entry}.js`], {
       env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: this.options.ownGroup ?? false,

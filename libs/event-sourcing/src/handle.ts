@@ -61,6 +61,21 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     return this.inTurn(stream, async () => read(await this.atHead(stream)));
   }
 
+  get category(): string {
+    return this.decider.category;
+  }
+
+  /** Bytes of the fold that this process holds of a listener's stream, wherever its head is by now; undefined when it holds none. */
+  heldBytes(userId: string): number | undefined {
+    const held = this.cache.get<State>(streamOf(this.decider.category, userId));
+    return held && this.decider.bytes(held.state);
+  }
+
+  /** Revision of the stream's newest event, NO_EVENTS for none. @throws StoreUnavailable */
+  head(userId: string): Promise<number> {
+    return this.store.head(streamOf(this.decider.category, userId));
+  }
+
   private async run(stream: string, command: Command, metadata: EventMetadata): Promise<Handled<State, Event>> {
     const appended: Recorded<Event>[] = [];
     const cached = this.cache.get<State>(stream);

@@ -2,9 +2,10 @@ import { CONNECTIONS, Figure } from '../bench';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
 import { settled } from '../progress';
-import { loadDetails, percent, perSecond } from '../report';
+import { processorTimes, timePerRequest } from '../processor-time';
+import { loadDetails, percent, perSecond, say } from '../report';
 
-const WARM_UP_SECONDS = 2;
+const WARM_UP_SECONDS = 20;
 const SECONDS = 8;
 const GOAL_SHARE = 0.5;
 
@@ -17,7 +18,9 @@ export const positions: Figure = {
     const listeners = await createListeners(database, base, CONNECTIONS);
     const load = { kind: 'positions', base, connections: CONNECTIONS, listeners } as const;
     const warmUp = await generate({ ...load, seconds: WARM_UP_SECONDS, round: 0 });
+    const before = processorTimes();
     const measured = await generate({ ...load, seconds: SECONDS, round: 1 });
+    say(`  processor time of a position: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
 
     const acknowledged = warmUp.requests + measured.requests;
     const appended = await settled(system, listeners);

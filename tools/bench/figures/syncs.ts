@@ -5,7 +5,8 @@ import { send } from '../http';
 import { createListeners } from '../listeners';
 import { generate } from '../load';
 import { settled } from '../progress';
-import { loadDetails, percentiles, perSecond, spread } from '../report';
+import { processorTimes, timePerRequest } from '../processor-time';
+import { loadDetails, percentiles, perSecond, say, spread } from '../report';
 
 const PLAYS = 2_000;
 const BODY_LIMIT_BYTES = 1_000_000;
@@ -102,8 +103,10 @@ export const smallSyncs: Figure = {
       await createListeners(database, base, LISTENERS),
     ];
     await generate({ ...load, listeners: warming, seconds: WARM_UP_SECONDS });
+    const before = processorTimes();
     const measured = await generate({ ...load, listeners, seconds: SECONDS });
     const plays = await settled(system, listeners);
+    say(`  processor time of a sync, all done: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
     const [least, most] = [measured.requests * NEW_PLAYS, (measured.requests + CONNECTIONS) * NEW_PLAYS];
     // What the connections had under way at the end may have been stored.
     if (plays < least || plays > most) throw new Error(`${least} plays were acknowledged, and ${plays} are in the log`);

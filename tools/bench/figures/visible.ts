@@ -5,7 +5,8 @@ import { Figure, OPEN_LOOP_WRITES, WRITES_PER_SECOND } from '../bench';
 import { episodeOf } from '../events';
 import { send } from '../http';
 import { createListeners, Listener } from '../listeners';
-import { milliseconds, percentiles, spread } from '../report';
+import { processorTimes, timePerRequest } from '../processor-time';
+import { milliseconds, percentiles, say, spread } from '../report';
 
 /** So many that nobody writes again before the last write is answered; whoever would, waits, and that counts. */
 const LISTENERS = 400;
@@ -34,7 +35,9 @@ export const visible: Figure = {
     const pool = new Pool({ connectionString: database, max: 8 });
     try {
       await openLoop(base, pool, listeners, { count: WARM_UP_WRITES, firstEpisode: 0 });
+      const before = processorTimes();
       const times = await openLoop(base, pool, listeners, { count: OPEN_LOOP_WRITES, firstEpisode: 100 });
+      say(`  processor time of a write and its read: ${timePerRequest(before, processorTimes(), OPEN_LOOP_WRITES)} ms`);
       const [shown, row] = [spread(times.visible), spread(times.row)];
       return [
         {

@@ -2,11 +2,11 @@ import { Inject } from '@nestjs/common';
 import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Sql } from '@balados/platform-stores';
 import { WirePlaylist, wirePlaylist, wirePlaylistItem } from '@balados/users-contracts';
-import { inOrder, isDeleted, standingItems } from '@balados/users-domain';
+import { inOrder, isDeleted, PlaylistsState, standingItems } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
-import { sourceOf } from './own-reads';
-import { OwnRead, USERS_SQL } from './queries';
+import { OwnRead, ownRead } from './own-reads';
+import { USERS_SQL } from './queries';
 
 /** The listener's playlists by name, each with its items in their order; the one with the id alone, if one is given. */
 export class GetPlaylists extends Query<OwnRead<WirePlaylist[]>> {
@@ -26,19 +26,13 @@ export class GetPlaylistsHandler implements IQueryHandler<GetPlaylists> {
   ) {}
 
   async execute({ userId, playlistId }: GetPlaylists): Promise<OwnRead<WirePlaylist[]>> {
-    const source = await sourceOf(this.streams.store, this.sql, 'playlists', userId);
-    const playlists =
-      source === 'state' ? await this.fromState(userId, playlistId) : await this.fromPostgres(userId, playlistId);
-    playlists.sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1));
-    return { answer: playlists, stale: source === 'stale' };
-  }
-
-  private fromState(userId: string, playlistId: string | undefined): Promise<WirePlaylist[]> {
-    return this.streams.playlists.query(userId, ({ state }) =>
-      [...state.playlists.values()]
-        .filter((held) => !isDeleted(held) && (playlistId === undefined || held.playlistId === playlistId))
-        .map((held) => wirePlaylist(held, standingItems(held).map(wirePlaylistItem))),
+    const read = await ownRead(
+      { streams: this.streams.playlists, sql: this.sql, userId },
+      (state) => fromState(state, playlistId),
+      () => this.fromPostgres(userId, playlistId),
     );
+    read.answer.sort((a, b) => (a.name === b.name ? (a.id < b.id ? -1 : 1) : a.name < b.name ? -1 : 1));
+    return read;
   }
 
   private async fromPostgres(userId: string, playlistId: string | undefined): Promise<WirePlaylist[]> {
@@ -72,6 +66,11 @@ export class GetPlaylistsHandler implements IQueryHandler<GetPlaylists> {
     });
   }
 }
+
+const fromState = ({ playlists }: PlaylistsState, playlistId: string | undefined): WirePlaylist[] =>
+  [...playlists.values()]
+    .filter((held) => !isDeleted(held) && (playlistId === undefined || held.playlistId === playlistId))
+    .map((held) => wirePlaylist(held, standingItems(held).map(wirePlaylistItem)));
 
 interface PlaylistRow {
   playlist_id: string;

@@ -6,7 +6,7 @@ import { WirePlay, wirePlay, WireSubscription, wireSubscription } from '@balados
 import { allPlays, isSubscribed, Play } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
-import { sourceOf } from './own-reads';
+import { OwnRead, ownRead } from './own-reads';
 
 /** Injection token of the connection to the `users` context: `Sql`. */
 export const USERS_SQL = Symbol('users sql');
@@ -14,12 +14,6 @@ export const USERS_SQL = Symbol('users sql');
 export interface Page {
   limit: number;
   offset: number;
-}
-
-/** `stale`: the event store is away, and what is answered may lack the newest writes. */
-export interface OwnRead<Answer> {
-  answer: Answer;
-  stale: boolean;
 }
 
 /** The podcasts that the listener is subscribed to, in the order in which they subscribed. */
@@ -47,17 +41,19 @@ export class GetSubscriptionsHandler implements IQueryHandler<GetSubscriptions> 
     @Inject(USERS_SQL) private readonly sql: Sql,
   ) {}
 
-  async execute({ userId }: GetSubscriptions): Promise<OwnRead<WireSubscription[]>> {
-    const source = await sourceOf(this.streams.store, this.sql, 'subscriptions', userId);
-    if (source === 'state') {
-      const answer = await this.streams.subscriptions.query(userId, ({ state }) =>
+  execute({ userId }: GetSubscriptions): Promise<OwnRead<WireSubscription[]>> {
+    return ownRead(
+      { streams: this.streams.subscriptions, sql: this.sql, userId },
+      (state) =>
         [...state.feeds.values()]
           .filter(isSubscribed)
           .sort((a, b) => a.subscribedAt! - b.subscribedAt! || (feedId(a.feed) < feedId(b.feed) ? -1 : 1))
           .map(wireSubscription),
-      );
-      return { answer, stale: false };
-    }
+      () => this.fromPostgres(userId),
+    );
+  }
+
+  private async fromPostgres(userId: string): Promise<WireSubscription[]> {
     const rows = await this.sql.query<
       { feed: string; source_id: string | null; subscribed_at: Date; unsubscribed_at: Date | null }[]
     >(
@@ -65,7 +61,7 @@ export class GetSubscriptionsHandler implements IQueryHandler<GetSubscriptions> 
        WHERE user_id = $1 AND subscribed ORDER BY subscribed_at, feed_id`,
       [userId],
     );
-    const answer = rows.map((row) =>
+    return rows.map((row) =>
       wireSubscription({
         feed: row.feed,
         sourceId: row.source_id,
@@ -73,7 +69,6 @@ export class GetSubscriptionsHandler implements IQueryHandler<GetSubscriptions> 
         unsubscribedAt: row.unsubscribed_at && row.unsubscribed_at.getTime(),
       }),
     );
-    return { answer, stale: source === 'stale' };
   }
 }
 
@@ -84,24 +79,27 @@ export class GetPlaysHandler implements IQueryHandler<GetPlays> {
     @Inject(USERS_SQL) private readonly sql: Sql,
   ) {}
 
-  async execute({ userId, page, feed }: GetPlays): Promise<OwnRead<{ plays: WirePlay[]; total: number }>> {
-    const source = await sourceOf(this.streams.store, this.sql, 'listening', userId);
-    if (source === 'state') {
-      const answer = await this.streams.listening.query(userId, ({ state }) => {
+  execute({ userId, page, feed }: GetPlays): Promise<OwnRead<{ plays: WirePlay[]; total: number }>> {
+    return ownRead(
+      { streams: this.streams.listening, sql: this.sql, userId },
+      (state) => {
         const plays: Play[] = [];
         for (const play of allPlays(state)) if (feed === undefined || play.feed === feed) plays.push(play);
         plays.sort((a, b) => b.updatedAt - a.updatedAt || (episodeOrder(a) < episodeOrder(b) ? -1 : 1));
         return { plays: plays.slice(page.offset, page.offset + page.limit).map(wirePlay), total: plays.length };
-      });
-      return { answer, stale: false };
-    }
+      },
+      () => this.fromPostgres(userId, page, feed),
+    );
+  }
+
+  private async fromPostgres(userId: string, { limit, offset }: Page, feed?: string) {
     const ofFeed = feed === undefined ? null : feedId(feed);
     const [rows, [count]] = await Promise.all([
       this.sql.query<{ feed: string; item: string; position: number; played: boolean; updated_at: Date }[]>(
         `SELECT feed, item, position, played, updated_at FROM users.play_statuses
          WHERE user_id = $1 AND ($2::uuid IS NULL OR feed_id = $2)
          ORDER BY updated_at DESC, episode_id LIMIT $3 OFFSET $4`,
-        [userId, ofFeed, page.limit, page.offset],
+        [userId, ofFeed, limit, offset],
       ),
       this.sql.query<{ total: string }[]>(
         'SELECT count(*) AS total FROM users.play_statuses WHERE user_id = $1 AND ($2::uuid IS NULL OR feed_id = $2)',
@@ -109,7 +107,7 @@ export class GetPlaysHandler implements IQueryHandler<GetPlays> {
       ),
     ]);
     const plays = rows.map((row) => wirePlay({ ...row, updatedAt: row.updated_at.getTime() }));
-    return { answer: { plays, total: Number(count!.total) }, stale: source === 'stale' };
+    return { plays, total: Number(count!.total) };
   }
 }
 

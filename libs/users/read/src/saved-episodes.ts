@@ -6,8 +6,8 @@ import { WireEpisode, wireEpisode } from '@balados/users-contracts';
 import { allMarks, Mark } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
-import { sourceOf } from './own-reads';
-import { OwnRead, Page, USERS_SQL } from './queries';
+import { OwnRead, ownRead } from './own-reads';
+import { Page, USERS_SQL } from './queries';
 
 /** The episodes that the listener has saved, the most recently saved first; of one feed, if one is given. */
 export class GetSavedEpisodes extends Query<OwnRead<{ episodes: WireEpisode[]; total: number }>> {
@@ -27,18 +27,21 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
     @Inject(USERS_SQL) private readonly sql: Sql,
   ) {}
 
-  async execute({ userId, page, feed }: GetSavedEpisodes) {
-    const source = await sourceOf(this.streams.store, this.sql, 'listening', userId);
-    if (source === 'state') {
-      const answer = await this.streams.listening.query(userId, ({ state }) => {
+  execute({ userId, page, feed }: GetSavedEpisodes): Promise<OwnRead<{ episodes: WireEpisode[]; total: number }>> {
+    return ownRead(
+      { streams: this.streams.listening, sql: this.sql, userId },
+      (state) => {
         const saved: Mark[] = [];
         for (const mark of allMarks(state))
           if (mark.savedAt !== null && (feed === undefined || mark.feed === feed)) saved.push(mark);
         saved.sort((a, b) => b.savedAt! - a.savedAt! || (episodeOrder(a) < episodeOrder(b) ? -1 : 1));
         return { episodes: saved.slice(page.offset, page.offset + page.limit).map(wireEpisode), total: saved.length };
-      });
-      return { answer, stale: false };
-    }
+      },
+      () => this.fromPostgres(userId, page, feed),
+    );
+  }
+
+  private async fromPostgres(userId: string, { limit, offset }: Page, feed?: string) {
     const ofFeed = feed === undefined ? null : feedId(feed);
     const [rows, [count]] = await Promise.all([
       this.sql.query<{ feed: string; item: string; saved_at: Date; shared_at: Date | null }[]>(
@@ -47,7 +50,7 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
          FROM users.saved_episodes saved LEFT JOIN users.shared_episodes shared USING (user_id, episode_id)
          WHERE user_id = $1 AND saved_at IS NOT NULL AND ($2::uuid IS NULL OR saved.feed_id = $2)
          ORDER BY saved_at DESC, episode_id LIMIT $3 OFFSET $4`,
-        [userId, ofFeed, page.limit, page.offset],
+        [userId, ofFeed, limit, offset],
       ),
       this.sql.query<{ total: string }[]>(
         `SELECT count(*) AS total FROM users.saved_episodes
@@ -58,7 +61,7 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
     const episodes = rows.map(({ saved_at, shared_at, ...row }) =>
       wireEpisode({ ...row, savedAt: saved_at.getTime(), sharedAt: shared_at && shared_at.getTime() }),
     );
-    return { answer: { episodes, total: Number(count!.total) }, stale: source === 'stale' };
+    return { episodes, total: Number(count!.total) };
   }
 }
 

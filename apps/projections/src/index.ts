@@ -12,8 +12,11 @@ import { ProjectionsModule } from './projections.module';
 
 export { config } from './config';
 
-/** The locks of a process that froze in a transaction must not outlive its leases: those who take over need the rows. */
-const session = { service: 'projections', idleInTransactionMs: LEASE_MS };
+/**
+ * The locks of a process that froze in a transaction must not outlive its leases: those who take over need the rows. Rows and position
+ * are lost together or not at all, and the log has what made them.
+ */
+const session = { service: 'projections', idleInTransactionMs: LEASE_MS, commitsAwaitDisk: false };
 
 export async function start(config: Config, log: Logger): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>

@@ -32,7 +32,14 @@ export function openPostgres(
     service,
     poolSize = POOL_SIZE,
     idleInTransactionMs = IDLE_IN_TRANSACTION_MS,
-  }: { service: string; poolSize?: number; idleInTransactionMs?: number },
+    commitsAwaitDisk = true,
+  }: {
+    service: string;
+    poolSize?: number;
+    idleInTransactionMs?: number;
+    /** False where what a crash of Postgres loses is done again: it loses the newest commits whole, and nothing else. */
+    commitsAwaitDisk?: boolean;
+  },
 ): Promise<DataSource> {
   return new DataSource({
     type: 'postgres',
@@ -44,7 +51,11 @@ export function openPostgres(
     migrationsTableName: 'migrations',
     poolSize,
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { statement_timeout: STATEMENT_TIMEOUT_MS, idle_in_transaction_session_timeout: idleInTransactionMs },
+    extra: {
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: idleInTransactionMs,
+      ...(!commitsAwaitDisk && { options: '-c synchronous_commit=off' }),
+    },
     installExtensions: false,
   }).initialize();
 }
@@ -76,7 +87,7 @@ const PASSING_STATES = /^(?:08...|53...|57P..|58...|40001|40P01|55P03|57014|25P0
 /** Errors of sockets and of the driver have no SQLSTATE. */
 const PASSING_SOCKET_CODES = /^(?:ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 const PASSING_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly|client was closed/i;
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly|client was closed|query runner was already released/i;
 
 /** Whether the same work may well succeed when it is done again: a deadlock, a lost connection and their kin. */
 export function isPassingDatabaseError(error: unknown): boolean {

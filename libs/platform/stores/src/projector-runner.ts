@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventStore, parseStream } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
+import { Batches } from './batches';
 import { Log } from './log';
 import { Projector } from './projector';
 import { LEASE_MS, LEASE_RENEWALS, Leases, segmentOf, SEGMENTS } from './segments';
@@ -56,6 +57,7 @@ class Run implements RunningProjector {
   private readonly leases: Leases;
   private readonly leaseMs: number;
   private readonly workers = new Map<number, SegmentWorker>();
+  private readonly batches: Batches;
   private readonly closing = new AbortController();
   /** Aborted when the subscription under way no longer feeds the right segments. */
   private feeding = new AbortController();
@@ -66,10 +68,11 @@ class Run implements RunningProjector {
   private readonly loops: Promise<void>[];
 
   constructor(private readonly options: RunOptions) {
-    const { projector, dataSource, owner, leaseMs = LEASE_MS } = options;
+    const { projector, dataSource, owner, leaseMs = LEASE_MS, log } = options;
     this.name = projector.name;
     this.leaseMs = leaseMs;
     this.leases = new Leases(dataSource, projector, owner, leaseMs);
+    this.batches = new Batches(this.workers, projector, this.leases, dataSource, log);
     this.loops = [
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),
       this.repeat(FEEDING, () => this.feed(), 0),
@@ -129,7 +132,7 @@ class Run implements RunningProjector {
 
   /** One look at who holds what: renews, gives back what is more than this process's share, takes what is free. */
   private async share(): Promise<void> {
-    const { projector, owner, dataSource, log } = this.options;
+    const { projector, owner, log } = this.options;
     if (this.segments === 0) this.segments = await this.leases.prepare(this.options.segments ?? SEGMENTS);
     const members = await this.leases.beat();
     const noted = [...this.workers.values()].filter(({ failureNoted }) => failureNoted);
@@ -156,9 +159,8 @@ class Run implements RunningProjector {
         lease,
         owner,
         projector,
-        this.leases,
-        dataSource,
         log,
+        () => this.batches.wake(),
         () => void this.drop(worker),
       );
       this.workers.set(lease.segment, worker);
@@ -220,9 +222,14 @@ class Run implements RunningProjector {
       const { position } = worker.lease;
       const known = worker.storeId ?? worker.lease.storeId ?? storeId;
       if (known !== storeId)
-        await worker.fail(undefined, `its position is one of event store ${known}, this is ${storeId}: rebuild it`);
+        await this.batches.fail(
+          worker,
+          undefined,
+          `its position is one of event store ${known}, this is ${storeId}: rebuild it`,
+        );
       else if (position !== undefined && (head === undefined || position > head))
-        await worker.fail(
+        await this.batches.fail(
+          worker,
           undefined,
           `its position ${position} lies beyond the event store's head, ${text(head)}: rebuild it`,
         );

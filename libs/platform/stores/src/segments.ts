@@ -24,6 +24,14 @@ export interface Lease {
   storeId: string | undefined;
 }
 
+/** How far a held segment goes on, from where we left it. */
+export interface Move {
+  lease: Lease;
+  from: bigint | undefined;
+  to: bigint;
+  storeId: string;
+}
+
 /** What a renewal finds. */
 export interface Renewed {
   segment: number;
@@ -84,12 +92,13 @@ export class Leases {
     return count;
   }
 
-  /** Renews what this process still holds. */
+  /** Renews what this process still holds; rows are locked in the order of `move`. */
   async renew(): Promise<Renewed[]> {
     const [rows] = await this.sql.query(
-      `UPDATE ${this.segmentsTable} SET leased_until = clock_timestamp() + $3 * interval '1 ms'
-       WHERE projector = $1 AND owner = $2
-       RETURNING segment, epoch, failed_event, failed_at`,
+      `UPDATE ${this.segmentsTable} AS held SET leased_until = clock_timestamp() + $3 * interval '1 ms'
+       FROM (SELECT segment FROM ${this.segmentsTable} WHERE projector = $1 AND owner = $2 ORDER BY segment FOR UPDATE) AS ours
+       WHERE held.projector = $1 AND held.segment = ours.segment AND held.owner = $2
+       RETURNING held.segment, epoch, failed_event, failed_at`,
       [this.projector.name, this.owner, this.leaseMs],
     );
     return rows;
@@ -135,23 +144,34 @@ export class Leases {
   }
 
   /**
-   * Moves a held segment's position, in the transaction whose rows it stands for.
-   * @throws FencedOff when the segment is no longer ours, or not where we left it
+   * Moves the positions of held segments, in the transaction whose rows they stand for.
+   * @throws FencedOff when one of them is no longer ours, or not where we left it
    */
-  async move(
-    transaction: Sql,
-    { segment, epoch }: Lease,
-    from: bigint | undefined,
-    to: bigint,
-    storeId: string,
-  ): Promise<void> {
+  async move(transaction: Sql, moves: readonly Move[]): Promise<void> {
     const [, moved] = await transaction.query(
-      `UPDATE ${this.segmentsTable} SET position = $5, store_id = $6, moved_at = clock_timestamp(),
+      `UPDATE ${this.segmentsTable} AS held SET position = t."to", store_id = t.store_id, moved_at = clock_timestamp(),
          failed_event = NULL, failed_reason = NULL, failed_at = NULL
-       WHERE projector = $1 AND segment = $2 AND owner = $3 AND epoch = $4 AND position IS NOT DISTINCT FROM $7::bigint`,
-      [this.projector.name, segment, this.owner, epoch, String(to), storeId, from === undefined ? null : String(from)],
+       FROM (SELECT segment, t.epoch, "from", "to", t.store_id
+             FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+               AS t (segment, epoch, "from", "to", store_id)
+             JOIN ${this.segmentsTable} USING (segment) WHERE projector = $1 ORDER BY segment FOR UPDATE OF projector_segments) AS t
+       WHERE held.projector = $1 AND held.segment = t.segment AND held.owner = $2 AND held.epoch = t.epoch
+         AND held.position IS NOT DISTINCT FROM t."from"`,
+      [
+        this.projector.name,
+        this.owner,
+        moves.map(({ lease }) => lease.segment),
+        moves.map(({ lease }) => lease.epoch),
+        moves.map(({ from }) => (from === undefined ? null : String(from))),
+        moves.map(({ to }) => String(to)),
+        moves.map(({ storeId }) => storeId),
+      ],
     );
-    if (moved !== 1) throw new FencedOff(this.projector.name, segment);
+    if (moved !== moves.length)
+      throw new FencedOff(
+        this.projector.name,
+        moves.map(({ lease }) => lease.segment),
+      );
   }
 
   /** Notes why a held segment stands still. @throws FencedOff when it is no longer ours */
@@ -161,14 +181,14 @@ export class Leases {
        WHERE projector = $1 AND segment = $2 AND owner = $3 AND epoch = $4`,
       [this.projector.name, segment, this.owner, epoch, event ?? null, reason.replaceAll('\0', '')],
     );
-    if (noted !== 1) throw new FencedOff(this.projector.name, segment);
+    if (noted !== 1) throw new FencedOff(this.projector.name, [segment]);
   }
 }
 
-/** Another process holds this segment now, or has moved it. */
+/** Another process holds one of these segments now, or has moved it. */
 export class FencedOff extends Error {
-  constructor(projector: string, segment: number) {
-    super(`segment ${segment} of projector ${projector} is no longer ours`);
+  constructor(projector: string, segments: readonly number[]) {
+    super(`segment ${segments.join(', ')} of projector ${projector} is no longer ours`);
     this.name = 'FencedOff';
   }
 }

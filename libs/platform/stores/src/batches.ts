@@ -1,0 +1,186 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StoredEvent } from '@balados/event-sourcing';
+import { DataSource } from 'typeorm';
+import { Log } from './log';
+import { isPassingDatabaseError } from './postgres';
+import { Projector } from './projector';
+import { SegmentBatch, SegmentWorker } from './segment-worker';
+import { FencedOff, Leases } from './segments';
+
+/** One transaction takes at most this many events, and this many bytes of their data as JSON (always at least one event). */
+export const BATCH_EVENTS = 500;
+export const BATCH_BYTES = 2 * 1024 * 1024;
+/**
+ * After a transaction the projector rests for this many times as long as it took, and at most so many milliseconds, unless a whole batch
+ * waits: under load fewer and larger transactions do the same work, and what comes after a quiet moment is applied at once.
+ */
+export const REST_FACTOR = 2;
+export const LONGEST_REST_MS = 50;
+/** Pauses before a transaction is tried again, in milliseconds: doubled from the first to the longest. */
+export const RETRY_PAUSE_MS = 50;
+export const RETRY_LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Applies what the segments of one process wait with, all of them in one transaction after the other; while one runs the next one
+ * gathers. What cannot be applied together is applied segment by segment, so that one that fails holds no other back.
+ */
+export class Batches {
+  private running: Promise<void> | undefined;
+  private last: { endedAt: number; tookMs: number } | undefined;
+
+  constructor(
+    private readonly workers: ReadonlyMap<number, SegmentWorker>,
+    private readonly projector: Projector,
+    private readonly leases: Leases,
+    private readonly dataSource: DataSource,
+    private readonly log: Log,
+  ) {}
+
+  /** Some segment waits. */
+  wake(): void {
+    this.running ??= this.run();
+  }
+
+  private async run(): Promise<void> {
+    // What arrived in the same turn belongs to the same batch.
+    await Promise.resolve();
+    for (let waiting = this.waiting(); waiting.length > 0; waiting = this.waiting()) {
+      await this.rest(waiting);
+      const batches = gather(this.waiting());
+      const applied = this.applyAll(batches);
+      for (const { worker } of batches) worker.busy = applied;
+      await applied;
+      for (const { worker } of batches) worker.busy = undefined;
+    }
+    this.running = undefined;
+  }
+
+  private waiting(): SegmentWorker[] {
+    return [...this.workers.values()].filter((worker) => worker.waiting);
+  }
+
+  /** Lets a batch gather; the pause counts from the end of the last transaction. */
+  private async rest(waiting: readonly SegmentWorker[]): Promise<void> {
+    if (!this.last || waiting.reduce((sum, { queued }) => sum + queued, 0) >= BATCH_EVENTS) return;
+    const pause = Math.min(LONGEST_REST_MS, REST_FACTOR * this.last.tookMs);
+    const left = this.last.endedAt + pause - performance.now();
+    if (left > 0) await delay(left);
+  }
+
+  /** Never rejects. */
+  private async applyAll(batches: readonly SegmentBatch[]): Promise<void> {
+    if (batches.length > 1) {
+      try {
+        return await this.persistently(batches);
+      } catch (error) {
+        // Each shows for itself what kept it.
+        this.log.info({ projector: this.projector.name, reason: messageOf(error) }, 'segments are applied one by one');
+      }
+    }
+    for (const batch of batches) await this.applyAlone(batch);
+  }
+
+  private async applyAlone(batch: SegmentBatch): Promise<void> {
+    const { worker, events } = batch;
+    try {
+      try {
+        if (worker.active) await this.persistently([batch]);
+      } catch (error) {
+        if (error instanceof FencedOff || !worker.active) throw error;
+        await this.applyOneByOne(worker, events);
+      }
+    } catch (error) {
+      worker.lose(messageOf(error));
+    }
+  }
+
+  /** Finds the event that cannot be applied, after those before it. */
+  private async applyOneByOne(worker: SegmentWorker, events: readonly StoredEvent[]): Promise<void> {
+    for (const event of events) {
+      if (!worker.active) return;
+      try {
+        await this.persistently([{ worker, events: [event], to: event.position }]);
+      } catch (error) {
+        if (error instanceof FencedOff || !worker.active) throw error;
+        return this.fail(worker, event, messageOf(error));
+      }
+    }
+  }
+
+  /** Has a segment stand still, and says so in its row. @throws FencedOff */
+  async fail(worker: SegmentWorker, event: StoredEvent | undefined, reason: string): Promise<void> {
+    worker.fail(event, reason);
+    await this.untilItPasses([worker], () => this.leases.fail(worker.lease, event?.id, reason));
+    worker.failureNoted = true;
+  }
+
+  /** After a lost COMMIT the fence tells whether it was applied. */
+  private persistently(batches: readonly SegmentBatch[]): Promise<void> {
+    return this.untilItPasses(
+      batches.map(({ worker }) => worker),
+      () => this.apply(batches),
+    );
+  }
+
+  private async apply(batches: readonly SegmentBatch[]): Promise<void> {
+    const started = performance.now();
+    const events = inOrder(batches);
+    await this.dataSource.transaction(async (transaction) => {
+      if (events.length > 0) await this.projector.project(transaction, events);
+      await this.leases.move(
+        transaction,
+        batches.map(({ worker, to }) => ({ lease: worker.lease, from: worker.position, to, storeId: worker.storeId! })),
+      );
+    });
+    const endedAt = performance.now();
+    for (const batch of batches) batch.worker.applied(batch, endedAt - started);
+    if (events.length > 0) this.last = { endedAt, tookMs: endedAt - started };
+  }
+
+  /** Again and again while what goes wrong passes by itself, and nobody has stopped one of these segments. */
+  private async untilItPasses(workers: readonly SegmentWorker[], work: () => Promise<void>): Promise<void> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isPassingDatabaseError(error) || workers.some(({ stopped }) => stopped)) throw error;
+        for (const worker of workers) worker.retries += 1;
+        this.log.warn(
+          {
+            projector: this.projector.name,
+            segments: workers.map(({ lease }) => lease.segment),
+            reason: messageOf(error),
+          },
+          'projector batch is tried again',
+        );
+        const pause = Math.min(RETRY_LONGEST_PAUSE_MS, RETRY_PAUSE_MS * 2 ** failures) * (0.5 + Math.random() / 2);
+        await Promise.race(workers.map((worker) => worker.pause(pause)));
+        if (workers.some(({ stopped }) => stopped)) throw error;
+      }
+    }
+  }
+}
+
+/** Of what all segments wait with, the oldest, as much as one transaction takes. */
+function gather(workers: readonly SegmentWorker[]): SegmentBatch[] {
+  const counts = workers.map(() => 0);
+  for (let events = 0, bytes = 0; events < BATCH_EVENTS; events += 1) {
+    let oldest: { index: number; position: bigint; size: number } | undefined;
+    for (const [index, worker] of workers.entries()) {
+      const next = worker.peek(counts[index]!);
+      if (next && (!oldest || next.position < oldest.position)) oldest = { index, ...next };
+    }
+    if (!oldest || (events > 0 && bytes + oldest.size > BATCH_BYTES)) break;
+    bytes += oldest.size;
+    counts[oldest.index]! += 1;
+  }
+  // Whose events are all newer waits on, and so does its position.
+  return workers.flatMap((worker, index) =>
+    counts[index]! > 0 || worker.queued === 0 ? [worker.take(counts[index]!)] : [],
+  );
+}
+
+const inOrder = (batches: readonly SegmentBatch[]): StoredEvent[] =>
+  batches.flatMap(({ events }) => events).sort((one, two) => (one.position < two.position ? -1 : 1));
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -66,7 +66,8 @@ describe('an item, <guid>,<enclosure>', () => {
   });
 
   it('has a key of its own, the same in every feed, that will never change', () => {
-    for (const item of ['abc,', 'abc,https://cdn.example/a.mp3']) expect(itemKey(item)).toBe('f39d39bf-c992-87b8-4878-0d4110eb663f');
+    for (const item of ['abc,', 'abc,https://cdn.example/a.mp3'])
+      expect(itemKey(item)).toBe('f39d39bf-c992-87b8-4878-0d4110eb663f');
   });
 });
 

@@ -183,6 +183,7 @@ describe.each<Kind>(['services', 'standalone'])('privacy settings on %s', (kind)
     ['PUT', '', { privacy: 'public', rss_source_feed: base64(FEED) }, ''],
     ['PUT', '', [], ''],
     ['DELETE', '?fed=x', undefined, ''],
+    ['DELETE', '', { feed: base64(FEED) }, ''],
     ['DELETE', '?feed=', undefined, 'feed'],
     ['DELETE', '?feed=aaaa&feed=aaaa', undefined, 'feed'],
     ['GET', '?feed=!', undefined, 'feed'],

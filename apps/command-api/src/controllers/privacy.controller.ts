@@ -10,6 +10,9 @@ import { z } from 'zod';
 import { markStale, success } from '../answers';
 import { CurrentSpeaker } from '../speaker';
 
+/** What is to be removed stands in the query; a `feed` in a body must not be overlooked, for then it would be the account's. */
+const noBody = z.strictObject({}).optional();
+
 @Controller('api/v1/privacy')
 @UseGuards(ListenerGuard)
 export class PrivacyController {
@@ -30,6 +33,7 @@ export class PrivacyController {
   async reset(
     @CurrentSpeaker() speaker: Speaker,
     @Query({ schema: privacyQuery }) { feed, item }: z.infer<typeof privacyQuery>,
+    @Body({ schema: noBody }) _body: z.infer<typeof noBody>,
   ) {
     const scope = { feed: feed ?? null, item: item ?? null };
     return success(await this.commands.execute(new ChangePrivacy(speaker, scope, null)));

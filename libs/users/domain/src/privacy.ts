@@ -83,10 +83,11 @@ export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent> = {
 
   evolve(state, event) {
     const { feed, item, changedAt } = event.data;
-    const held = findPrivacy(state, event.data);
+    const key = scopeKey(event.data);
+    const held = state.settings.get(key);
     const privacy = event.type === 'PrivacyChanged' ? event.data.privacy : null;
     const setting = { feed, item, privacy, changedAt: instant(changedAt), revision: event.revision };
-    state.settings.set(scopeKey(setting), setting);
+    state.settings.set(key, setting);
     state.standing += Number(privacy !== null) - Number(held !== undefined && held.privacy !== null);
     state.bytes += bytesOf(setting) - (held ? bytesOf(held) : 0);
     return state;

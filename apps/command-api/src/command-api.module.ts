@@ -5,6 +5,7 @@ import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
 import {
   GetPlaylistsHandler,
   GetPlaysHandler,
+  GetPrivacyHandler,
   GetSavedEpisodesHandler,
   GetSubscriptionsHandler,
   USERS_SQL,
@@ -13,6 +14,7 @@ import {
   ChangePlayHandler,
   ChangePlaylistHandler,
   ChangePlaylistItemHandler,
+  ChangePrivacyHandler,
   ChangeSubscriptionHandler,
   CLOCK,
   LISTENER_STREAMS,
@@ -26,6 +28,7 @@ import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
+import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
@@ -51,6 +54,7 @@ export class CommandApiModule {
         SyncController,
         PlaylistsController,
         EpisodesController,
+        PrivacyController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -69,6 +73,8 @@ export class CommandApiModule {
         GetPlaylistsHandler,
         MarkEpisodeHandler,
         GetSavedEpisodesHandler,
+        ChangePrivacyHandler,
+        GetPrivacyHandler,
       ],
     };
   }

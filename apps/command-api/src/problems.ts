@@ -19,6 +19,7 @@ const STATUS: Readonly<Record<string, number>> = {
   playlist_exists: 409,
   playlists_full: 422,
   playlist_full: 422,
+  privacy_full: 422,
 };
 
 const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');

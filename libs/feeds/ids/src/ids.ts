@@ -120,6 +120,8 @@ export function episodeKey(item: string): string {
 export const feedId = (feed: string): string => hashed(feed);
 /** Key of an episode of a feed in tables, made like `feedId`. */
 export const episodeId = (feed: string, item: string): string => hashed(`${feed}\n${episodeKey(item)}`);
+/** Key of an item whatever its feed, to look episodes up by, made like `feedId`. */
+export const itemKey = (item: string): string => episodeId('', item);
 
 function hashed(text: string): string {
   const hex = createHash('sha256').update(text).digest('hex');

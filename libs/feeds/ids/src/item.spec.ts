@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { encodeBase64, episodeId, episodeKey, ITEM_MAX_BYTES, parseItem, splitItem } from './ids';
+import { encodeBase64, episodeId, episodeKey, ITEM_MAX_BYTES, itemKey, parseItem, splitItem } from './ids';
 
 describe('an item, <guid>,<enclosure>', () => {
   it.each([
@@ -63,6 +63,11 @@ describe('an item, <guid>,<enclosure>', () => {
     expect(episodeId('https://feeds.example/a', 'abc,https://cdn.example/a.mp3')).toBe(
       '94c177ab-1591-dd0f-0197-b34c667fa8c4',
     );
+  });
+
+  it('has a key of its own, the same in every feed, that will never change', () => {
+    for (const item of ['abc,', 'abc,https://cdn.example/a.mp3'])
+      expect(itemKey(item)).toBe('f39d39bf-c992-87b8-4878-0d4110eb663f');
   });
 });
 

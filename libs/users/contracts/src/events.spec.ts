@@ -53,7 +53,7 @@ const asStored = (type: string, data: string): StoredEvent => ({
 describe('the events of a listener', () => {
   it('are these, and a name that was once stored stays', () => {
     expect(Object.keys(usersEvents.declarations)).toEqual(Object.keys(stored));
-    expect(USERS_CATEGORIES).toEqual(['subscriptions', 'listening', 'playlists']);
+    expect(USERS_CATEGORIES).toEqual(['subscriptions', 'listening', 'playlists', 'privacy']);
   });
 
   it.each(Object.entries(stored))('%s is read as it was stored, and written the same', (type, data) => {

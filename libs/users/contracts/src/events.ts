@@ -94,4 +94,4 @@ export type PrivacyEvent = OfType<'PrivacyChanged' | 'PrivacyReset'>;
 export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;
 
 /** Streams of listeners begin with one of these; projectors read no others. */
-export const USERS_CATEGORIES = ['subscriptions', 'listening', 'playlists'] as const;
+export const USERS_CATEGORIES = ['subscriptions', 'listening', 'playlists', 'privacy'] as const;

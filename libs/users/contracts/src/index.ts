@@ -1,2 +1,3 @@
 export * from './events';
 export * from './wire';
+export * from './wire-privacy';

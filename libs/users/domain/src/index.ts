@@ -4,3 +4,4 @@ export * from './marks';
 export * from './subscriptions';
 export * from './playlist-claims';
 export * from './playlists';
+export * from './privacy';

@@ -51,20 +51,27 @@ export const findPlay = (state: ListeningState, feed: string | undefined, item: 
 export const findMark = (state: ListeningState, feed: string, item: string): Mark | undefined =>
   state.marks.get(episodeKey(item))?.find((mark) => mark.feed === feed);
 
-/**
- * The one podcast of which this item was ever played, saved or shared.
- * @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it
- */
-export function feedOf(state: ListeningState, item: string): string {
+/** The podcasts of which this item was ever played, saved or shared. */
+export function feedsOf(state: ListeningState, item: string): string[] {
   const key = episodeKey(item);
   const held = [...(state.episodes.get(key) ?? []), ...(state.marks.get(key) ?? [])];
-  const candidates = [...new Set(held.map(({ feed }) => feed))];
+  return [...new Set(held.map(({ feed }) => feed))];
+}
+
+/**
+ * The one podcast that is known to hold an item.
+ * @throws Refusal `episode_unknown`, or `episode_ambiguous` with `candidates`: the feeds that hold it
+ */
+export function onlyFeed(candidates: readonly string[]): string {
   if (candidates.length === 0)
     throw new Refusal('episode_unknown', 'no podcast of this listener is known to hold this item: name its feed');
   if (candidates.length > 1)
     throw new Refusal('episode_ambiguous', 'several podcasts hold this item: name its feed', { candidates });
   return candidates[0]!;
 }
+
+/** The one podcast of which this item was ever played, saved or shared. @throws Refusal as `onlyFeed` does */
+export const feedOf = (state: ListeningState, item: string): string => onlyFeed(feedsOf(state, item));
 
 /** Of the same episode; another item is news, since it is answered as last sent. */
 const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean =>

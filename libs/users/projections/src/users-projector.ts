@@ -1,15 +1,23 @@
 import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
-import { PlayEvent, SubscriptionsEvent, USERS_CATEGORIES, UsersEvent, usersEvents } from '@balados/users-contracts';
+import {
+  PlayEvent,
+  PrivacyEvent,
+  SubscriptionsEvent,
+  USERS_CATEGORIES,
+  UsersEvent,
+  usersEvents,
+} from '@balados/users-contracts';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
 import { PlaylistBatch, writePlaylists } from './playlists';
+import { OfListener, scopeId, writePrivacy } from './privacy';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
 
 /**
  * Keeps the listeners' own read models: `users.subscriptions`, `users.play_statuses`, `users.saved_episodes`,
- * `users.shared_episodes`, `users.playlists` with their items, and how far each stream has come into them.
+ * `users.shared_episodes`, `users.playlists` with their items, `users.user_privacy`, and how far each stream has come into them.
  * Every row knows the revision that made it, so that a repeated or older event writes nothing.
  */
 export const usersProjector: Projector = {
@@ -24,6 +32,7 @@ export const usersProjector: Projector = {
     const saves = new Map<string, SaveEvent>();
     const shares = new Map<string, ShareEvent>();
     const playlists = new PlaylistBatch();
+    const privacy = new Map<string, OfListener<PrivacyEvent>>();
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
@@ -53,6 +62,10 @@ export const usersProjector: Projector = {
         case 'EpisodeShared':
           shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
           break;
+        case 'PrivacyChanged':
+        case 'PrivacyReset':
+          privacy.set(`${userId} ${scopeId(event)}`, event);
+          break;
         default:
           event satisfies never;
       }
@@ -62,6 +75,7 @@ export const usersProjector: Projector = {
     await writePlaylists(transaction, playlists);
     await writeSaves(transaction, [...saves.values()]);
     await writeShares(transaction, [...shares.values()]);
+    await writePrivacy(transaction, [...privacy.values()]);
     await writeRevisions(transaction, [...revisions.values()]);
   },
 };

@@ -1,4 +1,5 @@
 export * from './own-reads';
 export * from './playlists';
+export * from './privacy';
 export * from './queries';
 export * from './saved-episodes';

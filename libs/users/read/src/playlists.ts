@@ -49,9 +49,11 @@ export class GetPlaylistsHandler implements IQueryHandler<GetPlaylists> {
         parameters,
       ),
     ]);
-    return playlists.map((row) => {
-      const ofPlaylist = items.filter(({ playlist_id }) => playlist_id === row.playlist_id).map(itemOf);
-      return wirePlaylist(
+    const itemsOf = new Map<string, Item[]>(playlists.map(({ playlist_id }) => [playlist_id, []]));
+    // Items of a playlist that is deleted stay, too.
+    for (const row of items) itemsOf.get(row.playlist_id)?.push(itemOf(row));
+    return playlists.map((row) =>
+      wirePlaylist(
         {
           playlistId: row.playlist_id,
           name: row.name,
@@ -61,9 +63,9 @@ export class GetPlaylistsHandler implements IQueryHandler<GetPlaylists> {
           order: row.item_order,
           orderedAt: row.ordered_at && row.ordered_at.getTime(),
         },
-        inOrder(ofPlaylist, row.item_order).map(wirePlaylistItem),
-      );
-    });
+        inOrder(itemsOf.get(row.playlist_id)!, row.item_order).map(wirePlaylistItem),
+      ),
+    );
   }
 }
 
@@ -92,6 +94,7 @@ interface ItemRow {
   updated_at: Date;
 }
 
+type Item = ReturnType<typeof itemOf>;
 const itemOf = (row: ItemRow) => ({
   id: row.item_id,
   feed: row.feed,

@@ -1,20 +1,16 @@
 import { Inject } from '@nestjs/common';
 import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Sql } from '@balados/platform-stores';
-import { episodeId, feedId } from '@balados/feeds-ids';
+import { feedId } from '@balados/feeds-ids';
 import { WirePlay, wirePlay, WireSubscription, wireSubscription } from '@balados/users-contracts';
-import { allPlays, isSubscribed, Play } from '@balados/users-domain';
+import { allPlays, isSubscribed } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
 import { OwnRead, ownRead } from './own-reads';
+import { Page, pageOf } from './pages';
 
 /** Injection token of the connection to the `users` context: `Sql`. */
 export const USERS_SQL = Symbol('users sql');
-
-export interface Page {
-  limit: number;
-  offset: number;
-}
 
 /** The podcasts that the listener is subscribed to, in the order in which they subscribed. */
 export class GetSubscriptions extends Query<OwnRead<WireSubscription[]>> {
@@ -83,10 +79,8 @@ export class GetPlaysHandler implements IQueryHandler<GetPlays> {
     return ownRead(
       { streams: this.streams.listening, sql: this.sql, userId },
       (state) => {
-        const plays: Play[] = [];
-        for (const play of allPlays(state)) if (feed === undefined || play.feed === feed) plays.push(play);
-        plays.sort((a, b) => b.updatedAt - a.updatedAt || (episodeOrder(a) < episodeOrder(b) ? -1 : 1));
-        return { plays: plays.slice(page.offset, page.offset + page.limit).map(wirePlay), total: plays.length };
+        const { entries, total } = pageOf(allPlays(state), ({ updatedAt }) => updatedAt, page, feed);
+        return { plays: entries.map(wirePlay), total };
       },
       () => this.fromPostgres(userId, page, feed),
     );
@@ -110,5 +104,3 @@ export class GetPlaysHandler implements IQueryHandler<GetPlays> {
     return { plays, total: Number(count!.total) };
   }
 }
-
-const episodeOrder = ({ feed, item }: Play): string => episodeId(feed, item);

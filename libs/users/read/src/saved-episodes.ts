@@ -1,13 +1,14 @@
 import { Inject } from '@nestjs/common';
 import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Sql } from '@balados/platform-stores';
-import { episodeId, feedId } from '@balados/feeds-ids';
+import { feedId } from '@balados/feeds-ids';
 import { WireEpisode, wireEpisode } from '@balados/users-contracts';
-import { allMarks, Mark } from '@balados/users-domain';
+import { allMarks } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
 import { OwnRead, ownRead } from './own-reads';
-import { Page, USERS_SQL } from './queries';
+import { Page, pageOf } from './pages';
+import { USERS_SQL } from './queries';
 
 /** The episodes that the listener has saved, the most recently saved first; of one feed, if one is given. */
 export class GetSavedEpisodes extends Query<OwnRead<{ episodes: WireEpisode[]; total: number }>> {
@@ -31,11 +32,8 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
     return ownRead(
       { streams: this.streams.listening, sql: this.sql, userId },
       (state) => {
-        const saved: Mark[] = [];
-        for (const mark of allMarks(state))
-          if (mark.savedAt !== null && (feed === undefined || mark.feed === feed)) saved.push(mark);
-        saved.sort((a, b) => b.savedAt! - a.savedAt! || (episodeOrder(a) < episodeOrder(b) ? -1 : 1));
-        return { episodes: saved.slice(page.offset, page.offset + page.limit).map(wireEpisode), total: saved.length };
+        const { entries, total } = pageOf(allMarks(state), ({ savedAt }) => savedAt, page, feed);
+        return { episodes: entries.map(wireEpisode), total };
       },
       () => this.fromPostgres(userId, page, feed),
     );
@@ -64,5 +62,3 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
     return { episodes, total: Number(count!.total) };
   }
 }
-
-const episodeOrder = ({ feed, item }: Mark): string => episodeId(feed, item);

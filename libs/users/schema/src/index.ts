@@ -2,6 +2,7 @@ import { Context } from '@balados/platform-stores';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
+import { UserPrivacy1700000000005 } from './privacy-migration';
 
 export * from './entities';
 
@@ -9,5 +10,11 @@ export * from './entities';
 export const usersContext: Context = {
   schema: 'users',
   entities: [AccountRow, ApiTokenRow, SigningKeyRow],
-  migrations: [Accounts1700000000001, ReadModels1700000000002, Playlists1700000000003, SavedEpisodes1700000000004],
+  migrations: [
+    Accounts1700000000001,
+    ReadModels1700000000002,
+    Playlists1700000000003,
+    SavedEpisodes1700000000004,
+    UserPrivacy1700000000005,
+  ],
 };

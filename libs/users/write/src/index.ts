@@ -1,5 +1,6 @@
 export * from './commands';
 export * from './listener-streams';
 export * from './playlists';
+export * from './privacy';
 export * from './sync';
 export type { Rejected } from './sync-entries';

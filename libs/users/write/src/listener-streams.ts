@@ -1,5 +1,11 @@
 import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
-import { ListeningEvent, PlaylistsEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import {
+  ListeningEvent,
+  PlaylistsEvent,
+  PrivacyEvent,
+  SubscriptionsEvent,
+  usersEvents,
+} from '@balados/users-contracts';
 import {
   listening,
   ListeningCommand,
@@ -7,6 +13,9 @@ import {
   playlists,
   PlaylistsCommand,
   PlaylistsState,
+  privacy,
+  PrivacyCommand,
+  PrivacyState,
   subscriptions,
   SubscriptionsCommand,
   SubscriptionsState,
@@ -27,6 +36,7 @@ export interface ListenerStreams {
   subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent>;
   listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent>;
   playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent>;
+  privacy: CommandHandler<PrivacyCommand, PrivacyState, PrivacyEvent>;
 }
 
 export function openListenerStreams(store: EventStore, cacheBytes: number): ListenerStreams {
@@ -38,6 +48,7 @@ export function openListenerStreams(store: EventStore, cacheBytes: number): List
     subscriptions: new CommandHandler(store, cache, subscriptions, usersEvents as never),
     listening: new CommandHandler(store, cache, listening, usersEvents as never),
     playlists: new CommandHandler(store, cache, playlists, usersEvents as never),
+    privacy: new CommandHandler(store, cache, privacy, usersEvents as never),
   };
 }
 

@@ -13,7 +13,7 @@ const LISTENERS = 400;
 const WARM_UP_WRITES = 400;
 /** Of so many writes one is looked for in Postgres. */
 const SAMPLED = 5;
-const POLL_MS = 1;
+const POLL_MS = 5;
 const ROW_LIMIT_MS = 10_000;
 const GOAL = { p50: 15, p99: 60 };
 

@@ -23,6 +23,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   return createService({
     name: 'command-api',
     module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),
+    config,
     log,
     registry,
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },

@@ -23,6 +23,10 @@ const STATUS: Readonly<Record<string, number>> = {
 
 const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');
 
+/** What counts as a failed check of a password. */
+export const isWrongPassword = (error: unknown): boolean =>
+  error instanceof Refusal && error.code === 'invalid_credentials';
+
 /** From the errors of the users context to answers. */
 export function usersProblem(error: unknown): Problem | undefined {
   if (error instanceof Refusal) {

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { Problem } from '@balados/platform-service';
+import { Problem, RegistrationLimit } from '@balados/platform-service';
 import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
 import type { Account, AccountsParts, Listener } from '@balados/users-accounts';
 import { z } from 'zod';
@@ -23,6 +23,7 @@ export class AccountsController {
   ) {}
 
   @Post('api/v1/accounts')
+  @UseGuards(RegistrationLimit)
   @HttpCode(201)
   async create(@Body({ schema: credentialsBody }) credentials: z.infer<typeof credentialsBody>) {
     if (this.config.REGISTRATION === 'closed') {

@@ -1,9 +1,12 @@
-import { Body, Controller, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import { Body, Controller, Header, HttpCode, Inject, Post, Req, UseGuards } from '@nestjs/common';
+import { PasswordAttempts } from '@balados/platform-service';
+import { CurrentListener, ListenerGuard, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { success } from '../answers';
+import { isWrongPassword } from '../problems';
 import { ACCOUNTS } from '../tokens';
 
 const deviceText = plainText(TEXT_MAX_LENGTH)
@@ -27,14 +30,18 @@ const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens) =>
 
 @Controller('api/v1/auth')
 export class AuthController {
-  constructor(@Inject(ACCOUNTS) private readonly parts: AccountsParts) {}
+  constructor(
+    @Inject(ACCOUNTS) private readonly parts: AccountsParts,
+    private readonly attempts: PasswordAttempts,
+  ) {}
 
   @Post('login')
   @HttpCode(200)
   @Header('cache-control', 'no-store')
-  async login(@Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {
+  async login(@Req() request: FastifyRequest, @Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {
     const { username, password, device_id: deviceId, device_name: deviceName } = body;
-    return wireTokens(await this.parts.sessions.login({ username, password, deviceId, deviceName }));
+    const login = () => this.parts.sessions.login({ username, password, deviceId, deviceName });
+    return wireTokens(await this.attempts.attempt(request, usernameKey(username), login, isWrongPassword));
   }
 
   @Post('refresh')

@@ -5,4 +5,5 @@ export * from './logging';
 export * from './paging';
 export * from './patience';
 export * from './problems';
+export * from './rate-limits';
 export * from './service';

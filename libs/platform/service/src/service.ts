@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, IncomingMessage, Server, ServerResponse } from 'node:http';
 import { AddressInfo } from 'node:net';
-import { DynamicModule, Type } from '@nestjs/common';
+import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -12,6 +12,7 @@ import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { createLogger, Logger, nestLogger } from './logging';
 import { noAnswerInTime, ProblemFilter, ProblemMapping, validationPipe } from './problems';
+import { createRateLimits } from './rate-limits';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -43,6 +44,7 @@ export interface Service {
 export interface ServiceParts {
   name: string;
   module: Type | DynamicModule;
+  config: ServiceConfig;
   log: Logger;
   registry: Registry;
   checks: Readonly<Record<string, Check>>;
@@ -53,14 +55,21 @@ export interface ServiceParts {
 }
 
 const CORRELATION_ID = /^[\w.:-]{1,64}$/;
+/** Asked by probes and collectors, which are not limited. */
+const HEALTH = ['/healthz', '/readyz', '/metrics'];
+
+@Module({})
+class ServiceModule {}
 
 /** A Nest application on Fastify with our answers to errors, health, metrics and limits; each in a container of its own. */
 export async function createService(parts: ServiceParts): Promise<Service> {
-  const { name, log, registry, checks } = parts;
+  const { name, config, log, registry, checks } = parts;
+  const limits = createRateLimits(config);
   const filter = new ProblemFilter(log, parts.mappings ?? []);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    trustProxy: config.TRUSTED_PROXIES ?? false,
     routerOptions: { maxParamLength: PATH_PARAMETER_MAX_LENGTH },
     // What Fastify refuses before it has found a route.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
@@ -71,7 +80,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     },
   });
   const server = adapter.getInstance();
-  const app = await NestFactory.create<NestFastifyApplication>(parts.module, adapter, {
+  const root = { module: ServiceModule, imports: [parts.module, limits.module] };
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
     logger: nestLogger(log),
     abortOnError: false,
@@ -85,6 +95,12 @@ export async function createService(parts: ServiceParts): Promise<Service> {
       if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
     reply.raw.once('close', () => clearTimeout(timer));
+    // Before the body is read: who asks too much costs as little as may be.
+    try {
+      if (!HEALTH.includes(request.url)) limits.address(request);
+    } catch (error) {
+      return filter.answer(error, request as never, reply as never);
+    }
     done();
   });
   serveHealth(server as never, registry, checks);

@@ -20,6 +20,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     registry: createRegistry('public-api'),
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
     mappings: [invalidCursor],
+    publicReads: true,
     onClose: () => site.destroy(),
   });
 }

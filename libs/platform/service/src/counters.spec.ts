@@ -29,12 +29,19 @@ it('says to the library when a key is over its limit, and for how many seconds',
   expect((await counters.increment('a', 0, 2)).timeToBlockExpire).toBe(60);
 });
 
+it('remembers at least the younger half of what it may hold', () => {
+  const counters = new Counters(WINDOW_MS, 6, () => 0);
+  for (const key of 'abcdefgh') counters.count(key);
+  expect([...'fgh'].map((key) => counters.peek(key).hits)).toEqual([1, 1, 1]);
+  expect(counters.peek('a').hits).toBe(0);
+});
+
 it('never holds more keys than it may, and never counts too much', () => {
   const hits = fc.array(fc.record({ key: fc.nat(12), wait: fc.nat(700) }), { maxLength: 200 });
   fc.assert(
     fc.property(hits, (sequence) => {
       let now = 0;
-      const counters = new Counters(WINDOW_MS, 5, () => now);
+      const counters = new Counters(WINDOW_MS, 6, () => now);
       const all: { key: number; at: number }[] = [];
       for (const { key, wait } of sequence) {
         now += wait;
@@ -43,7 +50,7 @@ it('never holds more keys than it may, and never counts too much', () => {
         const inWindow = all.filter((hit) => hit.key === key && hit.at > now - WINDOW_MS).length;
         expect(hits).toBeGreaterThan(0);
         expect(hits).toBeLessThanOrEqual(inWindow);
-        expect(counters.size).toBeLessThanOrEqual(5);
+        expect(counters.size).toBeLessThanOrEqual(6);
       }
     }),
   );

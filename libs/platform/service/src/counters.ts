@@ -1,6 +1,6 @@
 import { ThrottlerStorage } from '@nestjs/throttler';
 
-/** Most keys (addresses, listeners, accounts) that one limit counts at a time, some 150 bytes each; beyond, the oldest window is forgotten. */
+/** Most keys (addresses, listeners, accounts) that one limit remembers, some 150 bytes each; beyond, the older half is forgotten. */
 export const COUNTERS_MAX = 100_000;
 
 /** How much was counted in the window under way, and in how many milliseconds it ends. */
@@ -15,12 +15,13 @@ interface Window {
 }
 
 /**
- * Counts per key in windows that begin with a key's first hit. A hit costs one look into a map: the library's own storage keeps the time
- * of every hit and goes through all of them at each. Without timers; what has ended goes when a new key comes.
+ * Counts per key in windows that begin with a key's first hit. A hit costs a look into a map: the library's own storage keeps the time of
+ * every hit and goes through all of them at each. No timers, and nothing is searched for what has ended: windows are entered in the
+ * younger of two maps, and when that is half of all the older one is dropped.
  */
 export class Counters implements ThrottlerStorage {
-  /** Ordered by their ends, since all are equally long and each is entered when it begins. */
-  private readonly windows = new Map<string, Window>();
+  private younger = new Map<string, Window>();
+  private older = new Map<string, Window>();
 
   constructor(
     private readonly windowMs: number,
@@ -29,34 +30,36 @@ export class Counters implements ThrottlerStorage {
   ) {}
 
   get size(): number {
-    return this.windows.size;
+    return this.younger.size + this.older.size;
   }
 
   /** What is counted so far, without a hit. */
   peek(key: string): Count {
-    const window = this.windows.get(key);
-    const endsInMs = window ? window.endsAt - this.clock() : 0;
-    return window && endsInMs > 0 ? { hits: window.hits, endsInMs } : { hits: 0, endsInMs: this.windowMs };
+    const now = this.clock();
+    const window = this.find(key, now);
+    return window ? { hits: window.hits, endsInMs: window.endsAt - now } : { hits: 0, endsInMs: this.windowMs };
   }
 
   count(key: string): Count {
     const now = this.clock();
-    const window = this.windows.get(key);
-    if (window && window.endsAt > now) {
-      window.hits += 1;
-      return { hits: window.hits, endsInMs: window.endsAt - now };
-    }
-    this.windows.delete(key);
-    this.makeRoom(now);
-    this.windows.set(key, { hits: 1, endsAt: now + this.windowMs });
-    return { hits: 1, endsInMs: this.windowMs };
+    const window = this.find(key, now) ?? this.begin(key, now);
+    window.hits += 1;
+    return { hits: window.hits, endsInMs: window.endsAt - now };
   }
 
-  private makeRoom(now: number): void {
-    for (const [key, { endsAt }] of this.windows) {
-      if (endsAt > now && this.windows.size < this.max) return;
-      this.windows.delete(key);
+  private find(key: string, now: number): Window | undefined {
+    const window = this.younger.get(key) ?? this.older.get(key);
+    return window && window.endsAt > now ? window : undefined;
+  }
+
+  private begin(key: string, now: number): Window {
+    if (this.younger.size >= this.max / 2) {
+      this.older = this.younger;
+      this.younger = new Map();
     }
+    const window = { hits: 0, endsAt: now + this.windowMs };
+    this.younger.set(key, window);
+    return window;
   }
 
   /** As @nestjs/throttler asks; the length of the window is ours. */

@@ -41,6 +41,7 @@ const TITLES: Record<number, string> = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Method not allowed',
+  408: 'Too slow',
   409: 'Conflict',
   410: 'Gone',
   413: 'Too large',
@@ -58,11 +59,30 @@ const CODES: Record<number, string> = {
   400: 'malformed',
   404: 'not_found',
   405: 'method_not_allowed',
+  408: 'too_slow',
   413: 'too_large',
   414: 'url_too_long',
   415: 'unsupported_media_type',
   431: 'headers_too_large',
 };
+
+/** The code of a status that no context has given one. */
+export const codeOf = (status: number): string => CODES[status] ?? 'refused';
+
+/** What stands in the answer, but for the headers. */
+export function problemBody({ status, code, detail, extra }: Problem, correlationId: string | null = null) {
+  const { errors, retryAfter: _retryAfter, headers: _headers, ...members } = extra;
+  return {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    code,
+    errors: errors ?? [],
+    correlation_id: correlationId,
+    ...members,
+  };
+}
 
 const unavailable = (detail: string): Problem =>
   new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
@@ -86,7 +106,7 @@ function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem
   const status = given ?? 500;
   if (status >= 500 || !TITLES[status])
     return new Problem(500, 'internal', 'Something is wrong on our side; the correlation id helps to find it.');
-  return new Problem(status, CODES[status] ?? 'refused', (error as Error).message);
+  return new Problem(status, codeOf(status), (error as Error).message);
 }
 
 /** The one place where errors become answers. What is not known is logged whole and answered without a detail. */
@@ -109,23 +129,14 @@ export class ProblemFilter implements ExceptionFilter {
         { correlationId: request.id, err: error, code: problem.code },
         'request failed',
       );
-    const { errors, retryAfter, headers, ...members } = problem.extra;
+    const { retryAfter, headers } = problem.extra;
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
     for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value);
     reply
       .code(problem.status)
       .header('cache-control', 'no-store')
       .type('application/problem+json')
-      .send({
-        type: 'about:blank',
-        title: TITLES[problem.status] ?? 'Error',
-        status: problem.status,
-        detail: problem.detail,
-        code: problem.code,
-        errors: errors ?? [],
-        correlation_id: request.id,
-        ...members,
-      });
+      .send(problemBody(problem, request.id));
   }
 }
 

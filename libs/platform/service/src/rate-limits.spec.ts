@@ -1,9 +1,6 @@
 import { Controller, HttpCode, Module, Post, UseGuards } from '@nestjs/common';
-import { createLogger } from './logging';
-import { serviceConfig } from './config';
-import { createRegistry } from './health';
 import { addressOf, PasswordAttempts, RegistrationLimit } from './rate-limits';
-import { createService, listen, Listener, Service } from './service';
+import { startService, stopServices } from './service.fixture';
 
 @Controller()
 class Routes {
@@ -18,29 +15,9 @@ class Routes {
 @Module({ controllers: [Routes] })
 class Anything {}
 
-const running: { service: Service; listener: Listener }[] = [];
+const start = (environment: Record<string, string>): Promise<string> => startService(Anything, environment);
 
-async function start(environment: Record<string, string>): Promise<string> {
-  const service = await createService({
-    name: 'test',
-    module: Anything,
-    config: serviceConfig.parse(environment),
-    log: createLogger('test', 'fatal'),
-    registry: createRegistry('test'),
-    checks: {},
-    onClose: async () => undefined,
-  });
-  const listener = await listen(service.handle, { port: 0, host: '127.0.0.1' });
-  running.push({ service, listener });
-  return `http://127.0.0.1:${listener.port}`;
-}
-
-afterEach(async () => {
-  for (const { service, listener } of running.splice(0)) {
-    await listener.close();
-    await service.close();
-  }
-});
+afterEach(stopServices);
 
 const statuses = async (count: number, ask: (index: number) => Promise<Response>): Promise<number[]> => {
   const found: number[] = [];

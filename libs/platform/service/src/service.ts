@@ -1,17 +1,27 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, IncomingMessage, Server, ServerResponse } from 'node:http';
-import { AddressInfo } from 'node:net';
+import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { AddressInfo, Socket } from 'node:net';
 import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
+import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
+import { tagReads } from './etag';
 import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { createLogger, Logger, nestLogger } from './logging';
-import { noAnswerInTime, ProblemFilter, ProblemMapping, validationPipe } from './problems';
+import {
+  codeOf,
+  noAnswerInTime,
+  Problem,
+  problemBody,
+  ProblemFilter,
+  ProblemMapping,
+  validationPipe,
+} from './problems';
 import { createRateLimits } from './rate-limits';
 
 /** Largest body, in bytes. */
@@ -50,6 +60,8 @@ export interface ServiceParts {
   checks: Readonly<Record<string, Check>>;
   /** From this context's errors to answers. */
   mappings?: readonly ProblemMapping[];
+  /** What it answers is everybody's: any site may read it, and it has ETags. */
+  publicReads?: boolean;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -57,6 +69,9 @@ export interface ServiceParts {
 const CORRELATION_ID = /^[\w.:-]{1,64}$/;
 /** Asked by probes and collectors, which are not limited. */
 const HEALTH = ['/healthz', '/readyz', '/metrics'];
+
+/** Where the pages of the documentation are. */
+export const DOCS_PATH = '/api/docs';
 
 @Module({})
 class ServiceModule {}
@@ -66,6 +81,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   const { name, config, log, registry, checks } = parts;
   const limits = createRateLimits(config);
   const filter = new ProblemFilter(log, parts.mappings ?? []);
+  const security = await securityHeaders(DOCS_PATH);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -73,7 +89,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     routerOptions: { maxParamLength: PATH_PARAMETER_MAX_LENGTH },
     // What Fastify refuses before it has found a route.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      filter.answer(error, request, reply),
+      filter.answer(error, request, reply.headers(security(request.url))),
     genReqId: (request: IncomingMessage) => {
       const given = request.headers['x-correlation-id'];
       return typeof given === 'string' && CORRELATION_ID.test(given) ? given : randomUUID();
@@ -90,7 +106,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
   server.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-correlation-id', request.id).header('x-content-type-options', 'nosniff');
+    reply.headers(security(request.url)).header('x-correlation-id', request.id);
     const timer = setTimeout(() => {
       if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
@@ -103,6 +119,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     }
     done();
   });
+  allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
+  if (parts.publicReads) tagReads(server as never);
   serveHealth(server as never, registry, checks);
   await app.init();
   await server.ready();
@@ -123,6 +141,17 @@ export interface Listener {
   port: number;
   /** Takes no new connection, waits for the answers under way. */
   close(): Promise<void>;
+}
+
+/** What is no request at all has no reply either: the answer is written as it stands. */
+function refuseSocket(code: string | undefined, socket: Socket): void {
+  if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
+  const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const body = JSON.stringify(problemBody(new Problem(status, codeOf(status), 'This is not a request of HTTP.')));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 /** Listens; rejects when the port is taken. */
@@ -149,6 +178,7 @@ export async function listen(
       handle(request, response);
     },
   );
+  server.on('clientError', (error: Error & { code?: string }, socket) => refuseSocket(error.code, socket as Socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());

@@ -1,11 +1,11 @@
 import { Body, Controller, Header, HttpCode, Inject, Post, Req, UseGuards } from '@nestjs/common';
-import { PasswordAttempts } from '@balados/platform-service';
+import { Documented, PasswordAttempts } from '@balados/platform-service';
 import { CurrentListener, ListenerGuard, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { success } from '../answers';
+import { success, successAnswer } from '../answers';
 import { isWrongPassword } from '../problems';
 import { ACCOUNTS } from '../tokens';
 
@@ -20,9 +20,19 @@ const loginBody = z.object({
 });
 const refreshBody = z.object({ refresh_token: z.string().max(1_024) });
 
-const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens) => ({
+const tokensAnswer = z
+  .object({
+    access_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int(),
+    refresh_token: z.string(),
+    user_id: z.guid(),
+  })
+  .meta({ id: 'Tokens' });
+
+const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens): z.infer<typeof tokensAnswer> => ({
   access_token: accessToken,
-  token_type: 'Bearer' as const,
+  token_type: 'Bearer',
   expires_in: expiresIn,
   refresh_token: refreshToken,
   user_id: userId,
@@ -36,6 +46,12 @@ export class AuthController {
   ) {}
 
   @Post('login')
+  @Documented({
+    summary: 'Logs a device in',
+    answer: tokensAnswer,
+    open: true,
+    problems: { 401: ['invalid_credentials'] },
+  })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async login(@Req() request: FastifyRequest, @Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {
@@ -45,6 +61,12 @@ export class AuthController {
   }
 
   @Post('refresh')
+  @Documented({
+    summary: 'New tokens for those that run out',
+    answer: tokensAnswer,
+    open: true,
+    problems: { 401: ['invalid_refresh_token'] },
+  })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async refresh(@Body({ schema: refreshBody }) body: z.infer<typeof refreshBody>) {
@@ -52,6 +74,10 @@ export class AuthController {
   }
 
   @Post('logout')
+  @Documented({
+    summary: 'Ends the session of this access token',
+    answer: successAnswer(z.object({ session_id: z.guid() })),
+  })
   @HttpCode(200)
   @UseGuards(ListenerGuard)
   async logout(@CurrentListener() listener: Listener) {

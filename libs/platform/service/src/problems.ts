@@ -2,6 +2,7 @@ import { RevisionConflict, StoreUnavailable } from '@balados/event-sourcing';
 import { isPassingDatabaseError } from '@balados/platform-stores';
 import { ArgumentsHost, Catch, ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { Logger } from './logging';
 
 /** What is wrong with one part of a request; `path` as in `subscriptions[3].rss_source_feed`. */
@@ -69,8 +70,26 @@ const CODES: Record<number, string> = {
 /** The code of a status that no context has given one. */
 export const codeOf = (status: number): string => CODES[status] ?? 'refused';
 
+const flaw = z.object({ path: z.string(), code: z.string(), message: z.string() });
+
+/** Every answer from 400 on, as the documentation shows it; some problems have further members. */
+export const problemAnswer = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    errors: z.array(flaw),
+    correlation_id: z.string().nullable(),
+  })
+  .meta({ id: 'Problem' });
+
 /** What stands in the answer, but for the headers. */
-export function problemBody({ status, code, detail, extra }: Problem, correlationId: string | null = null) {
+export function problemBody(
+  { status, code, detail, extra }: Problem,
+  correlationId: string | null = null,
+): z.infer<typeof problemAnswer> {
   const { errors, retryAfter: _retryAfter, headers: _headers, ...members } = extra;
   return {
     type: 'about:blank',
@@ -78,7 +97,7 @@ export function problemBody({ status, code, detail, extra }: Problem, correlatio
     status,
     detail,
     code,
-    errors: errors ?? [],
+    errors: [...(errors ?? [])],
     correlation_id: correlationId,
     ...members,
   };

@@ -4,6 +4,7 @@ import { AddressInfo, Socket } from 'node:net';
 import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
@@ -13,6 +14,7 @@ import { tagReads } from './etag';
 import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { createLogger, Logger, nestLogger } from './logging';
+import { DOCS_PATH, serveDocs, ServiceDocs } from './openapi';
 import {
   codeOf,
   noAnswerInTime,
@@ -45,6 +47,8 @@ export interface Service {
   name: string;
   registry: Registry;
   checks: Readonly<Record<string, Check>>;
+  /** Its part of the system's documentation; undefined when it has no routes. */
+  document?: () => OpenAPIObject;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Finishes what is under way and lets go of all that the service holds. */
   close(): Promise<void>;
@@ -60,6 +64,8 @@ export interface ServiceParts {
   checks: Readonly<Record<string, Check>>;
   /** From this context's errors to answers. */
   mappings?: readonly ProblemMapping[];
+  /** Said by a service with routes: it is documented at /api/openapi.json and /api/docs. */
+  docs?: ServiceDocs;
   /** What it answers is everybody's: any site may read it, and it has ETags. */
   publicReads?: boolean;
   /** Called after the last request, newest holdings first. */
@@ -69,9 +75,6 @@ export interface ServiceParts {
 const CORRELATION_ID = /^[\w.:-]{1,64}$/;
 /** Asked by probes and collectors, which are not limited. */
 const HEALTH = ['/healthz', '/readyz', '/metrics'];
-
-/** Where the pages of the documentation are. */
-export const DOCS_PATH = '/api/docs';
 
 @Module({})
 class ServiceModule {}
@@ -122,12 +125,14 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
   if (parts.publicReads) tagReads(server as never);
   serveHealth(server as never, registry, checks);
+  const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();
   await server.ready();
   return {
     name,
     registry,
     checks,
+    document,
     handle: (request, response) => server.routing(request, response),
     close: async () => {
       await app.close();

@@ -1,13 +1,14 @@
 const { createHash } = require('node:crypto');
+const { readFileSync } = require('node:fs');
 const { transformSync } = require('@swc/core');
 
-const version = require('@swc/core/package.json').version;
+const version = `${require('@swc/core/package.json').version} ${readFileSync(__filename)}`;
 const isTypeScript = (path) => path.endsWith('.ts');
 // Static syntax only: a CommonJS file that merely calls import() must stay as it is.
 const hasModuleSyntax = (source) =>
   /^\s*(?:import\s*[\w*{'"]|export\s+[\w*{]|export\s*\{)|\bimport\.meta\b/m.test(source);
 
-/** Compiles TypeScript always, and JavaScript only where the file is written as an ES module. */
+/** Compiles TypeScript always, and JavaScript only where the file is written as an ES module; what these load later is loaded by require. */
 module.exports = {
   canInstrument: false,
   getCacheKey: (source, path) =>
@@ -19,7 +20,7 @@ module.exports = {
       configFile: false,
       swcrc: false,
       sourceMaps: isTypeScript(path) ? 'inline' : false,
-      module: { type: 'commonjs', importInterop: 'node', ignoreDynamic: true, exportInteropAnnotation: true },
+      module: { type: 'commonjs', importInterop: 'node', exportInteropAnnotation: true },
       jsc: {
         target: 'es2023',
         parser: isTypeScript(path) ? { syntax: 'typescript', decorators: true } : { syntax: 'ecmascript' },

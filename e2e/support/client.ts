@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { expectConformance } from './conformance';
 
 export interface Answer {
   status: number;
@@ -8,7 +9,7 @@ export interface Answer {
   body: any;
 }
 
-/** One request; `body` is sent as JSON unless it is text already. */
+/** One request; `body` is sent as JSON unless it is text already. @throws when the answer is not as the service documents it */
 export async function request(
   url: string,
   {
@@ -30,7 +31,9 @@ export async function request(
   });
   const text = await response.text();
   const isJson = /json/.test(response.headers.get('content-type') ?? '');
-  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  const answer = { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+  await expectConformance(url, method, answer);
+  return answer;
 }
 
 export const base64 = (text: string): string => Buffer.from(text).toString('base64');

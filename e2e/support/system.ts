@@ -23,6 +23,9 @@ export interface System {
   stop(): Promise<void>;
 }
 
+/** All listeners of a test are at one address and in more of a hurry than people; limits are a test's own to set. */
+const UNLIMITED = { RATE_ADDRESS: '0', RATE_LISTENER: '0', RATE_REGISTER: '0' };
+
 export type Kind = 'services' | 'standalone';
 
 export type ServiceName = 'projections' | 'command-api' | 'public-api' | 'jobs' | 'rss-proxy' | 'play-gateway';
@@ -32,7 +35,8 @@ export const startSystem = (
   kind: Kind,
   env: Record<string, string> = {},
   only?: readonly ServiceName[],
-): Promise<System> => (kind === 'services' ? startServices(env, only) : startStandalone(env));
+): Promise<System> =>
+  kind === 'services' ? startServices({ ...UNLIMITED, ...env }, only) : startStandalone({ ...UNLIMITED, ...env });
 
 const waitUntilReady = (url: string): Promise<unknown> =>
   waitFor(async () => (await fetch(`${url}/readyz`)).ok, { what: `${url}/readyz` });

@@ -1,7 +1,13 @@
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 
 /** What a write answers: the thing as it now stands. */
 export const success = <Data>(data: Data) => ({ status: 'success' as const, data });
+/** The same as the documentation shows it. */
+export const successAnswer = (data: z.ZodType) => z.object({ status: z.literal('success'), data });
+
+/** How a list that is read in pages is answered. */
+export const pageAnswer = z.object({ limit: z.int(), offset: z.int(), total: z.int() });
 
 /** The event store is away: what is answered may lack the newest writes. A listener's own data is nobody else's to keep. */
 export function markStale(reply: FastifyReply, stale: boolean): void {

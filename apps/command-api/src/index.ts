@@ -5,7 +5,7 @@ import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { CommandApiModule } from './command-api.module';
 import { Config } from './config';
-import { usersProblem } from './problems';
+import { LISTENER_PROBLEMS, usersProblem } from './problems';
 
 export { config } from './config';
 
@@ -23,10 +23,12 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   return createService({
     name: 'command-api',
     module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),
+    config,
     log,
     registry,
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
     mappings: [usersProblem],
+    docs: { title: 'Balados Sync: the API of listeners', problems: LISTENER_PROBLEMS, bearer: true },
     onClose: async () => {
       await store.close();
       await users.destroy();

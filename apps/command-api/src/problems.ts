@@ -1,6 +1,6 @@
 import { Refusal, StreamGone, TooContended } from '@balados/event-sourcing';
 import { encodeBase64 } from '@balados/feeds-ids';
-import { Problem, RETRY_AFTER_SECONDS } from '@balados/platform-service';
+import { Problem, ProblemCodes, RETRY_AFTER_SECONDS } from '@balados/platform-service';
 import { AccountsUnavailable, Busy, Unauthenticated } from '@balados/users-accounts';
 
 /** The HTTP status of each refusal that the users context knows; one that is missing here is a defect of ours. */
@@ -22,7 +22,23 @@ const STATUS: Readonly<Record<string, number>> = {
   privacy_full: 422,
 };
 
+/** What any route of a listener may answer. */
+export const LISTENER_PROBLEMS: ProblemCodes = {
+  401: ['no_token', 'invalid_token', 'expired_token', 'revoked_session', 'account_gone'],
+  503: ['busy', 'contended'],
+};
+/** What a route may answer that names an episode, with or without its feed. */
+export const EPISODE_PROBLEMS: ProblemCodes = {
+  404: ['episode_unknown'],
+  409: ['episode_ambiguous'],
+  422: ['library_full'],
+};
+
 const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' : 'Bearer error="invalid_token"');
+
+/** What counts as a failed check of a password. */
+export const isWrongPassword = (error: unknown): boolean =>
+  error instanceof Refusal && error.code === 'invalid_credentials';
 
 /** From the errors of the users context to answers. */
 export function usersProblem(error: unknown): Problem | undefined {

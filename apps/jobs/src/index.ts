@@ -23,6 +23,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
       trendingWindowMs: config.TRENDING_WINDOW,
       publicMinListeners: config.PUBLIC_MIN_LISTENERS,
     }),
+    config,
     log,
     registry: createRegistry('jobs'),
     checks: {

@@ -44,6 +44,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   return createService({
     name: 'projections',
     module: ProjectionsModule,
+    config,
     log,
     registry,
     checks: {

@@ -15,10 +15,13 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   return createService({
     name: 'public-api',
     module: PublicApiModule.with(site.manager),
+    config,
     log,
     registry: createRegistry('public-api'),
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
     mappings: [invalidCursor],
+    publicReads: true,
+    docs: { title: 'Balados Sync: what is public', problems: {} },
     onClose: () => site.destroy(),
   });
 }

@@ -1,6 +1,6 @@
 import { Controller, Get, Header, Inject, Param, Query } from '@nestjs/common';
 import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
-import { limitParameter, offsetParameter, Problem } from '@balados/platform-service';
+import { Documented, limitParameter, offsetParameter, Problem } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
 import {
   EVENT_TYPES,
@@ -11,6 +11,7 @@ import {
   trendingPodcasts,
 } from '@balados/site-read';
 import { z } from 'zod';
+import { episodeAnswer, podcastAnswer, timelineAnswer } from './answers';
 
 /** Injection token of the connection to the `site` context: `Sql`. */
 export const SITE_SQL = Symbol('site sql');
@@ -38,18 +39,31 @@ export class PublicController {
   constructor(@Inject(SITE_SQL) private readonly sql: Sql) {}
 
   @Get('trending/podcasts')
+  @Documented({
+    summary: 'The podcasts that grow most, then those most popular',
+    answer: z.object({ podcasts: z.array(podcastAnswer) }),
+  })
   @Header('cache-control', 'public, max-age=30')
   async podcasts(@Query({ schema: trendingQuery }) { limit }: z.infer<typeof trendingQuery>) {
     return { podcasts: await trendingPodcasts(this.sql, { limit }) };
   }
 
   @Get('trending/episodes')
+  @Documented({
+    summary: 'The episodes that grow most, then those most popular',
+    answer: z.object({ episodes: z.array(episodeAnswer) }),
+  })
   @Header('cache-control', 'public, max-age=30')
   async episodes(@Query({ schema: trendingQuery }) { limit, feed }: z.infer<typeof trendingQuery>) {
     return { episodes: await trendingEpisodes(this.sql, { limit, feed }) };
   }
 
   @Get('feed/:feed/popularity')
+  @Documented({
+    summary: 'The counts of a podcast',
+    answer: z.object({ podcast: podcastAnswer }),
+    problems: { 404: ['not_public'] },
+  })
   @Header('cache-control', 'public, max-age=30')
   async podcast(@Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>) {
     const podcast = await podcastPopularity(this.sql, feed);
@@ -58,6 +72,11 @@ export class PublicController {
   }
 
   @Get('episode/:item/popularity')
+  @Documented({
+    summary: 'The counts of an episode',
+    answer: z.object({ episode: episodeAnswer }),
+    problems: { 404: ['not_public'], 409: ['episode_ambiguous'] },
+  })
   @Header('cache-control', 'public, max-age=30')
   async episode(
     @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
@@ -74,6 +93,7 @@ export class PublicController {
   }
 
   @Get('timeline')
+  @Documented({ summary: 'What happened, the newest first', answer: timelineAnswer })
   @Header('cache-control', 'public, max-age=5')
   async events(@Query({ schema: timelineQuery }) query: z.infer<typeof timelineQuery>) {
     const { limit, offset, event_type: eventType, feed, cursor } = query;

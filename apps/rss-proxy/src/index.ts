@@ -1,12 +1,13 @@
-import { createRegistry, createService, Logger, Service } from '@balados/platform-service';
+import { createRegistry, createService, Logger, Service, ServiceConfig } from '@balados/platform-service';
 import { RssProxyModule } from './rss-proxy.module';
 
 export { config } from './config';
 
-export const start = (_config: unknown, log: Logger): Promise<Service> =>
+export const start = (config: ServiceConfig, log: Logger): Promise<Service> =>
   createService({
     name: 'rss-proxy',
     module: RssProxyModule,
+    config,
     log,
     registry: createRegistry('rss-proxy'),
     checks: {},

@@ -1,5 +1,5 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
-import { readiness, Service } from '@balados/platform-service';
+import { mergeDocuments, OPENAPI_PATH, readiness, Service } from '@balados/platform-service';
 
 /** The six services of one process, by name. */
 export type Services = Record<
@@ -16,9 +16,9 @@ export function serviceFor(services: Services, host: string, path: string, playH
 }
 
 /** Answers health and metrics of all six together, and hands everything else to the service that it is for. */
-export const route =
-  (services: Services, playHost: string) =>
-  (request: IncomingMessage, response: ServerResponse): void => {
+export const route = (services: Services, playHost: string) => {
+  let document: string | undefined;
+  return (request: IncomingMessage, response: ServerResponse): void => {
     const path = request.url ?? '/';
     const all = Object.values(services);
     const answer = (status: number, type: string, body: string): void => {
@@ -41,8 +41,19 @@ export const route =
       Promise.all(all.map(({ registry }) => registry.metrics()))
         .then((texts) => answer(200, 'text/plain; version=0.0.4; charset=utf-8', withoutRepeatedHelp(texts.join('\n'))))
         .catch(failed);
-    } else serviceFor(services, request.headers.host ?? '', path, playHost).handle(request, response);
+    } else if (path === OPENAPI_PATH && request.method === 'GET')
+      answer(200, 'application/json', (document ??= documented(services)));
+    else serviceFor(services, request.headers.host ?? '', path, playHost).handle(request, response);
   };
+};
+
+const documented = (services: Services): string =>
+  JSON.stringify(
+    mergeDocuments(
+      'Balados Sync',
+      Object.values(services).flatMap((each) => each.document?.() ?? []),
+    ),
+  );
 
 /** Several registries name the same metrics; the format allows each HELP and TYPE line once. */
 function withoutRepeatedHelp(text: string): string {

@@ -1,9 +1,12 @@
-import { Body, Controller, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import { Body, Controller, Header, HttpCode, Inject, Post, Req, UseGuards } from '@nestjs/common';
+import { Documented, PasswordAttempts } from '@balados/platform-service';
+import { CurrentListener, ListenerGuard, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { success } from '../answers';
+import { success, successAnswer } from '../answers';
+import { isWrongPassword } from '../problems';
 import { ACCOUNTS } from '../tokens';
 
 const deviceText = plainText(TEXT_MAX_LENGTH)
@@ -17,9 +20,19 @@ const loginBody = z.object({
 });
 const refreshBody = z.object({ refresh_token: z.string().max(1_024) });
 
-const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens) => ({
+const tokensAnswer = z
+  .object({
+    access_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int(),
+    refresh_token: z.string(),
+    user_id: z.guid(),
+  })
+  .meta({ id: 'Tokens' });
+
+const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens): z.infer<typeof tokensAnswer> => ({
   access_token: accessToken,
-  token_type: 'Bearer' as const,
+  token_type: 'Bearer',
   expires_in: expiresIn,
   refresh_token: refreshToken,
   user_id: userId,
@@ -27,17 +40,33 @@ const wireTokens = ({ accessToken, expiresIn, refreshToken, userId }: Tokens) =>
 
 @Controller('api/v1/auth')
 export class AuthController {
-  constructor(@Inject(ACCOUNTS) private readonly parts: AccountsParts) {}
+  constructor(
+    @Inject(ACCOUNTS) private readonly parts: AccountsParts,
+    private readonly attempts: PasswordAttempts,
+  ) {}
 
   @Post('login')
+  @Documented({
+    summary: 'Logs a device in',
+    answer: tokensAnswer,
+    open: true,
+    problems: { 401: ['invalid_credentials'] },
+  })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
-  async login(@Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {
+  async login(@Req() request: FastifyRequest, @Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {
     const { username, password, device_id: deviceId, device_name: deviceName } = body;
-    return wireTokens(await this.parts.sessions.login({ username, password, deviceId, deviceName }));
+    const login = () => this.parts.sessions.login({ username, password, deviceId, deviceName });
+    return wireTokens(await this.attempts.attempt(request, usernameKey(username), login, isWrongPassword));
   }
 
   @Post('refresh')
+  @Documented({
+    summary: 'New tokens for those that run out',
+    answer: tokensAnswer,
+    open: true,
+    problems: { 401: ['invalid_refresh_token'] },
+  })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async refresh(@Body({ schema: refreshBody }) body: z.infer<typeof refreshBody>) {
@@ -45,6 +74,10 @@ export class AuthController {
   }
 
   @Post('logout')
+  @Documented({
+    summary: 'Ends the session of this access token',
+    answer: successAnswer(z.object({ session_id: z.guid() })),
+  })
   @HttpCode(200)
   @UseGuards(ListenerGuard)
   async logout(@CurrentListener() listener: Listener) {

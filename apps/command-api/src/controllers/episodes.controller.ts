@@ -1,14 +1,16 @@
 import { Controller, Delete, Get, HttpCode, Param, Post, Query, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { limitParameter, offsetParameter } from '@balados/platform-service';
+import { Documented, limitParameter, offsetParameter } from '@balados/platform-service';
 import { feedParameter, itemParameter } from '@balados/feeds-ids';
 import { ListenerGuard } from '@balados/users-accounts';
+import { episodeAnswer } from '@balados/users-contracts';
 import { GetSavedEpisodes } from '@balados/users-read';
 import { MarkEpisode } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { markStale, success } from '../answers';
+import { markStale, pageAnswer, success, successAnswer } from '../answers';
+import { EPISODE_PROBLEMS } from '../problems';
 import { CurrentSpeaker } from '../speaker';
 
 const itemPath = z.object({ item: itemParameter });
@@ -24,6 +26,7 @@ export class EpisodesController {
   ) {}
 
   @Post(':item/save')
+  @Documented({ summary: 'Keeps an episode', answer: successAnswer(episodeAnswer), problems: EPISODE_PROBLEMS })
   @HttpCode(200)
   async save(
     @CurrentSpeaker() speaker: Speaker,
@@ -36,6 +39,7 @@ export class EpisodesController {
   }
 
   @Delete(':item/save')
+  @Documented({ summary: 'Lets a kept episode go', answer: successAnswer(episodeAnswer), problems: EPISODE_PROBLEMS })
   async unsave(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
@@ -47,6 +51,11 @@ export class EpisodesController {
   }
 
   @Post(':item/share')
+  @Documented({
+    summary: 'Notes that an episode was passed on',
+    answer: successAnswer(episodeAnswer),
+    problems: EPISODE_PROBLEMS,
+  })
   @HttpCode(200)
   async share(
     @CurrentSpeaker() speaker: Speaker,
@@ -59,6 +68,10 @@ export class EpisodesController {
   }
 
   @Get('saved')
+  @Documented({
+    summary: 'The episodes that are kept, the latest first',
+    answer: z.object({ episodes: z.array(episodeAnswer), pagination: pageAnswer }),
+  })
   async saved(
     @CurrentSpeaker() { userId }: Speaker,
     @Query({ schema: listQuery }) { limit, offset, feed }: z.infer<typeof listQuery>,

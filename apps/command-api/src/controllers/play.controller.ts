@@ -1,15 +1,16 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Put, Query, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { limitParameter, offsetParameter } from '@balados/platform-service';
+import { Documented, limitParameter, offsetParameter } from '@balados/platform-service';
 import { feedParameter, itemParameter } from '@balados/feeds-ids';
-import { playBody, positionBody } from '@balados/users-contracts';
+import { playAnswer, playBody, positionBody } from '@balados/users-contracts';
 import { ListenerGuard } from '@balados/users-accounts';
 import { GetPlays } from '@balados/users-read';
 import { ChangePlay } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { markStale, success } from '../answers';
+import { markStale, pageAnswer, success, successAnswer } from '../answers';
+import { EPISODE_PROBLEMS } from '../problems';
 import { CurrentSpeaker } from '../speaker';
 
 const itemPath = z.object({ item: itemParameter });
@@ -25,6 +26,7 @@ export class PlayController {
   ) {}
 
   @Post()
+  @Documented({ summary: 'Records a play', answer: successAnswer(playAnswer), problems: { 422: ['library_full'] } })
   @HttpCode(200)
   async play(@CurrentSpeaker() speaker: Speaker, @Body({ schema: playBody }) body: z.infer<typeof playBody>) {
     const { rss_source_feed: feed, rss_source_item: item, position, played } = body;
@@ -33,6 +35,11 @@ export class PlayController {
   }
 
   @Put(':item/position')
+  @Documented({
+    summary: 'Moves the position in an episode',
+    answer: successAnswer(playAnswer),
+    problems: EPISODE_PROBLEMS,
+  })
   async position(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
@@ -44,6 +51,10 @@ export class PlayController {
   }
 
   @Get()
+  @Documented({
+    summary: 'Plays and positions, the latest first',
+    answer: z.object({ play_statuses: z.array(playAnswer), pagination: pageAnswer }),
+  })
   async list(
     @CurrentSpeaker() { userId }: Speaker,
     @Query({ schema: listQuery }) { limit, offset, feed }: z.infer<typeof listQuery>,

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { Problem } from '@balados/platform-service';
+import { Documented, Problem } from '@balados/platform-service';
 import {
   addPlaylistItemBody,
   changePlaylistBody,
   createPlaylistBody,
+  playlistAnswer,
+  playlistItemAnswer,
   playlistOrderBody,
   uuid,
 } from '@balados/users-contracts';
@@ -15,7 +17,7 @@ import { ChangePlaylist, ChangePlaylistItem } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { markStale, success } from '../answers';
+import { markStale, success, successAnswer } from '../answers';
 import { CurrentSpeaker } from '../speaker';
 
 const playlistPath = z.object({ id: uuid });
@@ -31,6 +33,7 @@ export class PlaylistsController {
   ) {}
 
   @Get()
+  @Documented({ summary: 'All playlists, with their items', answer: z.object({ playlists: z.array(playlistAnswer) }) })
   async list(@CurrentSpeaker() { userId }: Speaker, @Res({ passthrough: true }) reply: FastifyReply) {
     const { answer, stale } = await this.queries.execute(new GetPlaylists(userId));
     markStale(reply, stale);
@@ -38,6 +41,11 @@ export class PlaylistsController {
   }
 
   @Get(':id')
+  @Documented({
+    summary: 'One playlist, with its items',
+    answer: z.object({ playlist: playlistAnswer }),
+    problems: { 404: ['playlist_unknown'] },
+  })
   async one(
     @CurrentSpeaker() { userId }: Speaker,
     @Param({ schema: playlistPath }) { id }: PlaylistPath,
@@ -50,6 +58,11 @@ export class PlaylistsController {
   }
 
   @Post()
+  @Documented({
+    summary: 'Makes a playlist',
+    answer: successAnswer(playlistAnswer),
+    problems: { 409: ['playlist_exists'], 422: ['playlists_full'] },
+  })
   @HttpCode(200)
   async create(
     @CurrentSpeaker() speaker: Speaker,
@@ -60,6 +73,11 @@ export class PlaylistsController {
   }
 
   @Patch(':id')
+  @Documented({
+    summary: 'Renames or describes a playlist',
+    answer: successAnswer(playlistAnswer),
+    problems: { 404: ['playlist_unknown'] },
+  })
   async change(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: playlistPath }) { id: playlistId }: PlaylistPath,
@@ -70,12 +88,22 @@ export class PlaylistsController {
   }
 
   @Delete(':id')
+  @Documented({
+    summary: 'Deletes a playlist',
+    answer: successAnswer(playlistAnswer),
+    problems: { 404: ['playlist_unknown'] },
+  })
   async delete(@CurrentSpeaker() speaker: Speaker, @Param({ schema: playlistPath }) { id: playlistId }: PlaylistPath) {
     const data = { playlistId };
     return success(await this.commands.execute(new ChangePlaylist(speaker, { type: 'DeletePlaylist', data })));
   }
 
   @Put(':id/order')
+  @Documented({
+    summary: 'Puts the items of a playlist in order',
+    answer: successAnswer(playlistAnswer),
+    problems: { 404: ['playlist_unknown', 'playlist_item_unknown'] },
+  })
   async reorder(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: playlistPath }) { id: playlistId }: PlaylistPath,
@@ -86,6 +114,11 @@ export class PlaylistsController {
   }
 
   @Post(':id/items')
+  @Documented({
+    summary: 'Adds an episode to a playlist',
+    answer: successAnswer(playlistItemAnswer),
+    problems: { 404: ['playlist_unknown'], 422: ['playlist_full'] },
+  })
   @HttpCode(200)
   async addItem(
     @CurrentSpeaker() speaker: Speaker,
@@ -98,6 +131,11 @@ export class PlaylistsController {
   }
 
   @Delete(':id/items/:item_id')
+  @Documented({
+    summary: 'Takes an episode out of a playlist',
+    answer: successAnswer(playlistItemAnswer),
+    problems: { 404: ['playlist_unknown', 'playlist_item_unknown'] },
+  })
   async removeItem(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: itemPath }) { id: playlistId, item_id: itemId }: z.infer<typeof itemPath>,

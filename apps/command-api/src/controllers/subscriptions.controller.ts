@@ -1,14 +1,15 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { Documented } from '@balados/platform-service';
 import { feedParameter } from '@balados/feeds-ids';
-import { subscribeBody } from '@balados/users-contracts';
+import { subscribeBody, subscriptionAnswer } from '@balados/users-contracts';
 import { ListenerGuard } from '@balados/users-accounts';
 import { GetSubscriptions } from '@balados/users-read';
 import { ChangeSubscription } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { markStale, success } from '../answers';
+import { markStale, success, successAnswer } from '../answers';
 import { CurrentSpeaker } from '../speaker';
 
 const feedPath = z.object({ feed: feedParameter });
@@ -22,6 +23,11 @@ export class SubscriptionsController {
   ) {}
 
   @Post()
+  @Documented({
+    summary: 'Subscribes to a podcast',
+    answer: successAnswer(subscriptionAnswer),
+    problems: { 422: ['library_full'] },
+  })
   @HttpCode(200)
   async subscribe(
     @CurrentSpeaker() speaker: Speaker,
@@ -32,6 +38,10 @@ export class SubscriptionsController {
   }
 
   @Get()
+  @Documented({
+    summary: 'The podcasts that one is subscribed to',
+    answer: z.object({ subscriptions: z.array(subscriptionAnswer) }),
+  })
   async list(@CurrentSpeaker() { userId }: Speaker, @Res({ passthrough: true }) reply: FastifyReply) {
     const { answer, stale } = await this.queries.execute(new GetSubscriptions(userId));
     markStale(reply, stale);
@@ -39,6 +49,11 @@ export class SubscriptionsController {
   }
 
   @Delete(':feed')
+  @Documented({
+    summary: 'Unsubscribes from a podcast',
+    answer: successAnswer(subscriptionAnswer),
+    problems: { 422: ['library_full'] },
+  })
   async unsubscribe(
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>,

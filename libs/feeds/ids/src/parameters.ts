@@ -30,6 +30,6 @@ const parsedId = (parse: (encoded: string) => string) =>
   });
 
 /** base64 of a feed's URL → its canonical URL. */
-export const feedParameter = parsedId(parseFeedOnce);
+export const feedParameter = parsedId(parseFeedOnce).meta({ description: "base64 of the feed's URL" });
 /** base64 of `<guid>,<enclosure>` → that text. */
-export const itemParameter = parsedId(parseItem);
+export const itemParameter = parsedId(parseItem).meta({ description: 'base64 of `<guid>,<enclosure URL>`' });

@@ -1,4 +1,21 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
+
+/** `a, b` → its parts. */
+const list = z.string().transform((text) => text.split(',').map((part) => part.trim()));
+
+const rate = (byDefault: number) => z.coerce.number().int().min(0).max(1_000_000_000).default(byDefault);
+
+/** An address, a network such as 10.0.0.0/8, or one of the names that stand for several. */
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, more] = text.split('/');
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  if (longest < 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) > 0 && Number(bits) <= longest);
+}
+
+const isOrigin = (text: string): boolean => text === '*' || (URL.canParse(text) && new URL(text).origin === text);
 
 /** What every service reads; each extends it with its own. A variable that is set but empty counts as unset. */
 export const serviceConfig = z.object({
@@ -14,6 +31,18 @@ export const serviceConfig = z.object({
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
     .default('info')
     .describe('Least level that is logged.'),
+  TRUSTED_PROXIES: list
+    .refine((parts) => parts.every(isNetwork), 'must be addresses or networks such as 10.0.0.0/8')
+    .optional()
+    .describe('Proxies whose X-Forwarded-For is believed.'),
+  CORS_ORIGINS: list
+    .refine((parts) => parts.every(isOrigin), 'must be * or origins such as https://app.example')
+    .default(['*'])
+    .describe("Sites whose pages may use a listener's API; public reads are open to all."),
+  RATE_LISTENER: rate(6_000).describe('Requests a minute and listener; 0: no limit.'),
+  RATE_ADDRESS: rate(6_000).describe('Requests a minute and address; 0: no limit.'),
+  RATE_REGISTER: rate(100).describe('New accounts an hour and address; 0: no limit.'),
+  RATE_LOGIN_FAILED: rate(10).describe('Wrong passwords a minute and account, six times that an address; 0: no limit.'),
 });
 
 /** The base configuration of a service. */

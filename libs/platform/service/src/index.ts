@@ -1,8 +1,11 @@
 export * from './config';
+export * from './etag';
 export * from './health';
 export * from './json-body';
 export * from './logging';
+export { Documented, merge as mergeDocuments, OPENAPI_PATH, type ProblemCodes, type ServiceDocs } from './openapi';
 export * from './paging';
 export * from './patience';
 export * from './problems';
+export * from './rate-limits';
 export * from './service';

@@ -15,7 +15,8 @@ export const integerParameter = (min: number, max: number, byDefault: number) =>
     .transform(Number)
     .pipe(z.number().min(min).max(max))
     .optional()
-    .transform((value) => value ?? byDefault);
+    .transform((value) => value ?? byDefault)
+    .meta({ documentedAs: z.int().min(min).max(max).default(byDefault) });
 
 export const limitParameter = (byDefault = PAGE_DEFAULT) => integerParameter(1, PAGE_MAX, byDefault);
 export const offsetParameter = integerParameter(0, OFFSET_MAX, 0);

@@ -2,6 +2,7 @@ import { RevisionConflict, StoreUnavailable } from '@balados/event-sourcing';
 import { isPassingDatabaseError } from '@balados/platform-stores';
 import { ArgumentsHost, Catch, ExceptionFilter, HttpException, StandardSchemaValidationPipe } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { Logger } from './logging';
 
 /** What is wrong with one part of a request; `path` as in `subscriptions[3].rss_source_feed`. */
@@ -41,6 +42,7 @@ const TITLES: Record<number, string> = {
   403: 'Not allowed',
   404: 'Not found',
   405: 'Method not allowed',
+  408: 'Too slow',
   409: 'Conflict',
   410: 'Gone',
   413: 'Too large',
@@ -58,11 +60,48 @@ const CODES: Record<number, string> = {
   400: 'malformed',
   404: 'not_found',
   405: 'method_not_allowed',
+  408: 'too_slow',
   413: 'too_large',
   414: 'url_too_long',
   415: 'unsupported_media_type',
   431: 'headers_too_large',
 };
+
+/** The code of a status that no context has given one. */
+export const codeOf = (status: number): string => CODES[status] ?? 'refused';
+
+const flaw = z.object({ path: z.string(), code: z.string(), message: z.string() });
+
+/** Every answer from 400 on, as the documentation shows it; some problems have further members. */
+export const problemAnswer = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    errors: z.array(flaw),
+    correlation_id: z.string().nullable(),
+  })
+  .meta({ id: 'Problem' });
+
+/** What stands in the answer, but for the headers. */
+export function problemBody(
+  { status, code, detail, extra }: Problem,
+  correlationId: string | null = null,
+): z.infer<typeof problemAnswer> {
+  const { errors, retryAfter: _retryAfter, headers: _headers, ...members } = extra;
+  return {
+    type: 'about:blank',
+    title: TITLES[status] ?? 'Error',
+    status,
+    detail,
+    code,
+    errors: [...(errors ?? [])],
+    correlation_id: correlationId,
+    ...members,
+  };
+}
 
 const unavailable = (detail: string): Problem =>
   new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
@@ -86,7 +125,7 @@ function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem
   const status = given ?? 500;
   if (status >= 500 || !TITLES[status])
     return new Problem(500, 'internal', 'Something is wrong on our side; the correlation id helps to find it.');
-  return new Problem(status, CODES[status] ?? 'refused', (error as Error).message);
+  return new Problem(status, codeOf(status), (error as Error).message);
 }
 
 /** The one place where errors become answers. What is not known is logged whole and answered without a detail. */
@@ -109,23 +148,14 @@ export class ProblemFilter implements ExceptionFilter {
         { correlationId: request.id, err: error, code: problem.code },
         'request failed',
       );
-    const { errors, retryAfter, headers, ...members } = problem.extra;
+    const { retryAfter, headers } = problem.extra;
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
     for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value);
     reply
       .code(problem.status)
       .header('cache-control', 'no-store')
       .type('application/problem+json')
-      .send({
-        type: 'about:blank',
-        title: TITLES[problem.status] ?? 'Error',
-        status: problem.status,
-        detail: problem.detail,
-        code: problem.code,
-        errors: errors ?? [],
-        correlation_id: request.id,
-        ...members,
-      });
+      .send(problemBody(problem, request.id));
   }
 }
 

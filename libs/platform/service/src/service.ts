@@ -1,17 +1,30 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, IncomingMessage, Server, ServerResponse } from 'node:http';
-import { AddressInfo } from 'node:net';
-import { DynamicModule, Type } from '@nestjs/common';
+import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { AddressInfo, Socket } from 'node:net';
+import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
+import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
+import { tagReads } from './etag';
 import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { createLogger, Logger, nestLogger } from './logging';
-import { noAnswerInTime, ProblemFilter, ProblemMapping, validationPipe } from './problems';
+import { DOCS_PATH, serveDocs, ServiceDocs } from './openapi';
+import {
+  codeOf,
+  noAnswerInTime,
+  Problem,
+  problemBody,
+  ProblemFilter,
+  ProblemMapping,
+  validationPipe,
+} from './problems';
+import { createRateLimits } from './rate-limits';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -34,6 +47,8 @@ export interface Service {
   name: string;
   registry: Registry;
   checks: Readonly<Record<string, Check>>;
+  /** Its part of the system's documentation; undefined when it has no routes. */
+  document?: () => OpenAPIObject;
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Finishes what is under way and lets go of all that the service holds. */
   close(): Promise<void>;
@@ -43,35 +58,49 @@ export interface Service {
 export interface ServiceParts {
   name: string;
   module: Type | DynamicModule;
+  config: ServiceConfig;
   log: Logger;
   registry: Registry;
   checks: Readonly<Record<string, Check>>;
   /** From this context's errors to answers. */
   mappings?: readonly ProblemMapping[];
+  /** Said by a service with routes: it is documented at /api/openapi.json and /api/docs. */
+  docs?: ServiceDocs;
+  /** What it answers is everybody's: any site may read it, and it has ETags. */
+  publicReads?: boolean;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
 
 const CORRELATION_ID = /^[\w.:-]{1,64}$/;
+/** Asked by probes and collectors, which are not limited. */
+const HEALTH = ['/healthz', '/readyz', '/metrics'];
+
+@Module({})
+class ServiceModule {}
 
 /** A Nest application on Fastify with our answers to errors, health, metrics and limits; each in a container of its own. */
 export async function createService(parts: ServiceParts): Promise<Service> {
-  const { name, log, registry, checks } = parts;
+  const { name, config, log, registry, checks } = parts;
+  const limits = createRateLimits(config);
   const filter = new ProblemFilter(log, parts.mappings ?? []);
+  const security = await securityHeaders(DOCS_PATH);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    trustProxy: config.TRUSTED_PROXIES ?? false,
     routerOptions: { maxParamLength: PATH_PARAMETER_MAX_LENGTH },
     // What Fastify refuses before it has found a route.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      filter.answer(error, request, reply),
+      filter.answer(error, request, reply.headers(security(request.url))),
     genReqId: (request: IncomingMessage) => {
       const given = request.headers['x-correlation-id'];
       return typeof given === 'string' && CORRELATION_ID.test(given) ? given : randomUUID();
     },
   });
   const server = adapter.getInstance();
-  const app = await NestFactory.create<NestFastifyApplication>(parts.module, adapter, {
+  const root = { module: ServiceModule, imports: [parts.module, limits.module] };
+  const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
     logger: nestLogger(log),
     abortOnError: false,
@@ -80,20 +109,30 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
   server.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-correlation-id', request.id).header('x-content-type-options', 'nosniff');
+    reply.headers(security(request.url)).header('x-correlation-id', request.id);
     const timer = setTimeout(() => {
       if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
     reply.raw.once('close', () => clearTimeout(timer));
+    // Before the body is read: who asks too much costs as little as may be.
+    try {
+      if (!HEALTH.includes(request.url)) limits.address(request);
+    } catch (error) {
+      return filter.answer(error, request as never, reply as never);
+    }
     done();
   });
+  allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
+  if (parts.publicReads) tagReads(server as never);
   serveHealth(server as never, registry, checks);
+  const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();
   await server.ready();
   return {
     name,
     registry,
     checks,
+    document,
     handle: (request, response) => server.routing(request, response),
     close: async () => {
       await app.close();
@@ -107,6 +146,17 @@ export interface Listener {
   port: number;
   /** Takes no new connection, waits for the answers under way. */
   close(): Promise<void>;
+}
+
+/** What is no request at all has no reply either: the answer is written as it stands. */
+function refuseSocket(code: string | undefined, socket: Socket): void {
+  if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
+  const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const body = JSON.stringify(problemBody(new Problem(status, codeOf(status), 'This is not a request of HTTP.')));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
+      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 /** Listens; rejects when the port is taken. */
@@ -133,6 +183,7 @@ export async function listen(
       handle(request, response);
     },
   );
+  server.on('clientError', (error: Error & { code?: string }, socket) => refuseSocket(error.code, socket as Socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());

@@ -9,4 +9,4 @@ export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
 export { purgeSessions } from './purge-sessions';
 export { type Device, Sessions, type Tokens } from './sessions';
 export { type PublicJwk } from './signing-key';
-export { isUsername, USERNAME_MAX_CHARACTERS, USERNAME_MIN_CHARACTERS } from './usernames';
+export { isUsername, USERNAME_MAX_CHARACTERS, USERNAME_MIN_CHARACTERS, usernameKey } from './usernames';

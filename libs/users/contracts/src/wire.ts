@@ -1,5 +1,6 @@
 import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { z } from 'zod';
+import { WireEpisode, WirePlay, WirePlaylist, WirePlaylistItem, WireSubscription } from './answers';
 
 /**
  * The forms in which listeners' devices write and read, snake_case here and nowhere else. The schemas turn what was sent into what the
@@ -129,6 +130,16 @@ export const addPlaylistItemBody = z.object({
 });
 export const playlistOrderBody = z.object({ items: itemOrder });
 
+/** An item of a playlist as a device holds it; without `updated_at` it is dated by the later of the other two. */
+export const playlistItemEntry = addPlaylistItemBody
+  .extend({ created_at: timestamp.nullish(), updated_at: timestamp.nullish(), deleted_at: timestamp.nullish() })
+  .refine((entry) => (entry.updated_at ?? entry.created_at ?? entry.deleted_at ?? null) !== null, {
+    message: 'needs created_at, updated_at or deleted_at',
+  });
+
+/** Looked at by itself, so that a bad one does not sink the others. */
+const oneByOne = (entry: z.ZodType) => z.unknown().meta({ documentedAs: entry });
+
 /** A playlist as a device holds it; its items are entries of their own. One that is deleted needs no name any more. */
 export const playlistEntry = z
   .object({
@@ -139,7 +150,7 @@ export const playlistEntry = z
     deleted_at: timestamp.nullish(),
     order: itemOrder.nullish(),
     ordered_at: timestamp.nullish(),
-    items: z.array(z.unknown()).nullish(),
+    items: z.array(oneByOne(playlistItemEntry)).nullish(),
   })
   .refine((entry) => (entry.name ?? entry.deleted_at ?? null) !== null, { path: ['name'], message: 'is missing' })
   .refine((entry) => !entry.order?.length || (entry.ordered_at ?? null) !== null, {
@@ -147,24 +158,17 @@ export const playlistEntry = z
     message: 'is missing beside order',
   });
 
-/** An item of a playlist as a device holds it; without `updated_at` it is dated by the later of the other two. */
-export const playlistItemEntry = addPlaylistItemBody
-  .extend({ created_at: timestamp.nullish(), updated_at: timestamp.nullish(), deleted_at: timestamp.nullish() })
-  .refine((entry) => (entry.updated_at ?? entry.created_at ?? entry.deleted_at ?? null) !== null, {
-    message: 'needs created_at, updated_at or deleted_at',
-  });
-
-/** Entries are looked at one by one, so that a bad one does not sink the others; a list that is no list is refused whole. */
-const syncList = z.array(z.unknown()).max(SYNC_LIST_MAX).optional();
+/** A list that is no list is refused whole. */
+const syncList = (entry: z.ZodType) => z.array(oneByOne(entry)).max(SYNC_LIST_MAX).optional();
 const itemsOf = (playlists: readonly unknown[] = []): number =>
   playlists.reduce<number>((sum, playlist) => {
     const items = (playlist as { items?: unknown } | null)?.items;
     return sum + (Array.isArray(items) ? items.length : 0);
   }, 0);
 export const syncBody = z.object({
-  subscriptions: syncList,
-  play_statuses: syncList,
-  playlists: syncList.refine((playlists) => itemsOf(playlists) <= SYNC_LIST_MAX, {
+  subscriptions: syncList(subscriptionEntry),
+  play_statuses: syncList(playEntry),
+  playlists: syncList(playlistEntry).refine((playlists) => itemsOf(playlists) <= SYNC_LIST_MAX, {
     message: `hold more than ${SYNC_LIST_MAX} items together`,
   }),
   since: z.string().max(1_024).nullish(),
@@ -172,20 +176,20 @@ export const syncBody = z.object({
 });
 export type SyncBody = z.infer<typeof syncBody>;
 
-const time = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
+const time = (at: number): string => new Date(at).toISOString();
+const timeOrNull = (at: number | null): string | null => (at === null ? null : time(at));
 
 export const wireSubscription = (subscription: {
   feed: string;
   sourceId: string | null;
   subscribedAt: number | null;
   unsubscribedAt: number | null;
-}) => ({
+}): WireSubscription => ({
   rss_source_feed: encodeBase64(subscription.feed),
   rss_source_id: subscription.sourceId,
-  subscribed_at: time(subscription.subscribedAt),
-  unsubscribed_at: time(subscription.unsubscribedAt),
+  subscribed_at: timeOrNull(subscription.subscribedAt),
+  unsubscribed_at: timeOrNull(subscription.unsubscribedAt),
 });
-export type WireSubscription = ReturnType<typeof wireSubscription>;
 
 export const wirePlay = (play: {
   feed: string;
@@ -193,14 +197,13 @@ export const wirePlay = (play: {
   position: number;
   played: boolean;
   updatedAt: number;
-}) => ({
+}): WirePlay => ({
   rss_source_feed: encodeBase64(play.feed),
   rss_source_item: encodeBase64(play.item),
   position: play.position,
   played: play.played,
   updated_at: time(play.updatedAt),
 });
-export type WirePlay = ReturnType<typeof wirePlay>;
 
 export const wirePlaylistItem = (item: {
   id: string;
@@ -211,7 +214,7 @@ export const wirePlaylistItem = (item: {
   createdAt: number;
   updatedAt: number;
   deletedAt: number | null;
-}) => ({
+}): WirePlaylistItem => ({
   id: item.id,
   rss_source_feed: encodeBase64(item.feed),
   rss_source_item: encodeBase64(item.item),
@@ -219,9 +222,8 @@ export const wirePlaylistItem = (item: {
   feed_title: item.feedTitle,
   created_at: time(item.createdAt),
   updated_at: time(item.updatedAt),
-  deleted_at: time(item.deletedAt),
+  deleted_at: timeOrNull(item.deletedAt),
 });
-export type WirePlaylistItem = ReturnType<typeof wirePlaylistItem>;
 
 export const wirePlaylist = (
   playlist: {
@@ -234,23 +236,25 @@ export const wirePlaylist = (
     orderedAt: number | null;
   },
   items: WirePlaylistItem[],
-) => ({
+): WirePlaylist => ({
   id: playlist.playlistId,
   name: playlist.name,
   description: playlist.description,
   updated_at: time(playlist.updatedAt),
-  deleted_at: time(playlist.deletedAt),
+  deleted_at: timeOrNull(playlist.deletedAt),
   order: [...playlist.order],
-  ordered_at: time(playlist.orderedAt),
+  ordered_at: timeOrNull(playlist.orderedAt),
   items,
 });
-export type WirePlaylist = ReturnType<typeof wirePlaylist>;
-/** An episode as it is marked: saved, shared, or neither. */
-export const wireEpisode = (mark: { feed: string; item: string; savedAt: number | null; sharedAt: number | null }) => ({
+export const wireEpisode = (mark: {
+  feed: string;
+  item: string;
+  savedAt: number | null;
+  sharedAt: number | null;
+}): WireEpisode => ({
   rss_source_feed: encodeBase64(mark.feed),
   rss_source_item: encodeBase64(mark.item),
   saved: mark.savedAt !== null,
-  saved_at: time(mark.savedAt),
-  shared_at: time(mark.sharedAt),
+  saved_at: timeOrNull(mark.savedAt),
+  shared_at: timeOrNull(mark.sharedAt),
 });
-export type WireEpisode = ReturnType<typeof wireEpisode>;

@@ -19,6 +19,10 @@ export const SITE_SQL = Symbol('site sql');
 /** Rows of a trending list unless told. */
 export const TRENDING_DEFAULT = 20;
 
+/** With the second that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s. */
+const LASTING = 'public, max-age=29';
+const BRIEF = 'public, max-age=5';
+
 const trendingQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT), feed: feedParameter.optional() });
 const feedPath = z.object({ feed: feedParameter });
 const itemPath = z.object({ item: itemParameter });
@@ -43,7 +47,7 @@ export class PublicController {
     summary: 'The podcasts that grow most, then those most popular',
     answer: z.object({ podcasts: z.array(podcastAnswer) }),
   })
-  @Header('cache-control', 'public, max-age=30')
+  @Header('cache-control', LASTING)
   async podcasts(@Query({ schema: trendingQuery }) { limit }: z.infer<typeof trendingQuery>) {
     return { podcasts: await trendingPodcasts(this.sql, { limit }) };
   }
@@ -53,7 +57,7 @@ export class PublicController {
     summary: 'The episodes that grow most, then those most popular',
     answer: z.object({ episodes: z.array(episodeAnswer) }),
   })
-  @Header('cache-control', 'public, max-age=30')
+  @Header('cache-control', LASTING)
   async episodes(@Query({ schema: trendingQuery }) { limit, feed }: z.infer<typeof trendingQuery>) {
     return { episodes: await trendingEpisodes(this.sql, { limit, feed }) };
   }
@@ -64,7 +68,7 @@ export class PublicController {
     answer: z.object({ podcast: podcastAnswer }),
     problems: { 404: ['not_public'] },
   })
-  @Header('cache-control', 'public, max-age=30')
+  @Header('cache-control', LASTING)
   async podcast(@Param({ schema: feedPath }) { feed }: z.infer<typeof feedPath>) {
     const podcast = await podcastPopularity(this.sql, feed);
     if (!podcast) throw nothingPublic('podcast');
@@ -77,7 +81,7 @@ export class PublicController {
     answer: z.object({ episode: episodeAnswer }),
     problems: { 404: ['not_public'], 409: ['episode_ambiguous'] },
   })
-  @Header('cache-control', 'public, max-age=30')
+  @Header('cache-control', LASTING)
   async episode(
     @Param({ schema: itemPath }) { item }: z.infer<typeof itemPath>,
     @Query({ schema: feedQuery }) { feed }: z.infer<typeof feedQuery>,
@@ -94,7 +98,7 @@ export class PublicController {
 
   @Get('timeline')
   @Documented({ summary: 'What happened, the newest first', answer: timelineAnswer })
-  @Header('cache-control', 'public, max-age=5')
+  @Header('cache-control', BRIEF)
   async events(@Query({ schema: timelineQuery }) query: z.infer<typeof timelineQuery>) {
     const { limit, offset, event_type: eventType, feed, cursor } = query;
     const { events, next_cursor } = await timeline(this.sql, { limit, offset, eventType, feed, cursor });

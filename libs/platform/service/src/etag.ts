@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 export const etagOf = (body: string | Buffer): string => `"${hash('sha256', body, 'base64url')}"`;
 
 /** Whether `If-None-Match` names this ETag; a weak one does too, since it is only compared. */
-function names(ifNoneMatch: string | undefined, etag: string): boolean {
+export function namesTag(ifNoneMatch: string | undefined, etag: string): boolean {
   return (ifNoneMatch ?? '').split(',').some((each) => ['*', etag].includes(each.trim().replace(/^W\//, '')));
 }
 
@@ -21,7 +21,7 @@ export function unlessHeld<Body extends string | Buffer>(
   etag = etagOf(body),
 ): Body | null {
   reply.header('etag', etag);
-  if (!names(request.headers['if-none-match'], etag)) return body;
+  if (!namesTag(request.headers['if-none-match'], etag)) return body;
   reply.code(304).removeHeader('content-type');
   return null;
 }

@@ -13,6 +13,7 @@ import { ConfigError, readConfig, ServiceConfig } from './config';
 import { tagReads } from './etag';
 import { Check, collectProcessMetrics, serveHealth } from './health';
 import { acceptJson } from './json-body';
+import { keepAnswers } from './kept-answers';
 import { createLogger, Logger, nestLogger } from './logging';
 import { DOCS_PATH, serveDocs, ServiceDocs } from './openapi';
 import {
@@ -123,7 +124,10 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     done();
   });
   allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
-  if (parts.publicReads) tagReads(server as never);
+  if (parts.publicReads) {
+    tagReads(server as never);
+    keepAnswers(server as never);
+  }
   serveHealth(server as never, registry, checks);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();

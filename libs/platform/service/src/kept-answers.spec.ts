@@ -1,0 +1,87 @@
+import { Controller, Get, Header, Module, Param } from '@nestjs/common';
+import { ANSWERS_KEPT_MS } from './kept-answers';
+import { Problem } from './problems';
+import { startService, stopServices } from './service.fixture';
+
+let asked: string[] = [];
+let answers: Promise<unknown> = Promise.resolve();
+
+@Controller()
+class Lists {
+  @Get('lists/:name')
+  @Header('cache-control', 'public, max-age=29')
+  async list(@Param('name') name: string) {
+    asked.push(name);
+    await answers;
+    if (name === 'none') throw new Problem(404, 'not_public', 'none');
+    return { name, number: asked.length };
+  }
+
+  @Get('own/:name')
+  own(@Param('name') name: string) {
+    asked.push(name);
+    return { number: asked.length };
+  }
+}
+
+@Module({ controllers: [Lists] })
+class Everything {}
+
+let url: string;
+beforeEach(async () => {
+  asked = [];
+  answers = Promise.resolve();
+  url = await startService(Everything, {}, { publicReads: true });
+});
+afterEach(stopServices);
+
+const get = async (path: string, headers: Record<string, string> = {}) => {
+  const response = await fetch(`${url}${path}`, { headers });
+  return { status: response.status, headers: response.headers, body: await response.text() };
+};
+const lasting = ({ headers }: { headers: Headers }) =>
+  Object.fromEntries([...headers].filter(([name]) => !['date', 'x-correlation-id', 'content-length'].includes(name)));
+
+it('gives an answer again, byte for byte and with its headers, and finds out anew when it is over', async () => {
+  const first = await get('/lists/a');
+  const again = await get('/lists/a');
+  expect([again.status, again.body, lasting(again)]).toEqual([200, first.body, lasting(first)]);
+  expect(again.headers.get('x-correlation-id')).not.toBe(first.headers.get('x-correlation-id'));
+  expect(again.headers.get('content-length')).toBe(first.headers.get('content-length'));
+  expect((await get('/lists/a', { 'x-correlation-id': 'mine' })).headers.get('x-correlation-id')).toBe('mine');
+  const held = await get('/lists/a', { 'if-none-match': first.headers.get('etag')! });
+  expect([held.status, held.body, held.headers.get('etag')]).toEqual([304, '', first.headers.get('etag')]);
+  expect(asked).toEqual(['a']);
+  const over = performance.now() + ANSWERS_KEPT_MS;
+  while (asked.length === 1 && performance.now() < over + 5_000) await get('/lists/a');
+  expect(asked).toEqual(['a', 'a']);
+});
+
+it('finds out once for all who ask at the same time', async () => {
+  let answer!: (value: unknown) => void;
+  answers = new Promise((resolve) => (answer = resolve));
+  const all = Promise.all(Array.from({ length: 20 }, () => get('/lists/a')));
+  const other = get('/lists/b?x=1');
+  await get('/own/until-they-wait');
+  answer(undefined);
+  expect(new Set((await all).map(({ body }) => body)).size).toBe(1);
+  expect((await other).status).toBe(200);
+  expect(asked.filter((name) => name === 'a')).toEqual(['a']);
+});
+
+it('keeps no problems, no answers that are not public, and no other methods', async () => {
+  for (const path of ['/lists/none', '/own/a']) {
+    await get(path);
+    await get(path);
+  }
+  expect(asked).toEqual(['none', 'none', 'a', 'a']);
+  await get('/lists/a');
+  const head = await fetch(`${url}/lists/a`, { method: 'HEAD' });
+  expect([head.status, await head.text()]).toEqual([200, '']);
+  expect((await fetch(`${url}/lists/a`, { method: 'POST' })).status).toBe(404);
+});
+
+it('tells those apart who ask for different things', async () => {
+  const bodies = await Promise.all(['/lists/a', '/lists/a?b', '/lists/b'].map(async (path) => (await get(path)).body));
+  expect(new Set(bodies).size).toBe(3);
+});

@@ -1,0 +1,87 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
+import { etagOf, namesTag } from './etag';
+
+/** An answer to everybody is given again for this long, in milliseconds. What browsers and proxies may keep (`max-age`) comes on top. */
+export const ANSWERS_KEPT_MS = 1_000;
+/** Memory for them, in bytes. */
+export const ANSWERS_MAX_BYTES = 8 * 1_048_576;
+/** Answers to longer addresses than this many characters are not kept. */
+export const KEPT_URL_MAX_LENGTH = 2_048;
+
+/** Of one request alone, or said when the answer is sent. */
+const OF_ONE_REQUEST = new Set(['x-correlation-id', 'date', 'connection', 'keep-alive', 'content-length']);
+
+interface Kept {
+  body: Buffer;
+  etag: string;
+  /** Names and values in turn. */
+  headers: string[];
+}
+
+/**
+ * Keeps answers of 200 that say `Cache-Control: public`, and gives them again without a look at routes and database; who asks for what is
+ * just being found out waits for it. Answers must not depend on anything but the address.
+ */
+export function keepAnswers(server: FastifyInstance): void {
+  const kept = new LRUCache<string, Kept>({
+    maxSize: ANSWERS_MAX_BYTES,
+    sizeCalculation: ({ body, headers }, url) => body.length + url.length + headers.join('').length,
+    ttl: ANSWERS_KEPT_MS,
+  });
+  const underWay = new Map<string, Promise<void>>();
+
+  server.addHook('onRequest', (request, reply, done) => {
+    const { url } = request;
+    if (request.method !== 'GET' || url.length > KEPT_URL_MAX_LENGTH) return done();
+    const answer = kept.get(url);
+    if (answer) return answerAgain(answer, request, reply);
+    const first = underWay.get(url);
+    if (!first) {
+      underWay.set(
+        url,
+        new Promise((resolve) =>
+          reply.raw.once('close', () => {
+            underWay.delete(url);
+            resolve();
+          }),
+        ),
+      );
+      return done();
+    }
+    void first.then(() => {
+      const answer = kept.get(url);
+      if (answer) answerAgain(answer, request, reply);
+      else done();
+    });
+  });
+
+  server.addHook('onSend', (request, reply, payload, done) => {
+    const { method, url } = request;
+    if (
+      method === 'GET' &&
+      url.length <= KEPT_URL_MAX_LENGTH &&
+      reply.statusCode === 200 &&
+      typeof payload === 'string' &&
+      String(reply.getHeader('cache-control')).startsWith('public')
+    ) {
+      const body = Buffer.from(payload);
+      kept.set(url, { body, etag: String(reply.getHeader('etag') ?? etagOf(body)), headers: headersOf(reply) });
+    }
+    done(null, payload);
+  });
+}
+
+const headersOf = (reply: FastifyReply): string[] =>
+  Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
+    OF_ONE_REQUEST.has(name) ? [] : [name, String(value)],
+  );
+
+/** Past the framework: what it would do was done for the first of these requests. */
+function answerAgain({ body, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
+  const isHeld = namesTag(request.headers['if-none-match'], etag);
+  reply.hijack();
+  const length = isHeld ? [] : ['content-length', String(body.length)];
+  reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...length, 'x-correlation-id', request.id]);
+  reply.raw.end(isHeld ? undefined : body);
+}

@@ -9,7 +9,9 @@ export function processorTimes(): Map<string, number> {
   const times = new Map<string, number>();
   const processes = new Map<number, { parent: number; ticks: number }>();
   for (const pid of pids()) {
-    const fields = read(`/proc/${pid}/stat`)?.replace(/^.*\) /s, '').split(' ');
+    const fields = read(`/proc/${pid}/stat`)
+      ?.replace(/^.*\) /s, '')
+      .split(' ');
     if (fields) processes.set(pid, { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
   }
   const isOurs = (pid: number): boolean => {
@@ -45,7 +47,9 @@ function pids(): number[] {
 function nameOf(pid: number): string {
   const [command = '', ...args] = (read(`/proc/${pid}/cmdline`) ?? '').split('\0');
   const program = args.find((argument) => argument.endsWith('.js'));
-  return program ? program.replace(/^.*\/dist\/(apps|tools)\//, '').replace(/(\/main)?\.js$/, '') : basename(command.split(' ')[0]!).replace(/:$/, '');
+  return program
+    ? program.replace(/^.*\/dist\/(apps|tools)\//, '').replace(/(\/main)?\.js$/, '')
+    : basename(command.split(' ')[0]!).replace(/:$/, '');
 }
 
 function read(path: string): string | undefined {

@@ -13,7 +13,9 @@ export const KEPT_URL_MAX_LENGTH = 2_048;
 const OF_ONE_REQUEST = new Set(['x-correlation-id', 'date', 'connection', 'keep-alive', 'content-length']);
 
 interface Kept {
-  body: Buffer;
+  /** As text, which leaves in one write together with the headers. */
+  body: string;
+  bytes: number;
   etag: string;
   /** Names and values in turn. */
   headers: string[];
@@ -26,7 +28,7 @@ interface Kept {
 export function keepAnswers(server: FastifyInstance): void {
   const kept = new LRUCache<string, Kept>({
     maxSize: ANSWERS_MAX_BYTES,
-    sizeCalculation: ({ body, headers }, url) => body.length + url.length + headers.join('').length,
+    sizeCalculation: ({ bytes, headers }, url) => bytes + url.length + headers.join('').length,
     ttl: ANSWERS_KEPT_MS,
   });
   const underWay = new Map<string, Promise<void>>();
@@ -65,8 +67,8 @@ export function keepAnswers(server: FastifyInstance): void {
       typeof payload === 'string' &&
       String(reply.getHeader('cache-control')).startsWith('public')
     ) {
-      const body = Buffer.from(payload);
-      kept.set(url, { body, etag: String(reply.getHeader('etag') ?? etagOf(body)), headers: headersOf(reply) });
+      const etag = String(reply.getHeader('etag') ?? etagOf(payload));
+      kept.set(url, { body: payload, bytes: Buffer.byteLength(payload), etag, headers: headersOf(reply) });
     }
     done(null, payload);
   });
@@ -78,10 +80,10 @@ const headersOf = (reply: FastifyReply): string[] =>
   );
 
 /** Past the framework: what it would do was done for the first of these requests. */
-function answerAgain({ body, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
+function answerAgain({ body, bytes, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
   const isHeld = namesTag(request.headers['if-none-match'], etag);
   reply.hijack();
-  const length = isHeld ? [] : ['content-length', String(body.length)];
+  const length = isHeld ? [] : ['content-length', String(bytes)];
   reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...length, 'x-correlation-id', request.id]);
   reply.raw.end(isHeld ? undefined : body);
 }

@@ -45,11 +45,19 @@ export const plainText = (maxLength: number) =>
   });
 
 const rfc3339 = z.iso.datetime({ offset: true });
-/** RFC 3339 → epoch milliseconds; not before 1970. */
-export const timestamp = z.string().transform((text, context) => {
+/** The usual form, of days that every month has: a sync carries thousands of them. The others are looked up in the calendar. */
+const USUAL = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?Z$/;
+
+function parseTime(text: string): number {
+  if (USUAL.test(text)) return Date.parse(text);
   // A leap second has no number of its own in epoch time.
   const upper = text.toUpperCase().replace(/:60(?=[.Z+-])/, ':59');
-  const time = rfc3339.safeParse(upper).success ? Date.parse(upper) : Number.NaN;
+  return rfc3339.safeParse(upper).success ? Date.parse(upper) : Number.NaN;
+}
+
+/** RFC 3339 → epoch milliseconds; not before 1970. */
+export const timestamp = z.string().transform((text, context) => {
+  const time = parseTime(text);
   if (time >= 0) return time;
   context.addIssue({
     code: 'custom',

@@ -81,6 +81,10 @@ const standsAlready = (held: Play, said: Omit<PlayClaim, 'updatedAt'>): boolean 
 const isCrowded = ({ episodes, marks }: ListeningState, key: string): boolean =>
   (episodes.get(key)?.length ?? 0) >= ITEM_FEEDS_MAX || (marks.get(key)?.length ?? 0) >= ITEM_FEEDS_MAX;
 
+/** Whether there is room for one more, whichever it is: then whatever was claimed before has found some. */
+export const hasRoom = ({ entries, feeds }: ListeningState): boolean =>
+  entries < EPISODES_MAX && feeds.size < ITEM_FEEDS_MAX;
+
 /** @throws Refusal `library_full` */
 function assertRoom(state: ListeningState, item: string): void {
   if (isCrowded(state, episodeKey(item)))

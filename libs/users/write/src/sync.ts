@@ -11,7 +11,7 @@ import {
   WireSubscription,
   wireSubscription,
 } from '@balados/users-contracts';
-import { allPlays, findPlay } from '@balados/users-domain';
+import { allPlays, findPlay, hasRoom } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
@@ -82,41 +82,45 @@ export class SyncHandler implements ICommandHandler<Sync> {
     }));
     const playlistClaims = readPlaylists(body.playlists, rejected, (time) => shifted(time, shift, now));
 
-    const subscriptions = await this.streams.subscriptions.handle(
-      userId,
-      { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
-      metadata,
-      ({ state, revision }) => {
-        rejectWhatFoundNoRoom(subscriptionClaims, ({ feed }) => state.feeds.has(feed), rejected);
-        return answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
-          wireSubscription({
-            ...held,
-            subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
-            unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
-          }),
-        );
-      },
-    );
-    const plays = await this.streams.listening.handle(
-      userId,
-      { type: 'MergePlays', data: { claims: playClaims } },
-      metadata,
-      ({ state, revision }) => {
-        rejectWhatFoundNoRoom(playClaims, ({ feed, item }) => findPlay(state, feed, item) !== undefined, rejected);
-        return answer(allPlays(state), revision, since?.listening, (held) =>
-          wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
-        );
-      },
-    );
-    const playlists = await this.streams.playlists.handle(
-      userId,
-      { type: 'MergePlaylists', data: playlistClaims },
-      metadata,
-      ({ state, revision }) => {
-        rejectExceeding(playlistClaims, state, rejected);
-        return { entries: changedPlaylists(state, since?.playlists, shift), revision };
-      },
-    );
+    // Each is a stream of its own: one need not wait for another.
+    const [subscriptions, plays, playlists] = await Promise.all([
+      this.streams.subscriptions.handle(
+        userId,
+        { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
+        metadata,
+        ({ state, revision }) => {
+          rejectWhatFoundNoRoom(subscriptionClaims, ({ feed }) => state.feeds.has(feed), rejected);
+          return answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
+            wireSubscription({
+              ...held,
+              subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
+              unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
+            }),
+          );
+        },
+      ),
+      this.streams.listening.handle(
+        userId,
+        { type: 'MergePlays', data: { claims: playClaims } },
+        metadata,
+        ({ state, revision }) => {
+          if (!hasRoom(state))
+            rejectWhatFoundNoRoom(playClaims, ({ feed, item }) => findPlay(state, feed, item) !== undefined, rejected);
+          return answer(allPlays(state), revision, since?.listening, (held) =>
+            wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
+          );
+        },
+      ),
+      this.streams.playlists.handle(
+        userId,
+        { type: 'MergePlaylists', data: playlistClaims },
+        metadata,
+        ({ state, revision }) => {
+          rejectExceeding(playlistClaims, state, rejected);
+          return { entries: changedPlaylists(state, since?.playlists, shift), revision };
+        },
+      ),
+    ]);
     // A revision that we do not have yet: the log was put back, and what the device holds of it means nothing.
     const isAhead =
       since &&

@@ -11,6 +11,15 @@ const STATUS: Readonly<Record<string, number>> = {
   username_taken: 409,
   invalid_credentials: 401,
   invalid_refresh_token: 401,
+  login_required: 403,
+  wrong_password: 403,
+  token_unknown: 404,
+  tokens_full: 422,
+  key_unknown: 404,
+  keys_full: 422,
+  invalid_public_key: 422,
+  private_key_sent: 422,
+  idempotency_key_reused: 422,
   library_full: 422,
   episode_unknown: 404,
   episode_ambiguous: 409,
@@ -43,7 +52,7 @@ export function usersProblem(error: unknown): Problem | undefined {
   }
   if (error instanceof Busy) return new Problem(503, 'busy', error.message, { retryAfter: error.retryAfterSeconds });
   if (error instanceof AccountsUnavailable) {
-    return new Problem(503, 'unavailable', 'Sessions cannot be checked; try again shortly.', {
+    return new Problem(503, 'unavailable', 'Tokens cannot be checked; try again shortly.', {
       retryAfter: RETRY_AFTER_SECONDS,
     });
   }

@@ -1,5 +1,5 @@
 import { Body, Controller, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import { CurrentListener, ListenerGuard, ownSession } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import { z } from 'zod';
@@ -48,7 +48,8 @@ export class AuthController {
   @HttpCode(200)
   @UseGuards(ListenerGuard)
   async logout(@CurrentListener() listener: Listener) {
-    await this.parts.sessions.logout(listener);
-    return success({ session_id: listener.sessionId });
+    const sessionId = ownSession(listener);
+    await this.parts.sessions.logout({ userId: listener.userId, sessionId });
+    return success({ session_id: sessionId });
   }
 }

@@ -1,5 +1,6 @@
 import { Context } from '@balados/platform-stores';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
+import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
 
@@ -9,5 +10,11 @@ export * from './entities';
 export const usersContext: Context = {
   schema: 'users',
   entities: [AccountRow, ApiTokenRow, SigningKeyRow],
-  migrations: [Accounts1700000000001, ReadModels1700000000002, Playlists1700000000003, SavedEpisodes1700000000004],
+  migrations: [
+    Accounts1700000000001,
+    ReadModels1700000000002,
+    Playlists1700000000003,
+    SavedEpisodes1700000000004,
+    KeysAndTokens1700000000210,
+  ],
 };

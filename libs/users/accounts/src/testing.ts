@@ -1,3 +1,4 @@
+import { createSign, generateKeyPairSync, KeyObject } from 'node:crypto';
 import { createDatabase } from '@balados/testing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { usersContext } from '@balados/users-schema';
@@ -46,3 +47,27 @@ export async function accountsOnPostgres(): Promise<TestAccounts> {
 
 /** A request with these words behind `Authorization: Bearer`. */
 export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+
+const base64url = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+/** A token made by hand, RS256 unless `signature` says otherwise: what a library would not sign, too. */
+export function makeToken({
+  key,
+  header = {},
+  claims,
+  signature = (text) => createSign('sha256').update(text).sign(key, 'base64url'),
+}: {
+  key: KeyObject;
+  header?: object;
+  claims: object | string;
+  signature?: (text: string) => string;
+}): string {
+  const text = `${base64url({ alg: 'RS256', typ: 'JWT', ...header })}.${base64url(claims)}`;
+  return `${text}.${signature(text)}`;
+}
+
+export const rsaPair = () => generateKeyPairSync('rsa', { modulusLength: 2_048 });
+export const pemOf = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }) as string;
+/** Now, in seconds since 1970. */
+export const seconds = (): number => Math.floor(Date.now() / 1_000);

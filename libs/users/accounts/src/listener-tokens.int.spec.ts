@@ -4,7 +4,7 @@ import { waitFor } from '@balados/testing';
 import { decode, JwtPayload } from 'jsonwebtoken';
 import { PERSONAL_TOKENS_PER_LISTENER } from './listener-tokens';
 import { PersonalTokens } from './personal-tokens';
-import { accountsOnPostgres, bearer, Instance, password, phone, TestAccounts } from './testing';
+import { accountsOnPostgres, bearer, holdTokens, Instance, password, phone, TestAccounts } from './testing';
 
 const refusal = (code: string) => expect.objectContaining({ name: 'Refusal', code });
 const unavailable = expect.objectContaining({ name: 'AccountsUnavailable' });
@@ -121,9 +121,11 @@ it('makes no more than there may be, also when they are asked for at once', asyn
      SELECT gen_random_uuid(), $1::uuid, 'personal', 'n', sha256(($1::text || n)::bytea) FROM generate_series(1, $2::int) n`,
     [userId, PERSONAL_TOKENS_PER_LISTENER - 2],
   );
-  const results = await Promise.allSettled(
-    Array.from({ length: 6 }, (_, index) => (index % 2 ? one : two).tokens.create(userId, 'more')),
-  );
+  const { inLine, release } = await holdTokens(test.dataSource);
+  const attempts = Array.from({ length: 6 }, (_, index) => (index % 2 ? one : two).tokens.create(userId, 'more'));
+  await inLine(attempts.length);
+  await release();
+  const results = await Promise.allSettled(attempts);
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
   const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   expect(reasons).toEqual(Array(4).fill(refusal('tokens_full')));

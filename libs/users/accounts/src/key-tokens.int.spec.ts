@@ -270,7 +270,7 @@ describe('a key', () => {
 
   it('is not there for a listener without an account', async () => {
     const publicKey = pemOf(rsaPair().publicKey);
-    await expect(one.keys.register(randomUUID(), { name: 'x', publicKey })).rejects.toThrow('foreign key');
+    await expect(one.keys.register(randomUUID(), { name: 'x', publicKey })).rejects.toEqual(refused('revoked_session'));
   });
 });
 

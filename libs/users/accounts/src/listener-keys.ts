@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Refusal } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
-import { withoutSecrets } from './errors';
+import { Unauthenticated, withoutSecrets } from './errors';
 import { IdempotencyKeys } from './idempotency-keys';
 import { inTime, LAST_USED_SECONDS, LiveAnswers } from './live-answers';
 import { readPublicKey } from './public-key';
 
 /** Keys that one listener may have registered; a token without `kid` is tried with each. */
 export const KEYS_PER_LISTENER = 10;
-/** First half of the advisory lock that takes a listener's new keys one by one ("keys" in hexadecimal). */
-const KEYS_LOCK = 0x6b657973;
 
 /** A registered key as its owner sees it. Times as RFC 3339. */
 export interface ListedKey {
@@ -51,7 +49,7 @@ export class ListenerKeys {
 
   /**
    * The same key of the same listener is registered once, under the name that it was given last.
-   * @throws Refusal `private_key_sent`, `invalid_public_key`, `keys_full`, `idempotency_key_reused`
+   * @throws Refusal `private_key_sent`, `invalid_public_key`, `keys_full`, `idempotency_key_reused`; Unauthenticated without an account
    */
   async register(
     userId: string,
@@ -63,7 +61,10 @@ export class ListenerKeys {
     const { answer } = await this.parts.idempotency.once(
       { key: idempotencyKey, route: 'POST /keys', caller: userId, userId, request },
       async (sql) => {
-        await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [KEYS_LOCK, userId]);
+        // Takes a listener's new keys one by one, and sees an account that was deleted a moment ago.
+        const account = 'SELECT 1 FROM users.accounts WHERE user_id = $1 FOR NO KEY UPDATE';
+        if ((await sql.query<unknown[]>(account, [userId])).length === 0)
+          throw new Unauthenticated('revoked_session', 'There is no such account any more.');
         const [row] = await withoutSecrets(
           sql.query<Row[]>(
             `INSERT INTO users.listener_keys (kid, user_id, name, public_key, thumbprint)

@@ -93,6 +93,18 @@ it.concurrent.each([
   LIMIT_MS + 5_000,
 );
 
+it.concurrent.each(['command-api', 'standalone'])(
+  '%s names what an outside issuer lacks, beside what else is bad',
+  async (app) => {
+    const issuer = { JWT_ISSUER: `https://${SECRET}.example/` };
+    const { code, stdout, stderr } = await run(app, { ...good, ...issuer, ACCESS_TOKEN_TTL: '0' });
+    expect(named(stderr)).toEqual(['ACCESS_TOKEN_TTL', 'JWKS_URI', 'JWT_AUDIENCE']);
+    expect(code).toBe(1);
+    expect(stdout + stderr).not.toContain(SECRET);
+  },
+  LIMIT_MS + 5_000,
+);
+
 it(
   'command-api names a signing key that is none, and does not repeat it',
   async () => {

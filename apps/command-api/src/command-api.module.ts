@@ -26,11 +26,13 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
+import { KeysController } from './controllers/keys.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
 import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
+import { TokensController } from './controllers/tokens.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
 
 export interface CommandApiDependencies {
@@ -49,6 +51,8 @@ export class CommandApiModule {
       controllers: [
         AccountsController,
         AuthController,
+        TokensController,
+        KeysController,
         SubscriptionsController,
         PlayController,
         SyncController,

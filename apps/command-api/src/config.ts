@@ -1,13 +1,15 @@
 import { eventStoreUrl, postgresUrl, serviceConfig } from '@balados/platform-service';
-import { accountsConfig } from '@balados/users-accounts';
+import { accountsConfig, withOutsideIssuer } from '@balados/users-accounts';
 import { z } from 'zod';
 
-export const config = serviceConfig.extend({
+const shape = serviceConfig.extend({
   ...accountsConfig.shape,
   EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
   REGISTRATION: z.enum(['open', 'closed']).default('open').describe('Whether anybody may make an account.'),
   STATE_CACHE_MB: z.coerce.number().min(1).max(65_536).default(64).describe('Memory for folded states, in MB.'),
 });
+
+export const config = withOutsideIssuer(shape);
 
 export type Config = z.infer<typeof config>;

@@ -11,6 +11,15 @@ const STATUS: Readonly<Record<string, number>> = {
   username_taken: 409,
   invalid_credentials: 401,
   invalid_refresh_token: 401,
+  login_required: 403,
+  wrong_password: 403,
+  token_unknown: 404,
+  tokens_full: 422,
+  key_unknown: 404,
+  keys_full: 422,
+  invalid_public_key: 422,
+  private_key_sent: 422,
+  idempotency_key_reused: 422,
   library_full: 422,
   episode_unknown: 404,
   episode_ambiguous: 409,
@@ -38,7 +47,7 @@ const challenge = (reason: string): string => (reason === 'no_token' ? 'Bearer' 
 
 /** What counts as a failed check of a password. */
 export const isWrongPassword = (error: unknown): boolean =>
-  error instanceof Refusal && error.code === 'invalid_credentials';
+  error instanceof Refusal && (error.code === 'invalid_credentials' || error.code === 'wrong_password');
 
 /** From the errors of the users context to answers. */
 export function usersProblem(error: unknown): Problem | undefined {
@@ -60,7 +69,7 @@ export function usersProblem(error: unknown): Problem | undefined {
   }
   if (error instanceof Busy) return new Problem(503, 'busy', error.message, { retryAfter: error.retryAfterSeconds });
   if (error instanceof AccountsUnavailable) {
-    return new Problem(503, 'unavailable', 'Sessions cannot be checked; try again shortly.', {
+    return new Problem(503, 'unavailable', 'Tokens cannot be checked; try again shortly.', {
       retryAfter: RETRY_AFTER_SECONDS,
     });
   }

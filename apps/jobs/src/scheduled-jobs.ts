@@ -2,7 +2,7 @@ import type { Logger } from '@balados/platform-service';
 import { Inject, Injectable } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
 import { drift, movePopularityWindows } from '@balados/site-projections';
-import { purgeSessions } from '@balados/users-accounts';
+import { purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
 import type { DataSource } from 'typeorm';
 
 export interface JobsDependencies {
@@ -39,7 +39,8 @@ export class ScheduledJobs {
       });
       await asLeader(users, async () => {
         const purged = await purgeSessions(users, new Date(now));
-        if (purged > 0) log.info({ purged }, 'old sessions forgotten');
+        const keys = await purgeIdempotencyKeys(users, new Date(now));
+        if (purged + keys > 0) log.info({ purged, keys }, 'old sessions, tokens and idempotency keys forgotten');
       });
     } catch (error) {
       log.error({ err: error }, 'a job failed; it is tried again in five minutes');

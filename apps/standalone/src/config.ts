@@ -5,10 +5,11 @@ import { config as projections } from '@balados/projections';
 import { config as publicApi } from '@balados/public-api';
 import { config as rssProxy } from '@balados/rss-proxy';
 import { eventStoreUrl, postgresUrl } from '@balados/platform-service';
+import { withOutsideIssuer } from '@balados/users-accounts';
 import { z } from 'zod';
 
 /** What the six services read, and where the embedded stores keep their data. A store that is named is not embedded. */
-export const config = z.object({
+const shape = z.object({
   ...rssProxy.shape,
   ...playGateway.shape,
   ...jobs.shape,
@@ -21,5 +22,7 @@ export const config = z.object({
   SITE_DATABASE_URL: postgresUrl.optional().describe('Postgres of the site context; the embedded one when unset.'),
   PLAY_HOST: z.string().default('play.localhost').describe('Host name of play links, without a port.'),
 });
+
+export const config = withOutsideIssuer(shape);
 
 export type Config = z.infer<typeof config>;

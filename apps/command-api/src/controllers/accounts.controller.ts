@@ -1,16 +1,26 @@
-import { Body, Controller, Get, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
-import { Documented, Problem, RegistrationLimit } from '@balados/platform-service';
-import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
-import type { Account, AccountsParts, Listener } from '@balados/users-accounts';
+import { Body, Controller, Get, Header, HttpCode, Inject, Post, Put, Req, UseGuards } from '@nestjs/common';
+import { Documented, PasswordAttempts, Problem, RegistrationLimit } from '@balados/platform-service';
+import { CurrentListener, ListenerGuard, ownSession, usernameKey } from '@balados/users-accounts';
+import type { AccountsParts, Listener, Self } from '@balados/users-accounts';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { success, successAnswer } from '../answers';
 import type { Config } from '../config';
+import { IdempotencyKey } from '../idempotency-key';
+import { isWrongPassword } from '../problems';
 import { ACCOUNTS, CONFIG } from '../tokens';
 
 // What a username and a password may be is said by the rules of accounts, with a code for each.
 const credentialsBody = z.object({ username: z.string().max(1_024), password: z.string().max(4_096) });
+const passwordBody = z.object({ password: z.string().max(4_096), new_password: z.string().max(4_096) });
 
 const accountAnswer = z
-  .object({ user_id: z.guid(), username: z.string(), created_at: z.iso.datetime() })
+  .object({
+    user_id: z.guid(),
+    /** Null for a listener whom an outside issuer vouches for. */
+    username: z.string().nullable(),
+    created_at: z.iso.datetime(),
+  })
   .meta({ id: 'Account' });
 const jwksAnswer = z.object({
   keys: z.array(
@@ -25,7 +35,7 @@ const jwksAnswer = z.object({
   ),
 });
 
-const wireAccount = ({ userId, username, createdAt }: Account): z.infer<typeof accountAnswer> => ({
+const wireAccount = ({ userId, username, createdAt }: Self): z.infer<typeof accountAnswer> => ({
   user_id: userId,
   username,
   created_at: createdAt.toISOString(),
@@ -36,6 +46,7 @@ export class AccountsController {
   constructor(
     @Inject(ACCOUNTS) private readonly parts: AccountsParts,
     @Inject(CONFIG) private readonly config: Config,
+    private readonly attempts: PasswordAttempts,
   ) {}
 
   @Post('api/v1/accounts')
@@ -44,29 +55,62 @@ export class AccountsController {
     status: 201,
     answer: accountAnswer,
     open: true,
-    problems: { 403: ['registration_closed'], 409: ['username_taken'], 422: ['invalid_username', 'invalid_password'] },
+    problems: {
+      403: ['registration_closed'],
+      409: ['username_taken'],
+      422: ['invalid_username', 'invalid_password', 'idempotency_key_reused'],
+    },
   })
   @UseGuards(RegistrationLimit)
   @HttpCode(201)
-  async create(@Body({ schema: credentialsBody }) credentials: z.infer<typeof credentialsBody>) {
+  async create(
+    @Body({ schema: credentialsBody }) credentials: z.infer<typeof credentialsBody>,
+    @IdempotencyKey() key: string | undefined,
+  ) {
     if (this.config.REGISTRATION === 'closed') {
       throw new Problem(403, 'registration_closed', 'New accounts are closed on this server.');
     }
-    return wireAccount(await this.parts.accounts.create(credentials));
+    return wireAccount(await this.parts.accounts.create(credentials, key));
   }
 
   @Get('api/v1/account')
   @Documented({ summary: 'Who one is', answer: z.object({ account: accountAnswer }), problems: { 404: ['not_found'] } })
   @UseGuards(ListenerGuard)
+  @Header('cache-control', 'private, no-store')
   async own(@CurrentListener() { userId }: Listener) {
-    const account = await this.parts.accounts.find(userId);
-    if (!account) throw new Problem(404, 'not_found', 'This listener has no account here.');
-    return { account: wireAccount(account) };
+    return { account: wireAccount(await this.account(userId)) };
+  }
+
+  @Put('api/v1/account/password')
+  @Documented({
+    summary: 'Another password; other sessions end',
+    answer: successAnswer(z.object({ user_id: z.guid() })),
+    problems: { 403: ['login_required', 'wrong_password'], 404: ['not_found'], 422: ['invalid_password'] },
+  })
+  @UseGuards(ListenerGuard)
+  async changePassword(
+    @Req() request: FastifyRequest,
+    @CurrentListener() listener: Listener,
+    @Body({ schema: passwordBody }) { password, new_password: newPassword }: z.infer<typeof passwordBody>,
+  ) {
+    const { userId } = listener;
+    const sessionId = ownSession(listener);
+    const { username } = await this.account(userId);
+    const change = () => this.parts.passwordChange.change({ userId, sessionId }, { password, newPassword });
+    // Counted together with logins: whoever holds a stolen token tries no more passwords than anybody.
+    await this.attempts.attempt(request, usernameKey(username ?? userId), change, isWrongPassword);
+    return success({ user_id: userId });
   }
 
   @Get('.well-known/jwks.json')
   @Documented({ summary: 'The keys that sign access tokens', answer: jwksAnswer, open: true })
   jwks() {
     return this.parts.jwks;
+  }
+
+  private async account(userId: string): Promise<Self> {
+    const account = await this.parts.accounts.find(userId);
+    if (!account) throw new Problem(404, 'not_found', 'This listener has no account here.');
+    return account;
   }
 }

@@ -1,6 +1,6 @@
 import { Body, Controller, Header, HttpCode, Inject, Post, Req, UseGuards } from '@nestjs/common';
 import { Documented, PasswordAttempts } from '@balados/platform-service';
-import { CurrentListener, ListenerGuard, usernameKey } from '@balados/users-accounts';
+import { CurrentListener, ListenerGuard, ownSession, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Tokens } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import type { FastifyRequest } from 'fastify';
@@ -77,11 +77,13 @@ export class AuthController {
   @Documented({
     summary: 'Ends the session of this access token',
     answer: successAnswer(z.object({ session_id: z.guid() })),
+    problems: { 403: ['login_required'] },
   })
   @HttpCode(200)
   @UseGuards(ListenerGuard)
   async logout(@CurrentListener() listener: Listener) {
-    await this.parts.sessions.logout(listener);
-    return success({ session_id: listener.sessionId });
+    const sessionId = ownSession(listener);
+    await this.parts.sessions.logout({ userId: listener.userId, sessionId });
+    return success({ session_id: sessionId });
   }
 }

@@ -15,7 +15,7 @@ export class AccessTokens {
     return this.config.ACCESS_TOKEN_TTL;
   }
 
-  sign({ userId, sessionId, deviceId, deviceName }: Listener): string {
+  sign({ userId, sessionId, deviceId, deviceName }: Listener & { sessionId: string }): string {
     const device = { ...(deviceId && { device_id: deviceId }), ...(deviceName && { device_name: deviceName }) };
     return sign(device, this.key.privateKey, {
       algorithm: 'RS256',

@@ -1,35 +1,65 @@
 import { hash } from 'node:crypto';
-import { TokenExpiredError } from 'jsonwebtoken';
 import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
 import { Unauthenticated } from './errors';
-import { bearerToken, Verified } from './jwt.strategy';
+import { readClaimed, unauthenticated, Verified } from './foreign-token';
+import { bearerToken, OwnToken } from './jwt.strategy';
+import { KeyTokens } from './key-tokens';
 import { Listener, ListenerRequest } from './listener';
+import { OutsideTokens } from './outside-tokens';
 import { SessionChecks } from './session-checks';
 
-/** Tokens known by heart in one process, some 500 bytes each. */
+/** Tokens known by heart in one process, some 700 bytes each. */
 export const VERIFIED_TOKENS = 20_000;
 
-/** Who sends the request; at once when token and session are known. @throws Unauthenticated, AccountsUnavailable */
+/** Who sends the request; at once when the token and what vouches for it are known. @throws Unauthenticated, AccountsUnavailable */
 export type Authenticate = (request: ListenerRequest) => Listener | Promise<Listener>;
 
-/** A token is verified once, by the strategy; its session is asked for at every request. */
-export function createAuthenticate(strategy: Strategy, checks: SessionChecks): Authenticate {
+/** The three who may sign tokens. Each is checked by its own rules and keys alone. */
+export interface Issuers {
+  own: { issuer: string; strategy: Strategy; checks: SessionChecks };
+  keys: KeyTokens;
+  /** Undefined when the operator trusts nobody else. */
+  outside: { issuer: string; tokens: OutsideTokens } | undefined;
+}
+
+/** A token is verified once; whether what vouches for it still stands is asked at every request. */
+export function createAuthenticate(issuers: Issuers): Authenticate {
   const verified = new LRUCache<string, Verified>({ max: VERIFIED_TOKENS });
 
-  const withSession = (listener: Listener): Listener | Promise<Listener> => {
-    const revoked = checks.isRevoked(listener.sessionId, listener.userId);
-    return typeof revoked === 'boolean' ? admit(listener, revoked) : revoked.then((answer) => admit(listener, answer));
-  };
-
   return (request) => {
-    const key = hash('sha256', bearerToken(request), 'base64');
+    const token = bearerToken(request);
+    const key = hash('sha256', token, 'base64');
     const known = verified.get(key);
-    if (known && known.expiresAt > Date.now()) return withSession(known.listener);
-    return verify(strategy, request).then((fresh) => {
+    if (known && known.expiresAt > Date.now()) return known.admit();
+    return verify(issuers, token, request).then((fresh) => {
       verified.set(key, fresh);
-      return withSession(fresh.listener);
+      return fresh.admit();
     });
+  };
+}
+
+/**
+ * The issuer that a token names decides who checks it, so that none can speak as another: what names us is checked with our
+ * key only, what names the outside issuer with its keys only, and whatever else with the keys of the listener it speaks for.
+ */
+async function verify({ own, keys, outside }: Issuers, token: string, request: ListenerRequest): Promise<Verified> {
+  const claimed = readClaimed(token);
+  if (claimed.issuer === own.issuer) return verifyOwn(own, request);
+  if (outside && claimed.issuer === outside.issuer) return outside.tokens.verify(token, claimed);
+  return keys.verify(token, claimed);
+}
+
+async function verifyOwn({ strategy, checks }: Issuers['own'], request: ListenerRequest): Promise<Verified> {
+  const { listener, expiresAt } = await runStrategy(strategy, request);
+  return {
+    expiresAt,
+    admit: () => {
+      const revoked = checks.isRevoked(listener.sessionId, listener.userId);
+      return typeof revoked === 'boolean'
+        ? admit(listener, revoked)
+        : revoked.then((answer) => admit(listener, answer));
+    },
   };
 }
 
@@ -39,7 +69,7 @@ function admit(listener: Listener, revoked: boolean): Listener {
 }
 
 /** Runs the strategy as passport does, on a copy of its own with the three answers attached. */
-const verify = (strategy: Strategy, request: ListenerRequest): Promise<Verified> =>
+const runStrategy = (strategy: Strategy, request: ListenerRequest): Promise<OwnToken> =>
   new Promise((resolve, reject) => {
     const run = Object.assign(Object.create(strategy) as Strategy, {
       success: resolve,
@@ -48,9 +78,3 @@ const verify = (strategy: Strategy, request: ListenerRequest): Promise<Verified>
     });
     run.authenticate(request as Parameters<Strategy['authenticate']>[0]);
   });
-
-/** The library's reason stays out of the answer: it would tell a forger what to mend. */
-const unauthenticated = (reason: unknown): Unauthenticated =>
-  reason instanceof TokenExpiredError
-    ? new Unauthenticated('expired_token', 'The access token has expired; refresh it.')
-    : new Unauthenticated('invalid_token', 'The access token is not valid.');

@@ -28,6 +28,37 @@ export const accountsConfig = z.object({
     .max(64)
     .default(2)
     .describe('Passwords hashed at a time, 19 MiB and one core each.'),
+  JWKS_URI: z
+    .string()
+    .refine((text) => /^https?:\/\/[^@]*$/.test(text) && URL.canParse(text), 'must be an https:// or http:// URL')
+    .optional()
+    .describe('Where an outside issuer publishes its keys.'),
+  JWT_ISSUER: z.string().optional().describe('The issuer that its tokens name.'),
+  JWT_AUDIENCE: z.string().optional().describe('The audience that they are meant for.'),
 });
+
+const OUTSIDE = ['JWKS_URI', 'JWT_ISSUER', 'JWT_AUDIENCE'] as const;
+
+/** Adds what no variable says alone: an outside issuer is described whole or not at all, and it is not us. */
+export function withOutsideIssuer<Schema extends z.ZodObject>(schema: Schema): Schema {
+  // Checked also when other variables are bad: all are to be named at once.
+  const when = () => true;
+  const valueOf = (config: object, name: string): unknown => (config as Record<string, unknown>)[name];
+  const whole = OUTSIDE.reduce<z.ZodObject>(
+    (checked, name) =>
+      checked.refine(
+        (config) => valueOf(config, name) !== undefined || OUTSIDE.every((each) => valueOf(config, each) === undefined),
+        { path: [name], when, message: `is required beside ${OUTSIDE.filter((each) => each !== name).join(' and ')}` },
+      ),
+    schema,
+  );
+  return whole.refine(
+    (config) => {
+      const issuer = valueOf(config, 'JWT_ISSUER');
+      return issuer === undefined || issuer !== valueOf(config, 'JWT_ISSUER_OWN');
+    },
+    { path: ['JWT_ISSUER'], when, message: 'must not be our own, JWT_ISSUER_OWN' },
+  ) as unknown as Schema;
+}
 
 export type AccountsConfig = z.infer<typeof accountsConfig>;

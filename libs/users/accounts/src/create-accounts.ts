@@ -3,7 +3,13 @@ import { AccessTokens } from './access-token';
 import { Accounts } from './accounts';
 import { Authenticate, createAuthenticate } from './authenticate';
 import { AccountsConfig } from './config';
+import { IdempotencyKeys } from './idempotency-keys';
 import { jwtStrategy } from './jwt.strategy';
+import { KeyTokens } from './key-tokens';
+import { ListenerKeys } from './listener-keys';
+import { ListenerTokens } from './listener-tokens';
+import { OutsideIssuer, OutsideTokens } from './outside-tokens';
+import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
 import { SessionChecks } from './session-checks';
 import { Sessions } from './sessions';
@@ -12,6 +18,9 @@ import { loadSigningKey, PublicJwk } from './signing-key';
 export interface AccountsParts {
   accounts: Accounts;
   sessions: Sessions;
+  passwordChange: PasswordChange;
+  tokens: ListenerTokens;
+  keys: ListenerKeys;
   /** The body of `/.well-known/jwks.json`. */
   jwks: { keys: PublicJwk[] };
   authenticate: Authenticate;
@@ -31,12 +40,28 @@ export async function createAccounts({
   ]);
   const jwks = { keys: [key.publicJwk] };
   const checks = new SessionChecks(dataSource);
-  const accounts = new Accounts(dataSource, passwords);
+  const idempotency = new IdempotencyKeys(dataSource, key.privateKey);
+  const accounts = new Accounts(dataSource, passwords, idempotency);
+  const keys = new ListenerKeys({ dataSource, idempotency });
   const accessTokens = new AccessTokens(key, config);
+  const issuer = config.JWT_ISSUER_OWN;
+  const trusted = outsideIssuer(config);
   return {
     accounts,
     sessions: new Sessions({ dataSource, accounts, accessTokens, checks, config }),
+    passwordChange: new PasswordChange({ dataSource, passwords, checks }),
+    tokens: new ListenerTokens({ dataSource, idempotency, checks }),
+    keys,
     jwks,
-    authenticate: createAuthenticate(jwtStrategy({ issuer: config.JWT_ISSUER_OWN, jwks }), checks),
+    authenticate: createAuthenticate({
+      own: { issuer, strategy: jwtStrategy({ issuer, jwks }), checks },
+      keys: new KeyTokens(keys),
+      outside: trusted && { issuer: trusted.issuer, tokens: new OutsideTokens(dataSource, trusted) },
+    }),
   };
+}
+
+function outsideIssuer(config: AccountsConfig): OutsideIssuer | undefined {
+  const { JWKS_URI: jwksUri, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config;
+  return jwksUri && issuer && audience ? { jwksUri, issuer, audience } : undefined;
 }

@@ -29,10 +29,10 @@ export class Busy extends Error {
   }
 }
 
-/** The sessions cannot be read, so no token can be accepted; the edge answers 503 with `Retry-After`. */
+/** What vouches for a token cannot be read, so it cannot be accepted; the edge answers 503 with `Retry-After`. */
 export class AccountsUnavailable extends Error {
   constructor(reason: string) {
-    super(`The sessions cannot be read: ${reason}`);
+    super(`Tokens cannot be checked: ${reason}`);
     this.name = 'AccountsUnavailable';
   }
 }

@@ -2,26 +2,23 @@ import { passportJwtSecret } from 'jwks-rsa';
 import { Strategy, VerifiedCallback } from 'passport-jwt';
 import { z } from 'zod';
 import { Unauthenticated } from './errors';
+import { CLOCK_TOLERANCE_SECONDS, uuidText } from './foreign-token';
 import { Listener, ListenerRequest } from './listener';
 import { PublicJwk } from './signing-key';
 
-/** How far the clocks of the issuer and of this process may be apart, in seconds. */
-export const CLOCK_TOLERANCE_SECONDS = 5;
 /** Longest token that is looked at, in characters. */
 export const TOKEN_MAX_LENGTH = 8_192;
 
-/** A token that passed, and until when it may be known by heart (milliseconds since 1970). */
-export interface Verified {
-  listener: Listener;
+/** A token of ours that passed, and until when it may be known by heart (milliseconds since 1970). */
+export interface OwnToken {
+  listener: Listener & { sessionId: string };
   expiresAt: number;
 }
 
-const uuid = z.string().regex(/^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/);
-
 /** jsonwebtoken checks `exp` and `iat` only where they are, and asks for no other claim. */
 const claims = z.object({
-  sub: uuid,
-  jti: uuid,
+  sub: uuidText,
+  jti: uuidText,
   exp: z.number(),
   iat: z.number().optional(),
   device_id: z.string().optional(),
@@ -44,7 +41,7 @@ export function jwtStrategy({ issuer, jwks }: { issuer: string; jwks: { keys: Pu
   return new Strategy(
     {
       jwtFromRequest: bearerToken,
-      // Our own keys, without a request. Keys of an outside issuer stand behind the same provider, by its `jwksUri`.
+      // Our own keys, without a request.
       secretOrKeyProvider: passportJwtSecret({ jwksUri: issuer, fetcher: async () => jwks }),
       algorithms: ['RS256'],
       issuer,
@@ -55,13 +52,13 @@ export function jwtStrategy({ issuer, jwks }: { issuer: string; jwks: { keys: Pu
       if (!success) return done(null, false, new Error('a required claim is missing or not of its form'));
       if (data.iat !== undefined && data.iat > Date.now() / 1_000 + CLOCK_TOLERANCE_SECONDS)
         return done(null, false, new Error('jwt issued in the future'));
-      const listener: Listener = Object.freeze({
+      const listener = Object.freeze({
         userId: data.sub,
         sessionId: data.jti,
         deviceId: data.device_id ?? null,
         deviceName: data.device_name ?? null,
       });
-      done(null, { listener, expiresAt: data.exp * 1_000 } satisfies Verified);
+      done(null, { listener, expiresAt: data.exp * 1_000 } satisfies OwnToken);
     },
   );
 }

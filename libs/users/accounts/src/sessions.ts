@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Refusal } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
 import { AccessTokens } from './access-token';
-import { Accounts, Credentials } from './accounts';
+import { Accounts, Credentials, invalidCredentials } from './accounts';
 import { AccountsConfig } from './config';
 import { withoutSecrets } from './errors';
 import {
@@ -60,15 +60,27 @@ export class Sessions {
 
   /** @throws Refusal `invalid_credentials`; Busy */
   async login({ deviceId, deviceName, ...credentials }: Credentials & Device): Promise<Tokens> {
-    const { userId } = await this.parts.accounts.verify(credentials);
+    const { userId, passwordVersion } = await this.parts.accounts.check(credentials);
     const token = newRefreshToken();
     const session: SessionRow = { id: randomUUID(), user_id: userId, device_id: deviceId, device_name: deviceName };
-    await this.sql(
+    // A change of the password at this moment either waits for this row, and ends the session, or is seen here.
+    const made = await this.sql<unknown[]>(
       `INSERT INTO users.api_tokens
          (kind, id, user_id, device_id, device_name, family_hash, secret_hash, last_used_at, expires_at)
-       VALUES ('session', $1, $2, $3, $4, $5, $6, now(), now() + make_interval(secs => $7))`,
-      [session.id, userId, deviceId, deviceName, sha256(token.family), sha256(token.secret), this.lifetime],
+       SELECT 'session', $1, $2::uuid, $3, $4, $5, $6, now(), now() + make_interval(secs => $7)
+       FROM users.accounts WHERE user_id = $2::uuid AND password_version = $8 FOR SHARE RETURNING 1`,
+      [
+        session.id,
+        userId,
+        deviceId,
+        deviceName,
+        sha256(token.family),
+        sha256(token.secret),
+        this.lifetime,
+        passwordVersion,
+      ],
     );
+    if (made.length === 0) throw invalidCredentials();
     await this.sql(
       `UPDATE users.api_tokens SET revoked_at = now() WHERE id IN (
          SELECT id FROM users.api_tokens WHERE user_id = $1 AND ${LIVE} ORDER BY last_used_at DESC OFFSET $2)`,

@@ -1,4 +1,5 @@
-import { createDatabase } from '@balados/testing';
+import { createSign, generateKeyPairSync, KeyObject } from 'node:crypto';
+import { createDatabase, waitFor } from '@balados/testing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { usersContext } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
@@ -46,3 +47,45 @@ export async function accountsOnPostgres(): Promise<TestAccounts> {
 
 /** A request with these words behind `Authorization: Bearer`. */
 export const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+
+const base64url = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+/** A token made by hand, RS256 unless `signature` says otherwise: what a library would not sign, too. */
+export function makeToken({
+  key,
+  header = {},
+  claims,
+  signature = (text) => createSign('sha256').update(text).sign(key, 'base64url'),
+}: {
+  key: KeyObject;
+  header?: object;
+  claims: object | string;
+  signature?: (text: string) => string;
+}): string {
+  const text = `${base64url({ alg: 'RS256', typ: 'JWT', ...header })}.${base64url(claims)}`;
+  return `${text}.${signature(text)}`;
+}
+
+export const rsaPair = () => generateKeyPairSync('rsa', { modulusLength: 2_048 });
+export const pemOf = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }) as string;
+/** Now, in seconds since 1970. */
+export const seconds = (): number => Math.floor(Date.now() / 1_000);
+
+/** Holds all writes to users.api_tokens; `release` lets them go together once `waiting` connections stand in line. */
+export async function holdTokens(dataSource: DataSource) {
+  const runner = dataSource.createQueryRunner();
+  await runner.startTransaction();
+  await runner.query('LOCK TABLE users.api_tokens IN SHARE ROW EXCLUSIVE MODE');
+  const inLine = async (waiting: number): Promise<void> => {
+    const count = `SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks
+      WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    const isReached = async () => (await runner.query(count))[0].waiting >= waiting;
+    await waitFor(isReached, { what: `${waiting} connections in line` });
+  };
+  const release = async (): Promise<void> => {
+    await runner.commitTransaction();
+    await runner.release();
+  };
+  return { inLine, release };
+}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PRIVACIES } from './events';
 
 /**
  * What listeners are answered, as the documentation shows it; the types of our own code come from here. Nothing is checked against it at
@@ -69,6 +70,12 @@ export const playlistAnswer = z
   })
   .meta({ id: 'Playlist' });
 export type WirePlaylist = z.infer<typeof playlistAnswer>;
+
+/** A setting of privacy; null: the scope has none of its own, so that the wider one holds. */
+export const privacyAnswer = z
+  .object({ feed: base64.nullable(), item: base64.nullable(), privacy: z.enum(PRIVACIES).nullable() })
+  .meta({ id: 'PrivacySetting' });
+export type WirePrivacy = z.infer<typeof privacyAnswer>;
 
 /** An entry of a sync that could not be taken; the others were. */
 const rejectedAnswer = z

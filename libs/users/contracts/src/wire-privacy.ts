@@ -1,5 +1,6 @@
 import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { z } from 'zod';
+import { WirePrivacy } from './answers';
 import { PRIVACIES, Privacy } from './events';
 
 /** Most settings of a listener that stand at a time. */
@@ -20,10 +21,12 @@ export const privacyBody = z.strictObject({ privacy: z.enum(PRIVACIES), ...scope
 /** In a query, too, what is not there is the account; or, in a list, no filter. */
 export const privacyQuery = z.strictObject({ feed: feedParameter.optional(), item: itemParameter.optional() });
 
-/** `privacy` null: no setting of its own, so that the wider one holds. */
-export const wirePrivacy = (setting: { feed: string | null; item: string | null; privacy: Privacy | null }) => ({
+export const wirePrivacy = (setting: {
+  feed: string | null;
+  item: string | null;
+  privacy: Privacy | null;
+}): WirePrivacy => ({
   feed: setting.feed === null ? null : encodeBase64(setting.feed),
   item: setting.item === null ? null : encodeBase64(setting.item),
   privacy: setting.privacy,
 });
-export type WirePrivacy = ReturnType<typeof wirePrivacy>;

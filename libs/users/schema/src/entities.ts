@@ -11,6 +11,9 @@ export class AccountRow {
   usernameKey!: string;
   @Column('text', { name: 'password_hash' })
   passwordHash!: string;
+  /** Counts the changes of the password. */
+  @Column('integer', { name: 'password_version', default: 1 })
+  passwordVersion!: number;
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
 }

@@ -56,6 +56,13 @@ describe('another site', () => {
     expect(answer.headers.get('access-control-expose-headers')).toContain('ETag');
   });
 
+  it('may read that it asks too much', async () => {
+    const url = await start({ RATE_ADDRESS: '1' });
+    await ask(url, 'GET');
+    const refused = await ask(url, 'GET');
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([429, '*']);
+  });
+
   it('may only if it is named, when sites are named; public reads are for all the same', async () => {
     const named = { CORS_ORIGINS: 'https://app.example, https://other.example' };
     const own = await start(named);

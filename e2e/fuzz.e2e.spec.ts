@@ -19,7 +19,7 @@ describe('every route, whatever is sent', () => {
   let device: Device;
   let ids: Record<string, string>;
   beforeAll(async () => {
-    system = await startSystem('standalone');
+    system = await startSystem('standalone', { ACCESS_TOKEN_TTL: '86400' });
     device = await newListener(system.listeners);
     await device.subscribe(FUZZ_FEED);
     await device.play(FUZZ_FEED, FUZZ_ITEM, 10);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { Kind, startSystem, System } from './support/system';
+import { DEFAULT_LIMITS, Kind, startSystem, System } from './support/system';
 
 const ROOT = resolve(__dirname, '..');
 /** The journey ends by itself when a list does not come within a minute. */
@@ -24,7 +24,7 @@ const libraries: [string, string[], RegExp][] = [
 describe.each<Kind>(['services', 'standalone'])('the journey of two listeners on %s', (kind) => {
   let system: System;
   beforeAll(async () => {
-    system = await startSystem(kind);
+    system = await startSystem(kind, DEFAULT_LIMITS);
   }, 120_000);
   afterAll(async () => system?.stop(), 120_000);
 

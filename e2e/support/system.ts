@@ -26,6 +26,9 @@ export interface System {
 /** All listeners of a test are at one address and in more of a hurry than people; limits are a test's own to set. */
 const UNLIMITED = { RATE_ADDRESS: '0', RATE_LISTENER: '0', RATE_REGISTER: '0' };
 
+/** The limits that a system has unless told. */
+export const DEFAULT_LIMITS = { RATE_ADDRESS: '6000', RATE_LISTENER: '6000', RATE_REGISTER: '100' };
+
 export type Kind = 'services' | 'standalone';
 
 export type ServiceName = 'projections' | 'command-api' | 'public-api' | 'jobs' | 'rss-proxy' | 'play-gateway';

@@ -56,6 +56,13 @@ describe('another site', () => {
     expect(answer.headers.get('access-control-expose-headers')).toContain('ETag');
   });
 
+  it('may read that it asks too much', async () => {
+    const url = await start({ RATE_ADDRESS: '1' });
+    await ask(url, 'GET');
+    const refused = await ask(url, 'GET');
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([429, '*']);
+  });
+
   it('may only if it is named, when sites are named; public reads are for all the same', async () => {
     const named = { CORS_ORIGINS: 'https://app.example, https://other.example' };
     const own = await start(named);
@@ -101,18 +108,36 @@ describe('an ETag', () => {
   });
 });
 
-it.each([
-  ['GET / HTTP/9.9\r\n\r\n', 400],
-  [`GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
-])('what is no request of HTTP is a problem, too', async (text, status) => {
-  const { port } = new URL(await start({}));
-  const answer = await new Promise<string>((resolve) => {
+/** All that comes back for what is written, the next part when the answer to the last has begun, until the connection ends. */
+const exchange = async (url: string, ...parts: string[]): Promise<string> => {
+  const { port, hostname } = new URL(url);
+  return new Promise((resolve) => {
     let all = '';
-    const socket = connect(Number(port), '127.0.0.1', () => socket.write(text));
-    socket.on('data', (bytes) => (all += bytes.toString())).on('close', () => resolve(all));
+    const next = (): void => void (parts.length > 0 && socket.write(parts.shift()!));
+    const socket = connect(Number(port), hostname, next);
+    socket.on('data', (bytes) => ((all += bytes.toString()), next())).on('close', () => resolve(all));
   });
-  const [head = '', body = ''] = answer.split('\r\n\r\n');
+};
+
+it.each([
+  ['another version', 'GET / HTTP/9.9\r\n\r\n', 400],
+  ['too long a header', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+  ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
+  ['two hosts', 'GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n', 400],
+  ['a tunnel', 'CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n', 400],
+  [
+    'an expectation, and nothing there',
+    'GET / HTTP/1.1\r\nhost: a\r\nexpect: wonders\r\nconnection: close\r\n\r\n',
+    404,
+  ],
+])('what is no request of HTTP is a problem, too: %s', async (_, text, status) => {
+  const [head = '', body = ''] = (await exchange(await start({}), text)).split('\r\n\r\n');
   expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   expect(head).toContain('application/problem+json');
   expect(JSON.parse(body)).toMatchObject({ status, type: 'about:blank' });
+});
+
+it('another protocol is not spoken, and what follows on that connection does not hang', async () => {
+  const upgrade = 'GET /things HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n';
+  expect(await exchange(await start({}), upgrade, 'GET / HTTP\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
 });

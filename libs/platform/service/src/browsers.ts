@@ -68,7 +68,14 @@ export function allowOrigins(app: NestFastifyApplication, origins: readonly stri
     origin: origins.includes('*') ? '*' : [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-None-Match', 'X-Correlation-Id'],
-    exposedHeaders: ['Balados-Stale', 'ETag', 'Retry-After', 'WWW-Authenticate', 'X-Correlation-Id'],
+    exposedHeaders: [
+      'Balados-Stale',
+      'Balados-Withheld',
+      'ETag',
+      'Retry-After',
+      'WWW-Authenticate',
+      'X-Correlation-Id',
+    ],
     maxAge: PREFLIGHT_MAX_AGE_S,
     strictPreflight: false,
   });

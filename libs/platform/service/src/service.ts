@@ -152,15 +152,40 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+const notHttp = (
+  status: number,
+  detail = 'This is not a request of HTTP.',
+): { status: number; headers: string[]; body: string } => {
+  const body = JSON.stringify(problemBody(new Problem(status, codeOf(status), detail)));
+  const headers = [
+    'content-type',
+    'application/problem+json',
+    'content-length',
+    String(Buffer.byteLength(body)),
+    'connection',
+    'close',
+  ];
+  return { status, headers, body };
+};
+
 /** What is no request at all has no reply either: the answer is written as it stands. */
 function refuseSocket(code: string | undefined, socket: Socket): void {
   if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
-  const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const body = JSON.stringify(problemBody(new Problem(status, codeOf(status), 'This is not a request of HTTP.')));
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  const { status, headers, body } = notHttp(
+    code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400,
   );
+  const lines = headers.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines}\r\n${body}`);
+}
+
+/** The host decides which service answers: HTTP/1.1 has it once, so that a proxy before us reads the same. */
+function namesOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0');
 }
 
 /** Listens; rejects when the port is taken. */
@@ -175,7 +200,7 @@ export async function listen(
     if (!response.headersSent) response.setHeader('connection', 'close');
   };
   const server: Server = createServer(
-    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: false },
     (request, response) => {
       underWay.add(response);
       response.once('close', () => {
@@ -183,10 +208,17 @@ export async function listen(
         // Those whose answer had begun before the stop are kept alive by their clients.
         if (closing) setImmediate(() => server.closeIdleConnections());
       });
-      if (closing) announceEnd(response);
-      handle(request, response);
+      // Node reads no further request rightly after one that asks for another protocol and does not get it.
+      if (closing || request.headers.upgrade) announceEnd(response);
+      if (namesOneHost(request)) return handle(request, response);
+      const { status, headers, body } = notHttp(400, 'A request names its host once.');
+      response.writeHead(status, headers).end(body);
     },
   );
+  // An expectation that we do not know is none: HTTP lets us leave it unheard, and Node's own answer to it has no body.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  // Nobody is connected through to anywhere.
+  server.on('connect', (_request, socket) => refuseSocket(undefined, socket as Socket));
   server.on('clientError', (error: Error & { code?: string }, socket) => refuseSocket(error.code, socket as Socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -1,0 +1,132 @@
+import { waitFor } from '@balados/testing';
+import { Client } from 'pg';
+import { FUZZ_FEED, FUZZ_ITEM, FuzzCase, FuzzRequests } from './fuzz-requests';
+import { RawAnswer, RawSocket } from './fuzz-socket';
+import { base64, Device, newListener } from './support/client';
+import { withSql } from './support/comparison';
+import { Conformance, conformanceOf } from './support/conformance';
+import { LONG, newSeed, randomFrom, report } from './support/limits';
+import { startSystem, System } from './support/system';
+
+const REQUESTS = LONG ? 200_000 : 12_000;
+const CONNECTIONS = 8;
+/** What moves by itself: leases of projectors, and the window that a job moves on. */
+const RESTLESS = /projector|popularity_window/;
+const STACK = /\bat .+:\d+:\d+|node_modules|\.(?:ts|js):\d+/;
+
+describe('every route, whatever is sent', () => {
+  let system: System;
+  let device: Device;
+  let ids: Record<string, string>;
+  beforeAll(async () => {
+    system = await startSystem('standalone', { ACCESS_TOKEN_TTL: '86400' });
+    device = await newListener(system.listeners);
+    await device.subscribe(FUZZ_FEED);
+    await device.play(FUZZ_FEED, FUZZ_ITEM, 10);
+    await device.save(FUZZ_ITEM, FUZZ_FEED);
+    const { data: playlist } = (await device.send('POST', '/playlists', { name: 'fuzz' })).body;
+    const entry = { rss_source_feed: base64(FUZZ_FEED), rss_source_item: base64(FUZZ_ITEM) };
+    const { data: item } = (await device.send('POST', `/playlists/${playlist.id}/items`, entry)).body;
+    ids = { id: playlist.id, item_id: item.id };
+  }, 120_000);
+  afterAll(async () => system?.stop(), 120_000);
+
+  it(
+    `answers ${REQUESTS} requests that are wrong, none with a 5xx, and nothing is written`,
+    async () => {
+      const conformance = (await conformanceOf(system.listeners))!;
+      const url = new URL(system.listeners);
+      const random = randomFrom(newSeed('fuzz'));
+      const requests = new FuzzRequests(conformance.document, random, { host: url.host, token: device.token, ids });
+      const before = await withSql(system.database, untilQuiet);
+      const startedAt = performance.now();
+
+      const complaints: string[] = [];
+      const statuses = new Map<number, number>();
+      let sent = 0;
+      const work = async (): Promise<void> => {
+        const socket = new RawSocket(url.hostname, Number(url.port));
+        while (sent < REQUESTS && complaints.length < 20) {
+          sent += 1;
+          const one = requests.next();
+          try {
+            const answer = await socket.send(one.bytes, one.method);
+            statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+            for (const flaw of flaws(one, answer, conformance)) complaints.push(told(one, flaw));
+          } catch (error) {
+            complaints.push(told(one, (error as Error).message));
+            socket.close();
+          }
+        }
+        socket.close();
+      };
+      await Promise.all(Array.from({ length: CONNECTIONS }, work));
+
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
+      const counts = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
+      report(`${sent} requests to ${requests.routes} routes in ${seconds} s; ${counts.join(', ')}`);
+      expect(complaints).toEqual([]);
+      expect(sent).toBe(REQUESTS);
+      expect(await withSql(system.database, contents)).toEqual(before);
+      // It is well, and so is its listener.
+      expect((await device.get('/subscriptions')).status).toBe(200);
+    },
+    LONG ? 1_200_000 : 180_000,
+  );
+});
+
+/** What went wrong with which request; its token is of no interest. */
+const told = ({ what, bytes }: FuzzCase, flaw: string): string =>
+  `${what}: ${flaw.slice(0, 500)} to ${JSON.stringify(
+    bytes
+      .toString('latin1')
+      .replace(/[\w-]{20,}\.[\w-]+\.[\w-]+/g, '…')
+      .slice(0, 500),
+  )}`;
+
+function flaws({ method, path, expected }: FuzzCase, answer: RawAnswer, conformance: Conformance): string[] {
+  const { status, headers, body } = answer;
+  const type = headers['content-type'] ?? '';
+  if (!(status >= 200 && status < 500)) return [`${status} ${body}`];
+  const isSync = path === '/api/v1/sync' && status === 200;
+  const found: string[] = [];
+  if (expected === 'refused' && status < 400 && !isSync) found.push(`is answered ${status}`);
+  if (STACK.test(body)) found.push(`shows a stack: ${body}`);
+  if (status >= 400 && method !== 'HEAD') {
+    if (!type.startsWith('application/problem+json')) found.push(`${status} is ${type}: ${body}`);
+    else if (JSON.parse(body).status !== status) found.push(`${status} says ${body}`);
+  }
+  // Where it is clear which route was asked.
+  const parsed = type.includes('json') && method !== 'HEAD' ? (JSON.parse(body) as unknown) : body;
+  const pathname = path.split('?')[0]!;
+  if (/^[\w/.=-]*$/.test(pathname) && !pathname.includes('..') && method === method.toUpperCase())
+    found.push(...conformance.problems(method, pathname, status, type, parsed));
+  return found;
+}
+
+/** The rows of every table that listeners' doings end in, by a hash of each. */
+async function contents(client: Client): Promise<Record<string, string>> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+     WHERE schemaname IN ('events', 'users', 'site', 'site_private') ORDER BY 1`,
+  );
+  const found: Record<string, string> = {};
+  for (const { name } of rows.filter((row) => !RESTLESS.test(row.name))) {
+    const { rows: hashes } = await client.query<{ hash: string }>(
+      `SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '') AS hash FROM ${name} t`,
+    );
+    found[name] = hashes[0]!.hash;
+  }
+  return found;
+}
+
+/** What was written before must have arrived everywhere. */
+async function untilQuiet(client: Client): Promise<Record<string, string>> {
+  const arrived = `SELECT (SELECT count(*) FROM users.subscriptions) > 0 AND (SELECT count(*) FROM users.play_statuses) > 0
+    AND (SELECT count(*) FROM users.playlist_items) > 0 AND (SELECT count(*) FROM users.saved_episodes) > 0
+    AND (SELECT count(*) FROM site_private.contributions) > 2 AS arrived`;
+  await waitFor(async () => (await client.query<{ arrived: boolean }>(arrived)).rows[0]!.arrived, {
+    what: 'what the listener did to be in all tables',
+  });
+  return contents(client);
+}

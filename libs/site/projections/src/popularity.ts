@@ -24,6 +24,8 @@ function count(into: Counts, { sign, points, kind, previous }: Change): void {
   into.likes_previous += likes;
 }
 
+const isNothing = (counts: Counts): boolean => Object.values(counts).every((number) => number === 0);
+
 /** Adds what changed to the counts of published podcasts and their episodes. */
 export async function addToPopularity(sql: Sql, changes: readonly Change[]): Promise<void> {
   if (changes.length === 0) return;
@@ -56,11 +58,13 @@ const added = (table: string, row: string): string =>
   COUNTS.map((name) => `${name} = ${table}.${name} + ${row}.${name}`).join(', ');
 
 async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): Promise<void> {
+  const counted = [...podcasts].filter(([, counts]) => !isNothing(counts));
+  if (counted.length === 0) return;
   await sql.query(
     `UPDATE site.podcast_popularity p SET ${added('p', 't')}
      FROM json_to_recordset($1::json) AS t (feed_id uuid, ${INTEGERS})
      WHERE p.feed_id = t.feed_id`,
-    [JSON.stringify([...podcasts].map(([feed_id, counts]) => ({ feed_id, ...counts })))],
+    [JSON.stringify(counted.map(([feed_id, counts]) => ({ feed_id, ...counts })))],
   );
 }
 
@@ -83,7 +87,8 @@ async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; coun
        FROM json_to_recordset($1::json) AS t (episode_id uuid, feed_id uuid, item_key uuid,
          ${INTEGERS})
      ) standing WHERE item IS NOT NULL
-     ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}`,
+     ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}
+       WHERE e.item <> EXCLUDED.item OR (${COUNTS.map((name) => `EXCLUDED.${name}`).join(', ')}) <> (${COUNTS.map(() => 0).join(', ')})`,
     [
       JSON.stringify(
         episodes.map(({ change: { episode_id, feed_id, item_key }, counts }) => ({

@@ -14,7 +14,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   );
   return createService({
     name: 'public-api',
-    module: PublicApiModule.with(site.manager),
+    module: PublicApiModule.with(site.manager, { maxLagMs: config.PUBLIC_MAX_LAG }),
     log,
     registry: createRegistry('public-api'),
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },

@@ -22,6 +22,8 @@ export interface Change {
   recorded_at: Date;
   /** Made before the trending window. */
   previous: boolean;
+  /** It was to be seen before, and is: only of whom it is, or why, differs. */
+  stays?: boolean;
 }
 
 /** SQL: columns of a `Change`, but for its sign. */
@@ -95,8 +97,11 @@ export async function changeVisibility(sql: Sql, settings: readonly Setting[]): 
      SELECT was, was_explicit, ${CHANGE} FROM corrected`,
     scopesOf(settings),
   );
-  return rows.flatMap(({ was, was_explicit, ...row }): Change[] => [
-    { ...row, sign: -1, visibility: was, explicit: was_explicit },
-    { ...row, sign: 1 },
-  ]);
+  return rows.flatMap(({ was, was_explicit, ...row }): Change[] => {
+    const stays = was !== 'private' && row.visibility !== 'private';
+    return [
+      { ...row, stays, sign: -1, visibility: was, explicit: was_explicit },
+      { ...row, stays, sign: 1 },
+    ];
+  });
 }

@@ -40,11 +40,16 @@ export async function forgetPeople(sql: Sql, changes: readonly Change[]): Promis
        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS t (listener, feed_id, episode_id, kind)
        CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
      ), standing AS (
-       SELECT listener, kind, scope_id, max(c.recorded_at) AS recorded_at
-       FROM (SELECT DISTINCT listener, feed_id, kind FROM gone) podcasts
-       JOIN site_private.contributions c USING (listener, feed_id, kind)
-       CROSS JOIN LATERAL (VALUES (feed_id), (c.episode_id)) AS scopes (scope_id)
-       WHERE c.visibility = 'public' GROUP BY listener, kind, scope_id
+       SELECT listener, kind, scope_id, max(recorded_at) AS recorded_at
+       FROM (SELECT DISTINCT listener, feed_id, kind FROM gone) of
+       CROSS JOIN LATERAL (
+         SELECT episode_id, recorded_at FROM site_private.contributions c
+         WHERE c.listener = of.listener AND c.feed_id = of.feed_id AND c.kind = of.kind AND c.visibility = 'public'
+         -- Looked up for each: where few are public Postgres would look through all of them instead.
+         OFFSET 0
+       ) left_over
+       CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+       GROUP BY listener, kind, scope_id
      ), latest AS (
        SELECT gone.*, standing.recorded_at FROM gone LEFT JOIN standing USING (listener, kind, scope_id)
      ), forgotten AS (

@@ -24,14 +24,13 @@ function count(into: Counts, { sign, points, kind, previous }: Change): void {
   into.likes_previous += likes;
 }
 
-const isNothing = (counts: Counts): boolean => Object.values(counts).every((number) => number === 0);
-
 /** Adds what changed to the counts of published podcasts and their episodes. */
 export async function addToPopularity(sql: Sql, changes: readonly Change[]): Promise<void> {
   if (changes.length === 0) return;
   const podcasts = new Map<string, Counts>();
   const episodes = new Map<string, { change: Change; counts: Counts }>();
-  for (const change of changes) {
+  const counted = changes.filter(({ stays }) => !stays);
+  for (const change of counted) {
     const podcast = podcasts.get(change.feed_id) ?? none();
     podcasts.set(change.feed_id, podcast);
     count(podcast, change);
@@ -40,8 +39,8 @@ export async function addToPopularity(sql: Sql, changes: readonly Change[]): Pro
     episodes.set(change.episode_id, episode);
     count(episode.counts, change);
   }
-  await addToPodcasts(sql, podcasts);
-  const undone = changes.filter(({ sign, episode_id }) => sign === -1 && episode_id !== null);
+  if (podcasts.size > 0) await addToPodcasts(sql, podcasts);
+  const undone = counted.filter(({ sign, episode_id }) => sign === -1 && episode_id !== null);
   await dropForgottenEpisodes(sql, new Set(undone.map(({ episode_id }) => episode_id!)));
   if (episodes.size > 0) await addToEpisodes(sql, [...episodes.values()]);
 
@@ -58,13 +57,11 @@ const added = (table: string, row: string): string =>
   COUNTS.map((name) => `${name} = ${table}.${name} + ${row}.${name}`).join(', ');
 
 async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): Promise<void> {
-  const counted = [...podcasts].filter(([, counts]) => !isNothing(counts));
-  if (counted.length === 0) return;
   await sql.query(
     `UPDATE site.podcast_popularity p SET ${added('p', 't')}
      FROM json_to_recordset($1::json) AS t (feed_id uuid, ${INTEGERS})
      WHERE p.feed_id = t.feed_id`,
-    [JSON.stringify(counted.map(([feed_id, counts]) => ({ feed_id, ...counts })))],
+    [JSON.stringify([...podcasts].map(([feed_id, counts]) => ({ feed_id, ...counts })))],
   );
 }
 
@@ -87,8 +84,7 @@ async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; coun
        FROM json_to_recordset($1::json) AS t (episode_id uuid, feed_id uuid, item_key uuid,
          ${INTEGERS})
      ) standing WHERE item IS NOT NULL
-     ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}
-       WHERE e.item <> EXCLUDED.item OR (${COUNTS.map((name) => `EXCLUDED.${name}`).join(', ')}) <> (${COUNTS.map(() => 0).join(', ')})`,
+     ON CONFLICT (episode_id) DO UPDATE SET item = EXCLUDED.item, ${added('e', 'EXCLUDED')}`,
     [
       JSON.stringify(
         episodes.map(({ change: { episode_id, feed_id, item_key }, counts }) => ({

@@ -32,6 +32,14 @@ export function createSiteProjector(policy: SitePolicy): Projector {
       if (batch.settings.length + batch.takenBack.length + batch.made.length > 0)
         await apply(transaction, batch, policy);
     },
+    async appliedUntil(sql, segments, agoMs) {
+      await sql.query(
+        `INSERT INTO site_private.segments_caught_up (segment, caught_up_at)
+         SELECT segment, clock_timestamp() - $2 * interval '1 ms' FROM unnest($1::integer[]) AS t (segment)
+         ORDER BY segment ON CONFLICT (segment) DO UPDATE SET caught_up_at = EXCLUDED.caught_up_at`,
+        [segments, agoMs],
+      );
+    },
   };
 }
 

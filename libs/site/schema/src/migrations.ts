@@ -214,19 +214,24 @@ export class Privacy1700000000103 implements MigrationInterface {
       FROM site_private.contributions JOIN site_private.feeds USING (feed_id)
       WHERE published AND visibility <> 'private';
 
-      -- everything that was recorded up to then is in the tables; null: nobody knows
-      ALTER TABLE site_private.projector_segments ADD COLUMN caught_up_at timestamptz;
-      -- With its owner's rights: one row, and nothing else of what only projectors may see.
+      -- What was recorded before caught_up_at is in the tables, as far as the listeners of the segment go.
+      CREATE TABLE site_private.segments_caught_up (
+        segment integer PRIMARY KEY,
+        caught_up_at timestamptz NOT NULL
+      );
+      -- The same for all listeners; null while of some segment nobody knows. The view has its owner's rights: this one row is all that
+      -- the public sees of the tables behind it.
       CREATE VIEW site.projection AS
         SELECT CASE WHEN count(*) = count(caught_up_at) THEN min(caught_up_at) END AS caught_up_at
-        FROM site_private.projector_segments WHERE projector = 'site';
+        FROM site_private.projector_segments LEFT JOIN site_private.segments_caught_up USING (segment)
+        WHERE projector = 'site';
       GRANT SELECT ON site.projection TO balados_site_reader;`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
       DROP VIEW site.projection;
-      ALTER TABLE site_private.projector_segments DROP COLUMN caught_up_at;
+      DROP TABLE site_private.segments_caught_up;
       ALTER TABLE site_private.feeds DROP COLUMN explicit;
       DROP INDEX site_private.contributions_of_listener;
       CREATE INDEX contributions_saves ON site_private.contributions (listener, feed_id) WHERE kind = 'save';

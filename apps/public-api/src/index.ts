@@ -17,7 +17,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     module: PublicApiModule.with(site.manager, { maxLagMs: config.PUBLIC_MAX_LAG }),
     log,
     registry: createRegistry('public-api'),
-    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
+    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity, site.projection LIMIT 1') },
     mappings: [invalidCursor],
     onClose: () => site.destroy(),
   });

@@ -44,8 +44,9 @@ export function createSiteProjector(policy: SitePolicy): Projector {
 }
 
 /**
- * Listeners of other segments meet on the same podcasts at the same time. So all podcasts of the batch are locked first, in key order
- * (and those of which a listener's settings show something otherwise: nobody else touches what that listener did), and whatever is of a podcast is read and written under its lock.
+ * Listeners of other segments meet on the same podcasts at the same time. So all podcasts of the batch are locked first, in key order,
+ * with those of which a setting shows something otherwise: what one listener did nobody else touches, so these are known before. Whatever
+ * is of a podcast is read and written under its lock.
  */
 async function apply(sql: Sql, batch: Batch, { publicMinListeners }: SitePolicy): Promise<void> {
   await shareWindow(sql);

@@ -1,4 +1,4 @@
-import { postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
+import { defaultPrivacy, postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
 import { z } from 'zod';
 
 const DAY_MS = 86_400_000;
@@ -6,6 +6,7 @@ const DAY_MS = 86_400_000;
 export const config = serviceConfig.extend({
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
   SITE_DATABASE_URL: postgresUrl.describe('Postgres of the site context.'),
+  DEFAULT_PRIVACY: defaultPrivacy,
   PUBLIC_MIN_LISTENERS: publicMinListeners,
   TRENDING_WINDOW: z.coerce
     .number()

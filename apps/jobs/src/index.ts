@@ -21,6 +21,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
       site,
       log,
       trendingWindowMs: config.TRENDING_WINDOW,
+      defaultPrivacy: config.DEFAULT_PRIVACY,
       publicMinListeners: config.PUBLIC_MIN_LISTENERS,
     }),
     config,

@@ -1,8 +1,9 @@
 import type { Logger } from '@balados/platform-service';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
-import { drift, movePopularityWindows } from '@balados/site-projections';
+import { applyDefaultPrivacy, drift, movePopularityWindows } from '@balados/site-projections';
 import { purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
+import type { Privacy } from '@balados/users-contracts';
 import type { DataSource } from 'typeorm';
 
 export interface JobsDependencies {
@@ -11,6 +12,7 @@ export interface JobsDependencies {
   log: Logger;
   /** Milliseconds over which growth is measured. */
   trendingWindowMs: number;
+  defaultPrivacy: Privacy;
   publicMinListeners: number;
 }
 
@@ -20,14 +22,41 @@ export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 const LEADER_LOCK = '0x6a6f6273';
 
 @Injectable()
-export class ScheduledJobs {
+export class ScheduledJobs implements OnApplicationBootstrap {
+  private isDefaultApplied = false;
+
   constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
+
+  /** Begins, and does not keep the service from starting: the tables may not be there yet. */
+  onApplicationBootstrap(): void {
+    void this.applyDefault();
+  }
+
+  /**
+   * Applies the configured default privacy to all that was, if another one is stored: once in the life of a process, so that copies
+   * which are configured differently do not take turns for ever. The one that started last has the last word.
+   */
+  async applyDefault(): Promise<void> {
+    const { site, log, defaultPrivacy, publicMinListeners } = this.dependencies;
+    if (this.isDefaultApplied) return;
+    try {
+      await asLeader(site, async () => {
+        const rows = await applyDefaultPrivacy(site, { defaultPrivacy, publicMinListeners });
+        this.isDefaultApplied = true;
+        if (rows > 0)
+          log.warn({ defaultPrivacy, rows }, 'another default privacy holds from now on, also for what was before');
+      });
+    } catch (error) {
+      log.warn({ err: error }, 'the default privacy could not be applied; it is tried again in five minutes');
+    }
+  }
 
   /** Moves the windows of growth, reports what counts differ from the contributions (none should), and forgets old sessions. */
   @Cron('0 */5 * * * *', { waitForCompletion: true })
   async everyFiveMinutes(): Promise<void> {
     const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
     const now = Date.now();
+    await this.applyDefault();
     try {
       await asLeader(site, async () => {
         await movePopularityWindows(site, { now, windowMs: trendingWindowMs });

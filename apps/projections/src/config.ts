@@ -1,14 +1,17 @@
-import { eventStoreUrl, postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
-import { z } from 'zod';
+import {
+  defaultPrivacy,
+  eventStoreUrl,
+  postgresUrl,
+  publicMinListeners,
+  serviceConfig,
+} from '@balados/platform-service';
+import type { z } from 'zod';
 
 export const config = serviceConfig.extend({
   EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
   SITE_DATABASE_URL: postgresUrl.describe('Postgres of the site context.'),
-  DEFAULT_PRIVACY: z
-    .enum(['public', 'anonymous', 'private'])
-    .default('anonymous')
-    .describe('What the world sees of listeners who have said nothing.'),
+  DEFAULT_PRIVACY: defaultPrivacy,
   PUBLIC_MIN_LISTENERS: publicMinListeners,
 });
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
 import { LEASE_MS, migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
-import { createSiteProjector } from '@balados/site-projections';
+import { createSiteProjector, storeDefaultPrivacy } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { usersProjector } from '@balados/users-projections';
 import { usersContext } from '@balados/users-schema';
@@ -27,12 +27,17 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   );
   await migrate(users, usersContext);
   await migrate(site, siteContext);
+  const stored = await storeDefaultPrivacy(site.manager, config.DEFAULT_PRIVACY);
+  if (stored !== config.DEFAULT_PRIVACY)
+    log.warn(
+      { stored, configured: config.DEFAULT_PRIVACY },
+      'the default privacy stays as stored until a job changes it',
+    );
 
   const store = openEventStore({ url: config.EVENTSTORE_URL, log });
   // Names this process among those that share the segments; another life is another owner.
   const owner = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
   const siteProjector = createSiteProjector({
-    defaultPrivacy: config.DEFAULT_PRIVACY,
     publicMinListeners: config.PUBLIC_MIN_LISTENERS,
   });
   const running = [

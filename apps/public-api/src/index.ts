@@ -14,11 +14,11 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   );
   return createService({
     name: 'public-api',
-    module: PublicApiModule.with(site.manager),
+    module: PublicApiModule.with(site.manager, { maxLagMs: config.PUBLIC_MAX_LAG }),
     config,
     log,
     registry: createRegistry('public-api'),
-    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity LIMIT 1') },
+    checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity, site.projection LIMIT 1') },
     mappings: [invalidCursor],
     publicReads: true,
     docs: { title: 'Balados Sync: what is public', problems: {} },

@@ -1,14 +1,19 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import { Sql } from '@balados/platform-stores';
-import { PublicController, SITE_SQL } from './public.controller';
+import { PublicController } from './public.controller';
+import { SITE_SQL } from './site-sql';
+import { MAX_LAG_MS } from './withholding';
 
 @Module({})
 export class PublicApiModule {
-  static with(sql: Sql): DynamicModule {
+  static with(sql: Sql, { maxLagMs }: { maxLagMs: number }): DynamicModule {
     return {
       module: PublicApiModule,
       controllers: [PublicController],
-      providers: [{ provide: SITE_SQL, useValue: sql }],
+      providers: [
+        { provide: SITE_SQL, useValue: sql },
+        { provide: MAX_LAG_MS, useValue: maxLagMs },
+      ],
     };
   }
 }

@@ -1,4 +1,4 @@
-import { Controller, Get, Header, Inject, Param, Query } from '@nestjs/common';
+import { Controller, Get, Header, Inject, Param, Query, UseInterceptors } from '@nestjs/common';
 import { encodeBase64, feedParameter, itemParameter } from '@balados/feeds-ids';
 import { Documented, limitParameter, offsetParameter, Problem } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
@@ -12,9 +12,8 @@ import {
 } from '@balados/site-read';
 import { z } from 'zod';
 import { episodeAnswer, podcastAnswer, timelineAnswer } from './answers';
-
-/** Injection token of the connection to the `site` context: `Sql`. */
-export const SITE_SQL = Symbol('site sql');
+import { SITE_SQL } from './site-sql';
+import { Withholding } from './withholding';
 
 /** Rows of a trending list unless told. */
 export const TRENDING_DEFAULT = 20;
@@ -39,6 +38,7 @@ const nothingPublic = (what: string): Problem =>
   new Problem(404, 'not_public', `Nothing public is known of this ${what}.`);
 
 @Controller('api/v1/public')
+@UseInterceptors(Withholding)
 export class PublicController {
   constructor(@Inject(SITE_SQL) private readonly sql: Sql) {}
 

@@ -64,6 +64,12 @@ export const publicMinListeners = z.coerce
   .default(2)
   .describe('A podcast that nobody made public is published from this many distinct listeners on.');
 
+/** Stored once by the first that publishes; a job applies another one, also to what was before. */
+export const defaultPrivacy = z
+  .enum(['public', 'anonymous', 'private'])
+  .default('anonymous')
+  .describe('What the world sees of listeners who have said nothing.');
+
 /** The environment is not what a service needs: the message names every bad variable, one a line. */
 export class ConfigError extends Error {
   constructor(readonly problems: readonly string[]) {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore, parseStream } from '@balados/event-sourcing';
+import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
 import { Batches } from './batches';
 import { Log } from './log';
@@ -10,8 +10,12 @@ import { SegmentStatus, SegmentWorker } from './segment-worker';
 /** Pause after the store or the tables of a projector could not be asked, in milliseconds. */
 export const RUNNER_PAUSE_MS = 1_000;
 
+/** Between two looks at how late the held segments are, in milliseconds. */
+export const LATENESS_PAUSE_MS = 1_000;
+
 const SHARING = 'segments of a projector cannot be shared';
 const FEEDING = 'a projector cannot be fed';
+const MEASURING = 'it cannot be told how late a projector is';
 const WATCHING = 'the event store of a projector cannot be identified';
 
 export interface RunningProjector {
@@ -77,6 +81,7 @@ class Run implements RunningProjector {
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),
       this.repeat(FEEDING, () => this.feed(), 0),
       this.repeat(WATCHING, () => this.watch(), leaseMs),
+      ...(projector.appliedUntil ? [this.repeat(MEASURING, () => this.measure(), LATENESS_PAUSE_MS)] : []),
     ];
   }
 
@@ -244,7 +249,31 @@ class Run implements RunningProjector {
     for (const worker of this.workers.values())
       if (worker.active && worker.storeId !== undefined && worker.storeId !== storeId) this.feeding.abort();
   }
+
+  /** Asks the log itself what comes after what is stored: nothing, or something as old as the projector is late. */
+  private async measure(): Promise<void> {
+    const { projector, store, dataSource } = this.options;
+    const workers = [...this.workers.values()].filter(({ active, storeId }) => active && storeId !== undefined);
+    if (workers.length === 0) return;
+    const asked = performance.now();
+    const after = workers.map((worker) => worker.status().position).reduce(lower);
+    const segments = workers.map(({ lease }) => lease.segment);
+    const looked = new AbortController();
+    const signal = AbortSignal.any([looked.signal, this.closing.signal]);
+    try {
+      for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
+        if ('checkpoint' in item) continue;
+        const late = 'revision' in item ? Math.max(0, ageOf(item)) : 0;
+        return await projector.appliedUntil!(dataSource, segments, performance.now() - asked + late);
+      }
+    } finally {
+      looked.abort();
+    }
+  }
 }
+
+const ageOf = ({ metadata }: StoredEvent): number =>
+  Date.now() - Date.parse((metadata as { recordedAt: string }).recordedAt);
 
 const lower = (one: bigint | undefined, two: bigint | undefined): bigint | undefined =>
   one === undefined || two === undefined ? undefined : one < two ? one : two;

@@ -1,5 +1,6 @@
 import { StoredEvent } from '@balados/event-sourcing';
 import { EntityManager } from 'typeorm';
+import { Sql } from './postgres';
 
 /** Turns events into rows. What runs it moves its position in the same transaction, so each event takes effect exactly once. */
 export interface Projector {
@@ -16,6 +17,11 @@ export interface Projector {
    * this transaction. Whatever it throws, but for passing database errors, stops the segment at the event that caused it.
    */
   project(transaction: EntityManager, events: readonly StoredEvent[]): Promise<void>;
+  /**
+   * Told every other second of segments of this process that do not stand still: whatever was recorded more than `agoMs` milliseconds
+   * ago is applied there. Who needs no such knowledge leaves it out.
+   */
+  appliedUntil?(sql: Sql, segments: readonly number[], agoMs: number): Promise<void>;
 }
 
 /**

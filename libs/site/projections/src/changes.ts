@@ -1,7 +1,13 @@
 import { Sql } from '@balados/platform-stores';
-import { Contribution, Kind, POINTS, Privacy, TakenBack } from './contributions';
+import { Privacy } from '@balados/users-contracts';
+import { Contribution, Kind, POINTS, TakenBack } from './contributions';
+import { CONCERNED, CORRECT, EXPLICIT, mistaken, scopesOf, Setting, SETTINGS, TOLD, VISIBILITY } from './privacy';
+import { SEE, seenAt } from './timeline-rows';
 
-/** What really changed: one contribution made (`sign` 1), taken back (-1), or only sent again with another item (0). */
+/**
+ * What really changed: one contribution made (`sign` 1), taken back (-1), or only sent again with another item (0). One that is seen
+ * otherwise goes as it was, and comes as it is.
+ */
 export interface Change {
   sign: 1 | -1 | 0;
   listener: string;
@@ -11,12 +17,17 @@ export interface Change {
   kind: Kind;
   points: number;
   visibility: Privacy;
+  /** Public because of a setting for its podcast or episode. */
+  explicit: boolean;
   recorded_at: Date;
   /** Made before the trending window. */
   previous: boolean;
+  /** It was to be seen before, and is: only of whom it is, or why, differs. */
+  stays?: boolean;
 }
 
-const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, recorded_at,
+/** SQL: columns of a `Change`, but for its sign. */
+export const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, explicit, recorded_at,
   recorded_at < (SELECT starts_at FROM site_private.popularity_window) AS previous`;
 
 /** Deletes what was taken back, and its rows of the timeline. */
@@ -29,7 +40,8 @@ export async function takeBackContributions(sql: Sql, takenBack: readonly TakenB
        WHERE c.listener = t.listener AND c.subject_id = t.subject_id AND c.kind = t.kind AND c.day = 0
        RETURNING c.*
      ), unseen AS (
-       DELETE FROM site.public_events e USING gone WHERE e.recorded_at = gone.recorded_at AND e.id = gone.public_id
+       DELETE FROM site.public_events e USING gone
+       WHERE e.recorded_at = ${seenAt('gone.visibility', 'gone.recorded_at')} AND e.id = gone.public_id
      )
      SELECT -1 AS sign, ${CHANGE} FROM gone`,
     [
@@ -40,33 +52,56 @@ export async function takeBackContributions(sql: Sql, takenBack: readonly TakenB
   );
 }
 
-/** Inserts what is not there yet; what is of a published podcast goes into the timeline. */
-export async function makeContributions(
-  sql: Sql,
-  made: readonly Contribution[],
-  visibility: Privacy,
-): Promise<Change[]> {
+/** Inserts what is not there yet, to be seen as its listener wants it; what is of a published podcast goes into the timeline. */
+export async function makeContributions(sql: Sql, made: readonly Contribution[]): Promise<Change[]> {
   if (made.length === 0) return [];
   // A row that this statement inserted has no xmax; one that it updated has.
   return sql.query<Change[]>(
-    `WITH stated AS (
-       INSERT INTO site_private.contributions AS c (listener, feed_id, episode_id, subject_id, kind, day, points,
-         item, item_key, occurred_at, recorded_at, visibility)
-       SELECT listener, "feedId", "episodeId", coalesce("episodeId", "feedId"), kind, day, ($2::json ->> kind)::integer,
-         item, "itemKey", "occurredAt", "recordedAt", $3
+    `WITH told AS (
+       SELECT listener, "feedId" AS feed_id, "episodeId" AS episode_id, coalesce("episodeId", "feedId") AS subject_id,
+         kind, day, item, "itemKey" AS item_key, "occurredAt" AS occurred_at, "recordedAt" AS recorded_at
        FROM json_to_recordset($1::json) AS t (listener uuid, "feedId" uuid, "episodeId" uuid, kind text, day integer,
          item text, "itemKey" uuid, "occurredAt" timestamptz, "recordedAt" timestamptz)
+     ), stated AS (
+       INSERT INTO site_private.contributions AS c (listener, feed_id, episode_id, subject_id, kind, day, points,
+         item, item_key, occurred_at, recorded_at, visibility, explicit)
+       SELECT c.listener, feed_id, episode_id, subject_id, kind, day, ($2::json ->> kind)::integer,
+         item, item_key, occurred_at, recorded_at, ${VISIBILITY}, ${EXPLICIT}
+       FROM told c ${SETTINGS}
        ON CONFLICT (listener, subject_id, kind, day)
          DO UPDATE SET item = EXCLUDED.item WHERE c.item IS DISTINCT FROM EXCLUDED.item
        RETURNING c.*, (c.xmax = 0)::integer AS sign
      ), seen AS (
-       INSERT INTO site.public_events (id, event_type, user_id, feed_id, episode_id, occurred_at, recorded_at)
-       SELECT public_id, kind, CASE WHEN visibility = 'public' THEN listener END, feed_id, episode_id,
-         occurred_at, recorded_at
-       FROM stated JOIN site_private.feeds USING (feed_id)
+       ${SEE} FROM stated JOIN site_private.feeds USING (feed_id)
        WHERE sign = 1 AND published AND visibility <> 'private'
      )
      SELECT sign, ${CHANGE} FROM stated`,
-    [JSON.stringify(made), JSON.stringify(POINTS), visibility],
+    [JSON.stringify(made), JSON.stringify(POINTS)],
   );
+}
+
+/** Shows what listeners did in the scopes of `settings` as they want it from now on, in the timeline too. */
+export async function changeVisibility(sql: Sql, settings: readonly Setting[]): Promise<Change[]> {
+  if (settings.length === 0) return [];
+  const rows = await sql.query<(Change & { was: Privacy; was_explicit: boolean })[]>(
+    `WITH told AS (${TOLD}), mistaken AS (${mistaken(CONCERNED)}), corrected AS (
+       ${CORRECT} RETURNING c.*, m.was, m.was_explicit, m.was_id
+     ), moved AS (
+       SELECT * FROM corrected WHERE visibility <> was
+     ), unseen AS (
+       DELETE FROM site.public_events e USING moved
+       WHERE e.recorded_at = ${seenAt('moved.was', 'moved.recorded_at')} AND e.id = moved.was_id
+     ), seen AS (
+       ${SEE} FROM moved JOIN site_private.feeds USING (feed_id) WHERE published AND visibility <> 'private'
+     )
+     SELECT was, was_explicit, ${CHANGE} FROM corrected`,
+    scopesOf(settings),
+  );
+  return rows.flatMap(({ was, was_explicit, ...row }): Change[] => {
+    const stays = was !== 'private' && row.visibility !== 'private';
+    return [
+      { ...row, stays, sign: -1, visibility: was, explicit: was_explicit },
+      { ...row, stays, sign: 1 },
+    ];
+  });
 }

@@ -1,9 +1,7 @@
 import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
-import { ListeningEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
-
-/** What the world may see of a contribution: all, all but who it was, or nothing (and then it does not count). */
-export type Privacy = 'public' | 'anonymous' | 'private';
+import { ListeningEvent, PrivacyEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import { ACCOUNT, Setting } from './privacy';
 
 export type Kind = 'subscribe' | 'play' | 'save' | 'share';
 
@@ -39,6 +37,8 @@ export interface TakenBack {
 
 /** What a batch comes down to: first what is taken back, then what is made. */
 export interface Batch {
+  /** The last one of each scope; they hold for all that stands at the end of the batch, whenever in it they were set. */
+  settings: Setting[];
   takenBack: TakenBack[];
   made: Contribution[];
   /** Canonical URLs of the podcasts of what is made, by id. */
@@ -65,6 +65,7 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
   const feeds = new Map<string, string>();
   const takenBack = new Map<string, TakenBack>();
   const made = new Map<string, Contribution>();
+  const settings = new Map<string, Setting>();
   const known = new Map<string, string | undefined>();
 
   /** The feed's id, or undefined for one that must not be kept. */
@@ -88,10 +89,19 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
 
   for (const stored of events) {
     // The projector's prefixes let no others through.
-    const event = usersEvents.decode(stored) as Recorded<SubscriptionsEvent | ListeningEvent>;
+    const event = usersEvents.decode(stored) as Recorded<SubscriptionsEvent | ListeningEvent | PrivacyEvent>;
     const { type, data, metadata } = event;
     const { recordedAt } = metadata;
     const listener = parseStream(stored.stream)!.userId;
+    if (type === 'PrivacyChanged' || type === 'PrivacyReset') {
+      const { feed, item } = data;
+      const ofPodcast = feed === null ? ACCOUNT : idOf(feed);
+      if (ofPodcast === undefined) continue;
+      const scopeId = feed === null || item === null ? ofPodcast : episodeId(feed, item);
+      const privacy = type === 'PrivacyChanged' ? data.privacy : null;
+      settings.set(`${listener} ${scopeId}`, { listener, scopeId, privacy });
+      continue;
+    }
     const id = idOf(data.feed);
     if (id === undefined) continue;
     const ofPodcast = { listener, feedId: id };
@@ -126,5 +136,5 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         break;
     }
   }
-  return { takenBack: [...takenBack.values()], made: [...made.values()], feeds };
+  return { settings: [...settings.values()], takenBack: [...takenBack.values()], made: [...made.values()], feeds };
 }

@@ -1,3 +1,5 @@
+import { SEEN, SEEN_VALUES } from './timeline-rows';
+
 /**
  * What the tables must hold, computed from the contributions alone. A podcast that becomes public is filled in from here, the drift is
  * measured against it, and a repair writes it.
@@ -62,10 +64,14 @@ export const hidden = (minListeners: number): Derived[] => [
   {
     table: 'site_private.feeds',
     key: ['feed_id'],
-    columns: ['feed_id', 'feed', 'listeners', 'published'],
-    select: `SELECT f.feed_id, f.feed, count(l.listener)::integer AS listeners,
-        count(l.listener) >= ${Number(minListeners)} AS published
-      FROM site_private.feeds f LEFT JOIN site_private.feed_listeners l USING (feed_id) GROUP BY f.feed_id`,
+    columns: ['feed_id', 'feed', 'listeners', 'explicit', 'published'],
+    select: `SELECT f.feed_id, f.feed, coalesce(l.listeners, 0) AS listeners, coalesce(e.explicit, 0) AS explicit,
+        coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0 AS published
+      FROM site_private.feeds f
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners GROUP BY feed_id) l
+        USING (feed_id)
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM site_private.contributions WHERE explicit
+                 GROUP BY feed_id) e USING (feed_id)`,
   },
 ];
 
@@ -102,11 +108,8 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
     {
       table: 'site.public_events',
       key: ['recorded_at', 'id'],
-      columns: ['id', 'event_type', 'user_id', 'feed_id', 'episode_id', 'occurred_at', 'recorded_at'],
-      select: `SELECT c.public_id AS id, c.kind AS event_type,
-          CASE WHEN c.visibility = 'public' THEN c.listener END AS user_id,
-          c.feed_id, c.episode_id, c.occurred_at, c.recorded_at
-        FROM ${from}`,
+      columns: SEEN,
+      select: `SELECT ${SEEN_VALUES} FROM ${from}`,
     },
   ];
 };

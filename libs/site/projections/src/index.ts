@@ -1,5 +1,6 @@
-export { POINTS, type Privacy } from './contributions';
+export { POINTS } from './contributions';
 export { PEOPLE_MAX } from './expected';
-export { drift, recomputePopularity } from './recompute';
+export { storeDefaultPrivacy } from './privacy';
+export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
 export { movePopularityWindows, TRENDING_WINDOW_MS } from './window';

@@ -1,31 +1,52 @@
 import { episodeId, episodeKey, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
-import { Kind, POINTS, Privacy } from './contributions';
+import { Privacy } from '@balados/users-contracts';
+import { Kind, POINTS } from './contributions';
 
 /** A listener's event as the naive model takes it. Times in epoch milliseconds. */
 export interface Act {
-  type: Kind | 'unsubscribe' | 'unsave' | 'move';
+  type: Kind | 'unsubscribe' | 'unsave' | 'move' | 'set' | 'reset';
   listener: string;
   feed: string;
   item: string;
+  /** What is set or reset, and to what. */
+  scope: 'account' | 'podcast' | 'episode';
+  privacy: Privacy;
   claimedAt: number;
   recordedAt: number;
 }
 
 export interface NaivePolicy {
-  privacyOf: (listener: string) => Privacy;
+  defaultPrivacy: Privacy;
   publicMinListeners: number;
   /** Start of the trending window. */
   windowStart: number;
 }
 
-type Standing = Act & { kind: Kind };
+const HOUR_MS = 3_600_000;
+
+/** `named`: public by what its listener set for the podcast or the episode. */
+type Standing = Act & { kind: Kind; privacy: Privacy; named: boolean };
+
+const scopeOf = ({ listener, feed, item }: Act, scope: Act['scope']): string =>
+  [listener, ...{ account: [], podcast: [feed], episode: [feed, episodeKey(item)] }[scope]].join(' ');
+
+/** What listeners have set at the end, by `scopeOf`. */
+function settingsAfter(history: readonly Act[]): Map<string, Privacy> {
+  const settings = new Map<string, Privacy>();
+  for (const act of history) {
+    if (act.type === 'set') settings.set(scopeOf(act, act.scope), act.privacy);
+    if (act.type === 'reset') settings.delete(scopeOf(act, act.scope));
+  }
+  return settings;
+}
 
 /** What stands of a whole history: no sums, no deltas, no batches. */
-function standing(history: readonly Act[]): Standing[] {
-  const held = new Map<string, Standing>();
+function standing(history: readonly Act[], defaultPrivacy: Privacy): Standing[] {
+  const settings = settingsAfter(history);
+  const held = new Map<string, Act & { kind: Kind }>();
   for (const act of history) {
     const { type, listener, feed, item, recordedAt } = act;
-    if (type === 'move' || hasCredentials(feed)) continue;
+    if (type === 'move' || type === 'set' || type === 'reset' || hasCredentials(feed)) continue;
     const episode = `${feed} ${episodeKey(item)}`;
     if (type === 'unsubscribe') held.delete(`subscribe ${listener} ${feed}`);
     if (type === 'unsave') held.delete(`save ${listener} ${episode}`);
@@ -36,7 +57,12 @@ function standing(history: readonly Act[]): Standing[] {
     const key = `${type} ${listener} ${subject}`;
     held.set(key, { ...(held.get(key) ?? act), item, kind: type });
   }
-  return [...held.values()];
+  return [...held.values()].map((made) => {
+    const scopes = made.kind === 'subscribe' ? (['podcast'] as const) : (['episode', 'podcast'] as const);
+    const [named] = scopes.flatMap((scope) => settings.get(scopeOf(made, scope)) ?? []);
+    const privacy = named ?? settings.get(scopeOf(made, 'account')) ?? defaultPrivacy;
+    return { ...made, privacy, named: named === 'public' };
+  });
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
@@ -48,15 +74,17 @@ const latestFirst = (a: Standing, b: Standing): number =>
   b.recordedAt - a.recordedAt || (text([a.listener, a.kind]) < text([b.listener, b.kind]) ? 1 : -1);
 
 /** What the public may read after a history, and how many listeners each podcast has: computed from the whole of it. */
-export function naive(history: readonly Act[], { privacyOf, publicMinListeners, windowStart }: NaivePolicy) {
-  const all = standing(history);
-  const seen = all.filter(({ listener }) => privacyOf(listener) !== 'private');
+export function naive(history: readonly Act[], { defaultPrivacy, publicMinListeners, windowStart }: NaivePolicy) {
+  const all = standing(history, defaultPrivacy);
+  const seen = all.filter(({ privacy }) => privacy !== 'private');
   const listeners = unique(seen.map(({ feed }) => feed)).map((feed) => ({
     feed_id: feedId(feed),
     listeners: unique(seen.filter((made) => made.feed === feed).map(({ listener }) => listener)).length,
   }));
   const published = seen.filter(
-    ({ feed }) => listeners.find((row) => row.feed_id === feedId(feed))!.listeners >= publicMinListeners,
+    ({ feed }) =>
+      listeners.find((row) => row.feed_id === feedId(feed))!.listeners >= publicMinListeners ||
+      seen.some((made) => made.feed === feed && made.named),
   );
 
   const popularity = (made: readonly Standing[]) => {
@@ -64,7 +92,7 @@ export function naive(history: readonly Act[], { privacyOf, publicMinListeners, 
     const score = (of: readonly Standing[]) => of.reduce((sum, { kind }) => sum + POINTS[kind], 0);
     const count = (of: readonly Standing[], which: Kind) => of.filter(({ kind }) => kind === which).length;
     const people = (which: Kind) => {
-      const inPublic = made.filter(({ kind, listener }) => kind === which && privacyOf(listener) === 'public');
+      const inPublic = made.filter(({ kind, privacy }) => kind === which && privacy === 'public');
       const latest = (of: string) =>
         Math.max(...inPublic.filter(({ listener }) => listener === of).map(({ recordedAt }) => recordedAt));
       return unique(inPublic.map(({ listener }) => listener))
@@ -106,14 +134,17 @@ export function naive(history: readonly Act[], { privacyOf, publicMinListeners, 
         ...popularity(made),
       };
     });
-  const events = published.map((made) => ({
-    event_type: made.kind,
-    user_id: privacyOf(made.listener) === 'public' ? made.listener : null,
-    feed_id: feedId(made.feed),
-    episode_id: idOf(made),
-    occurred_at: new Date(made.claimedAt),
-    recorded_at: new Date(made.recordedAt),
-  }));
+  const events = published.map((made) => {
+    const shown = (time: number) => new Date(made.privacy === 'public' ? time : time - (time % HOUR_MS));
+    return {
+      event_type: made.kind,
+      user_id: made.privacy === 'public' ? made.listener : null,
+      feed_id: feedId(made.feed),
+      episode_id: idOf(made),
+      occurred_at: shown(made.claimedAt),
+      recorded_at: shown(made.recordedAt),
+    };
+  });
   return {
     contributions: all.length,
     listeners: sorted(listeners),

@@ -28,33 +28,41 @@ export async function rememberPeople(sql: Sql, changes: readonly Change[]): Prom
   );
 }
 
-/** Notes of those who took back a save which one is now their last, if any is left. Of plays none is taken back. */
+/** Notes of those who took something back, or hid it, which is now the last that they did in public, if any is left. */
 export async function forgetPeople(sql: Sql, changes: readonly Change[]): Promise<void> {
-  const unsaved = changes.filter(
-    ({ sign, visibility, kind }) => sign === -1 && visibility === 'public' && kind === 'save',
+  const gone = changes.filter(
+    ({ sign, visibility, kind }) => sign === -1 && visibility === 'public' && (kind === 'play' || kind === 'save'),
   );
-  if (unsaved.length === 0) return;
+  if (gone.length === 0) return;
   await sql.query(
-    `WITH unsaved AS (
-       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t (listener, feed_id, episode_id)
-     ), scopes AS (
-       SELECT listener, feed_id, feed_id AS scope_id FROM unsaved UNION SELECT listener, feed_id, episode_id FROM unsaved
+    `WITH gone AS (
+       SELECT DISTINCT listener, feed_id, kind, scope_id
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[]) AS t (listener, feed_id, episode_id, kind)
+       CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+     ), standing AS (
+       SELECT listener, kind, scope_id, max(recorded_at) AS recorded_at
+       FROM (SELECT DISTINCT listener, feed_id, kind FROM gone) of
+       CROSS JOIN LATERAL (
+         SELECT episode_id, recorded_at FROM site_private.contributions c
+         WHERE c.listener = of.listener AND c.feed_id = of.feed_id AND c.kind = of.kind AND c.visibility = 'public'
+         -- Looked up for each: where few are public Postgres would look through all of them instead.
+         OFFSET 0
+       ) left_over
+       CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+       GROUP BY listener, kind, scope_id
      ), latest AS (
-       SELECT listener, scope_id, (
-         SELECT max(c.recorded_at) FROM site_private.contributions c
-         WHERE c.listener = s.listener AND c.feed_id = s.feed_id AND c.kind = 'save' AND c.visibility = 'public'
-           AND s.scope_id IN (c.feed_id, c.episode_id)
-       ) AS recorded_at FROM scopes s
-     ), gone AS (
+       SELECT gone.*, standing.recorded_at FROM gone LEFT JOIN standing USING (listener, kind, scope_id)
+     ), forgotten AS (
        DELETE FROM site_private.people p USING latest l
-       WHERE p.scope_id = l.scope_id AND p.kind = 'save' AND p.listener = l.listener AND l.recorded_at IS NULL
+       WHERE p.scope_id = l.scope_id AND p.kind = l.kind AND p.listener = l.listener AND l.recorded_at IS NULL
      )
      UPDATE site_private.people p SET recorded_at = l.recorded_at FROM latest l
-     WHERE p.scope_id = l.scope_id AND p.kind = 'save' AND p.listener = l.listener AND p.recorded_at <> l.recorded_at`,
+     WHERE p.scope_id = l.scope_id AND p.kind = l.kind AND p.listener = l.listener AND p.recorded_at <> l.recorded_at`,
     [
-      unsaved.map(({ listener }) => listener),
-      unsaved.map(({ feed_id }) => feed_id),
-      unsaved.map(({ episode_id }) => episode_id),
+      gone.map(({ listener }) => listener),
+      gone.map(({ feed_id }) => feed_id),
+      gone.map(({ episode_id }) => episode_id),
+      gone.map(({ kind }) => kind),
     ],
   );
 }

@@ -29,7 +29,8 @@ export async function addToPopularity(sql: Sql, changes: readonly Change[]): Pro
   if (changes.length === 0) return;
   const podcasts = new Map<string, Counts>();
   const episodes = new Map<string, { change: Change; counts: Counts }>();
-  for (const change of changes) {
+  const counted = changes.filter(({ stays }) => !stays);
+  for (const change of counted) {
     const podcast = podcasts.get(change.feed_id) ?? none();
     podcasts.set(change.feed_id, podcast);
     count(podcast, change);
@@ -38,8 +39,8 @@ export async function addToPopularity(sql: Sql, changes: readonly Change[]): Pro
     episodes.set(change.episode_id, episode);
     count(episode.counts, change);
   }
-  await addToPodcasts(sql, podcasts);
-  const undone = changes.filter(({ sign, episode_id }) => sign === -1 && episode_id !== null);
+  if (podcasts.size > 0) await addToPodcasts(sql, podcasts);
+  const undone = counted.filter(({ sign, episode_id }) => sign === -1 && episode_id !== null);
   await dropForgottenEpisodes(sql, new Set(undone.map(({ episode_id }) => episode_id!)));
   if (episodes.size > 0) await addToEpisodes(sql, [...episodes.values()]);
 

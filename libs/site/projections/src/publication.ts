@@ -4,21 +4,28 @@ import { Batch } from './contributions';
 import { shown } from './expected';
 
 export interface FeedState {
+  /** Distinct, with contributions that are not private. */
   listeners: number;
+  /** Contributions that are public because a setting says so of the podcast or the episode. */
+  explicit: number;
   published: boolean;
 }
 
-/** Locks the rows of a batch's podcasts, made where they are needed, and gives what they hold. */
-export async function lockFeeds(sql: Sql, { feeds, takenBack }: Batch): Promise<Map<string, FeedState>> {
+/** Locks the rows of a batch's podcasts (made where they are needed) and of the `others`, and gives what they hold. */
+export async function lockFeeds(
+  sql: Sql,
+  { feeds, takenBack }: Batch,
+  others: readonly string[],
+): Promise<Map<string, FeedState>> {
   // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
   await sql.query(
     `INSERT INTO site_private.feeds (feed_id, feed)
      SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
     [[...feeds.keys()], [...feeds.values()]],
   );
-  const ids = [...feeds.keys(), ...takenBack.map(({ feedId }) => feedId)];
+  const ids = [...feeds.keys(), ...takenBack.map(({ feedId }) => feedId), ...others];
   const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
-    `SELECT feed_id, listeners, published FROM site_private.feeds
+    `SELECT feed_id, listeners, explicit, published FROM site_private.feeds
      WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
     [ids],
   );
@@ -35,11 +42,11 @@ export async function countListeners(
   before: ReadonlyMap<string, FeedState>,
   minListeners: number,
 ): Promise<Map<string, boolean>> {
-  const after = new Map([...before].map(([feed, { listeners }]) => [feed, listeners]));
-  const add = (feed: string, listeners: number) => after.set(feed, after.get(feed)! + listeners);
+  const after = new Map([...before].map(([feed, state]) => [feed, { ...state }]));
 
   const deltas = new Map<string, { feed: string; listener: string; delta: number }>();
-  for (const { feed_id: feed, listener, sign } of changes) {
+  for (const { feed_id: feed, listener, sign, explicit } of changes) {
+    if (explicit) after.get(feed)!.explicit += sign;
     const key = `${feed} ${listener}`;
     deltas.set(key, { feed, listener, delta: (deltas.get(key)?.delta ?? 0) + sign });
   }
@@ -52,9 +59,9 @@ export async function countListeners(
        RETURNING feed_id, listener, contributions, l.xmax = 0 AS is_new`,
       [changed.map(({ feed }) => feed), changed.map(({ listener }) => listener), changed.map(({ delta }) => delta)],
     );
-    for (const { feed_id, is_new } of counted) if (is_new) add(feed_id, 1);
+    for (const { feed_id, is_new } of counted) if (is_new) after.get(feed_id)!.listeners += 1;
     const left = counted.filter(({ contributions }) => contributions === 0);
-    for (const { feed_id } of left) add(feed_id, -1);
+    for (const { feed_id } of left) after.get(feed_id)!.listeners -= 1;
     if (left.length > 0) {
       await sql.query(
         `DELETE FROM site_private.feed_listeners l USING unnest($1::uuid[], $2::uuid[]) AS t (feed_id, listener)
@@ -64,23 +71,25 @@ export async function countListeners(
     }
   }
 
-  const published = new Map([...after].map(([feed, listeners]) => [feed, listeners >= minListeners]));
-  const differs = [...before].filter(
-    ([feed, was]) => was.listeners !== after.get(feed) || was.published !== published.get(feed),
-  );
+  for (const state of after.values()) state.published = state.listeners >= minListeners || state.explicit > 0;
+  const differs = [...after].filter(([feed, is]) => {
+    const was = before.get(feed)!;
+    return was.listeners !== is.listeners || was.explicit !== is.explicit || was.published !== is.published;
+  });
   if (differs.length > 0) {
     await sql.query(
-      `UPDATE site_private.feeds f SET listeners = t.listeners, published = t.published
-       FROM unnest($1::uuid[], $2::integer[], $3::boolean[]) AS t (feed_id, listeners, published)
+      `UPDATE site_private.feeds f SET listeners = t.listeners, explicit = t.explicit, published = t.published
+       FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::boolean[]) AS t (feed_id, listeners, explicit, published)
        WHERE f.feed_id = t.feed_id`,
       [
         differs.map(([feed]) => feed),
-        differs.map(([feed]) => after.get(feed)),
-        differs.map(([feed]) => published.get(feed)),
+        differs.map(([, { listeners }]) => listeners),
+        differs.map(([, { explicit }]) => explicit),
+        differs.map(([, { published }]) => published),
       ],
     );
   }
-  return published;
+  return new Map([...after].map(([feed, { published }]) => [feed, published]));
 }
 
 /** One listener may have heard a million episodes: tried again after a timeout, the same would take as long for ever. */

@@ -1,6 +1,13 @@
 import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
-import { createSiteProjector, drift, movePopularityWindows, recomputePopularity, SitePolicy } from './index';
+import {
+  createSiteProjector,
+  drift,
+  movePopularityWindows,
+  recomputePopularity,
+  SitePolicy,
+  storeDefaultPrivacy,
+} from './index';
 import { emptySite, History, openSite, uuidOf } from './testing';
 
 const [ada, ben] = ['ada', 'ben'].map(uuidOf) as [string, string];
@@ -11,7 +18,7 @@ const DAY_MS = 86_400_000;
 const day = (number: number): string => new Date(Date.UTC(2026, 2, number, 12)).toISOString();
 const WAITING = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
-const policy: SitePolicy = { defaultPrivacy: 'public', publicMinListeners: 2 };
+const policy: SitePolicy = { publicMinListeners: 2 };
 
 let site: DataSource;
 let close: () => Promise<void>;
@@ -24,6 +31,7 @@ beforeAll(async () => ({ site, close } = await openSite()));
 afterAll(() => close());
 beforeEach(async () => {
   await emptySite(site);
+  await storeDefaultPrivacy(site, 'public');
   history = new History();
   await project(
     history.subscribed(ada, FEED, day(1)),

@@ -2,7 +2,8 @@ import { StoredEvent } from '@balados/event-sourcing';
 import { feedId } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
-import { createSiteProjector, drift, Privacy } from './index';
+import { Privacy } from '@balados/users-contracts';
+import { createSiteProjector, drift, storeDefaultPrivacy } from './index';
 import { publish, withdraw } from './publication';
 import { emptySite, History, openSite, uuidOf } from './testing';
 
@@ -25,7 +26,8 @@ beforeEach(async () => {
 type Policy = { defaultPrivacy?: Privacy; publicMinListeners?: number };
 
 async function project(events: StoredEvent[], { defaultPrivacy = 'anonymous', publicMinListeners = 2 }: Policy = {}) {
-  const projector = createSiteProjector({ defaultPrivacy, publicMinListeners });
+  const projector = createSiteProjector({ publicMinListeners });
+  expect(await storeDefaultPrivacy(site, defaultPrivacy)).toBe(defaultPrivacy);
   await site.transaction((transaction) => projector.project(transaction, events));
   expect(await drift(site, { publicMinListeners })).toBe(0);
 }
@@ -126,7 +128,7 @@ describe('publication', () => {
     ['new', () => []],
     ['known', () => [history.subscribed(cleo, FEED, at(1)), history.unsubscribed(cleo, FEED, at(1))]],
   ])('is decided once when two transactions cross the threshold of a %s podcast', async (_, before) => {
-    const projector = createSiteProjector({ defaultPrivacy: 'anonymous', publicMinListeners: 2 });
+    const projector = createSiteProjector({ publicMinListeners: 2 });
     await project(before());
     const [first, second] = [site.createQueryRunner(), site.createQueryRunner()];
     try {
@@ -160,7 +162,8 @@ describe('publication', () => {
         turned.map((feed) => history.played(listener, feed, ITEM, at(3))),
       ];
     });
-    const projector = createSiteProjector({ defaultPrivacy: 'public', publicMinListeners: 4 });
+    await storeDefaultPrivacy(site, 'public');
+    const projector = createSiteProjector({ publicMinListeners: 4 });
     await Promise.all(
       segments.map(async (batches) => {
         for (const batch of batches) await site.transaction((transaction) => projector.project(transaction, batch));

@@ -1,20 +1,19 @@
 import { parseStream, StoredEvent } from '@balados/event-sourcing';
 import { Projector, Sql } from '@balados/platform-stores';
-import { Batch, Privacy, readBatch } from './contributions';
-import { Change, makeContributions, takeBackContributions } from './changes';
+import { Batch, readBatch } from './contributions';
+import { Change, changeVisibility, makeContributions, takeBackContributions } from './changes';
 import { addToPopularity } from './popularity';
 import { forgetPeople, rememberPeople } from './people';
+import { storeSettings } from './privacy';
 import { countListeners, lockFeeds, publish, withdraw } from './publication';
 import { shareWindow } from './window';
 
 export interface SitePolicy {
-  /** Of listeners who set none. */
-  defaultPrivacy: Privacy;
-  /** A podcast is public from this many distinct listeners on. */
+  /** A podcast is public from this many distinct listeners on, or from one on who said so of it or of an episode of it. */
   publicMinListeners: number;
 }
 
-export const DEFAULT_SITE_POLICY: SitePolicy = { defaultPrivacy: 'anonymous', publicMinListeners: 2 };
+export const DEFAULT_SITE_POLICY: SitePolicy = { publicMinListeners: 2 };
 
 /** Most events say where a listener is, and that counts nothing. */
 const counts = ({ type }: StoredEvent): boolean => type !== 'PositionUpdated';
@@ -24,27 +23,39 @@ export function createSiteProjector(policy: SitePolicy): Projector {
   return {
     name: 'site',
     schema: 'site_private',
-    prefixes: ['subscriptions-', 'listening-'],
+    prefixes: ['subscriptions-', 'listening-', 'privacy-'],
     takes: counts,
     async project(transaction, events) {
       const counting = events.filter(counts);
       if (counting.length === 0) return;
       const batch = readBatch(await takeNew(transaction, counting));
-      if (batch.takenBack.length + batch.made.length > 0) await apply(transaction, batch, policy);
+      if (batch.settings.length + batch.takenBack.length + batch.made.length > 0)
+        await apply(transaction, batch, policy);
+    },
+    async appliedUntil(sql, segments, agoMs) {
+      await sql.query(
+        `INSERT INTO site_private.segments_caught_up (segment, caught_up_at)
+         SELECT segment, clock_timestamp() - $2 * interval '1 ms' FROM unnest($1::integer[]) AS t (segment)
+         ORDER BY segment ON CONFLICT (segment) DO UPDATE SET caught_up_at = EXCLUDED.caught_up_at`,
+        [segments, agoMs],
+      );
     },
   };
 }
 
 /**
  * Listeners of other segments meet on the same podcasts at the same time. So all podcasts of the batch are locked first, in key order,
- * and whatever is of a podcast is read and written under its lock.
+ * with those of which a setting shows something otherwise: what one listener did nobody else touches, so these are known before. Whatever
+ * is of a podcast is read and written under its lock.
  */
-async function apply(sql: Sql, batch: Batch, { defaultPrivacy, publicMinListeners }: SitePolicy): Promise<void> {
+async function apply(sql: Sql, batch: Batch, { publicMinListeners }: SitePolicy): Promise<void> {
   await shareWindow(sql);
-  const before = await lockFeeds(sql, batch);
+  const seenOtherwise = await storeSettings(sql, batch.settings);
+  const before = await lockFeeds(sql, batch, seenOtherwise);
   const changes: Change[] = [
     ...(await takeBackContributions(sql, batch.takenBack)),
-    ...(await makeContributions(sql, batch.made, defaultPrivacy)),
+    ...(await changeVisibility(sql, seenOtherwise.length > 0 ? batch.settings : [])),
+    ...(await makeContributions(sql, batch.made)),
   ].filter((change) => change.visibility !== 'private');
   const after = await countListeners(sql, changes, before, publicMinListeners);
   await rememberPeople(sql, changes);

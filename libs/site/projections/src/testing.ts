@@ -2,7 +2,7 @@ import { StoredEvent, streamOf } from '@balados/event-sourcing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, templateDatabase } from '@balados/testing';
-import { UsersEvent, usersEvents } from '@balados/users-contracts';
+import { Privacy, UsersEvent, usersEvents } from '@balados/users-contracts';
 import { createHash } from 'node:crypto';
 import { DataSource } from 'typeorm';
 
@@ -27,7 +27,9 @@ export async function openSite(): Promise<{ site: DataSource; close: () => Promi
 /** Removes every row, as before the first event. */
 export const emptySite = (site: DataSource): Promise<unknown> =>
   site.query(`TRUNCATE site.podcast_popularity, site.episode_popularity, site.public_events, site_private.contributions,
-    site_private.feeds, site_private.feed_listeners, site_private.people, site_private.listener_revisions;
+    site_private.feeds, site_private.feed_listeners, site_private.people, site_private.listener_revisions,
+    site_private.privacy_settings, site_private.default_privacy,
+    site_private.projector_segments, site_private.projector_members, site_private.segments_caught_up;
     UPDATE site_private.popularity_window SET starts_at = '-infinity'`);
 
 /** A log of listeners' events, written as sentences: `history.subscribed(ada, feed, '2026-03-01T10:00:00.000Z')`. */
@@ -69,6 +71,17 @@ export class History {
   shared(listener: string, feed: string, item: string, recordedAt: string, claimed = recordedAt): StoredEvent {
     const data = { feed, item, sharedAt: claimed };
     return this.stored('listening', listener, { type: 'EpisodeShared', data }, recordedAt);
+  }
+
+  /** Without a feed: of the account; without an item: of the podcast. */
+  madePrivacy(listener: string, privacy: Privacy, recordedAt: string, feed?: string, item?: string): StoredEvent {
+    const data = { feed: feed ?? null, item: item ?? null, privacy, changedAt: recordedAt };
+    return this.stored('privacy', listener, { type: 'PrivacyChanged', data }, recordedAt);
+  }
+
+  resetPrivacy(listener: string, recordedAt: string, feed?: string, item?: string): StoredEvent {
+    const data = { feed: feed ?? null, item: item ?? null, changedAt: recordedAt };
+    return this.stored('privacy', listener, { type: 'PrivacyReset', data }, recordedAt);
   }
 
   private stored(category: string, listener: string, event: UsersEvent, recordedAt: string): StoredEvent {

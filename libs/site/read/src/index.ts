@@ -7,3 +7,4 @@ export {
   trendingPodcasts,
 } from './popularity';
 export { EVENT_TYPES, type EventType, timeline, type TimelineEvent, type TimelinePage } from './timeline';
+export { isWithheld, withoutPeople } from './withholding';

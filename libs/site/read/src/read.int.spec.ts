@@ -202,6 +202,38 @@ describe('timeline', () => {
     expect(pages).toBe(40);
   });
 
+  it('shows what stands exactly once, while rows of the same hour come in between and others go', async () => {
+    // In an order that says nothing of when they came.
+    const rows = range(300).map((n) => ({ id: `${2n ** 55n - BigInt((n * 7919) % 301)}`, at: new Date(START + n) }));
+    const insert = (some: typeof rows) =>
+      site.query(
+        `INSERT INTO site.public_events (id, event_type, feed_id, occurred_at, recorded_at)
+         SELECT id, 'share', $2, at, $4 FROM unnest($1::bigint[], $3::timestamptz[]) AS t (id, at)`,
+        [some.map(({ id }) => id), feedId(feedOf(1)), some.map(({ at }) => at), new Date(START)],
+      );
+    const [standing, leaving, coming] = [0, 1, 2].map((third) => rows.filter((_, n) => n % 3 === third)) as [
+      typeof rows,
+      typeof rows,
+      typeof rows,
+    ];
+    const seen: string[] = [];
+    try {
+      await insert([...standing, ...leaving]);
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await timeline(site, { limit: 10, offset: 0, eventType: 'share', cursor });
+        seen.push(...page.events.map(({ occurred_at }) => occurred_at));
+        cursor = page.next_cursor;
+        await insert(coming.splice(0, 8));
+        const gone = leaving.splice(0, 8).map(({ id }) => id);
+        await site.query('DELETE FROM site.public_events WHERE id = ANY($1::bigint[])', [gone]);
+      }
+    } finally {
+      await site.query(`DELETE FROM site.public_events WHERE event_type = 'share'`);
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toEqual(expect.arrayContaining(standing.map(({ at }) => at.toISOString())));
+  });
+
   it('refuses a cursor that it did not give', async () => {
     const bad = ['x', '!', '', '.', '-1.5', '1.-5', '99999999999999999.1', '1.2.3'].map((text) =>
       Buffer.from(text).toString('base64url'),

@@ -1,11 +1,11 @@
 import { Context } from '@balados/platform-stores';
-import { Popularity1700000000101, Saves1700000000102 } from './migrations';
+import { Popularity1700000000101, Privacy1700000000103, Saves1700000000102 } from './migrations';
 
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
   entities: [],
-  migrations: [Popularity1700000000101, Saves1700000000102],
+  migrations: [Popularity1700000000101, Saves1700000000102, Privacy1700000000103],
 };
 
 /** What anonymous reads connect with: they migrate nothing, and see nothing beside the tables of `site`. */

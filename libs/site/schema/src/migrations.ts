@@ -173,3 +173,73 @@ export class Saves1700000000102 implements MigrationInterface {
     await runner.query('DROP INDEX site_private.contributions_saves');
   }
 }
+
+export class Privacy1700000000103 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- Numbers that tell nothing: not when a row came, nor which row it was before. Of 56 bits, so that 17 digits hold them.
+      CREATE FUNCTION site_private.random_id() RETURNS bigint LANGUAGE sql VOLATILE
+        RETURN ('x' || right(replace(gen_random_uuid()::text, '-', ''), 14))::bit(56)::bigint;
+
+      -- What listeners set. A scope is an episode or a podcast by its id (never by its URL), or the account: the id of zeros.
+      CREATE TABLE site_private.privacy_settings (
+        listener uuid NOT NULL,
+        scope_id uuid NOT NULL,
+        privacy text NOT NULL CHECK (privacy IN ('public', 'anonymous', 'private')),
+        PRIMARY KEY (listener, scope_id)
+      );
+      -- Of those who set nothing. Without a row: private.
+      CREATE TABLE site_private.default_privacy (
+        single boolean PRIMARY KEY DEFAULT true CHECK (single),
+        privacy text NOT NULL CHECK (privacy IN ('public', 'anonymous', 'private'))
+      );
+
+      ALTER TABLE site_private.contributions
+        -- public because the listener said so of this podcast or episode, not of the account alone
+        ADD COLUMN explicit boolean NOT NULL DEFAULT false,
+        ALTER COLUMN public_id SET DEFAULT site_private.random_id();
+      DROP SEQUENCE site_private.public_ids;
+      DROP INDEX site_private.contributions_saves;
+      CREATE INDEX contributions_of_listener ON site_private.contributions (listener, feed_id, kind);
+      -- contributions that are explicit: one is enough to publish the podcast
+      ALTER TABLE site_private.feeds ADD COLUMN explicit integer NOT NULL DEFAULT 0 CHECK (explicit >= 0);
+
+      -- The hour is all that the timeline says of when something anonymous was.
+      UPDATE site_private.contributions SET public_id = site_private.random_id();
+      TRUNCATE site.public_events;
+      INSERT INTO site.public_events (id, event_type, user_id, feed_id, episode_id, occurred_at, recorded_at)
+      SELECT public_id, kind, CASE WHEN visibility = 'public' THEN listener END, feed_id, episode_id,
+        CASE visibility WHEN 'public' THEN occurred_at ELSE date_trunc('hour', occurred_at, 'UTC') END,
+        CASE visibility WHEN 'public' THEN recorded_at ELSE date_trunc('hour', recorded_at, 'UTC') END
+      FROM site_private.contributions JOIN site_private.feeds USING (feed_id)
+      WHERE published AND visibility <> 'private';
+
+      -- What was recorded before caught_up_at is in the tables, as far as the listeners of the segment go.
+      CREATE TABLE site_private.segments_caught_up (
+        segment integer PRIMARY KEY,
+        caught_up_at timestamptz NOT NULL
+      );
+      -- The same for all listeners; null while of some segment nobody knows. The view has its owner's rights: this one row is all that
+      -- the public sees of the tables behind it.
+      CREATE VIEW site.projection AS
+        SELECT CASE WHEN count(*) = count(caught_up_at) THEN min(caught_up_at) END AS caught_up_at
+        FROM site_private.projector_segments LEFT JOIN site_private.segments_caught_up USING (segment)
+        WHERE projector = 'site';
+      GRANT SELECT ON site.projection TO balados_site_reader;`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      DROP VIEW site.projection;
+      DROP TABLE site_private.segments_caught_up;
+      ALTER TABLE site_private.feeds DROP COLUMN explicit;
+      DROP INDEX site_private.contributions_of_listener;
+      CREATE INDEX contributions_saves ON site_private.contributions (listener, feed_id) WHERE kind = 'save';
+      CREATE SEQUENCE site_private.public_ids;
+      ALTER TABLE site_private.contributions
+        DROP COLUMN explicit,
+        ALTER COLUMN public_id SET DEFAULT nextval('site_private.public_ids');
+      DROP TABLE site_private.default_privacy, site_private.privacy_settings;
+      DROP FUNCTION site_private.random_id();`);
+  }
+}

@@ -3,7 +3,15 @@ import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { SITE_READER, siteContext, siteReadContext } from './index';
 
-const PUBLISHED = ['site.episode_popularity', 'site.podcast_popularity', 'site.public_events'];
+const COUNTS = ['score', 'score_previous', 'growth', 'plays', 'plays_previous', 'plays_people'];
+const LIKES = ['likes', 'likes_previous', 'likes_people'];
+/** All that the public reads: whoever adds a column here shows it to the world. */
+const PUBLISHED: Record<string, readonly string[]> = {
+  'site.episode_popularity': ['episode_id', 'feed_id', 'item', 'item_key', ...COUNTS, ...LIKES],
+  'site.podcast_popularity': ['feed_id', 'feed', 'feed_title', 'feed_author', 'feed_cover', ...COUNTS, ...LIKES],
+  'site.projection': ['caught_up_at'],
+  'site.public_events': ['id', 'event_type', 'user_id', 'feed_id', 'episode_id', 'occurred_at', 'recorded_at'],
+};
 
 describe('the schema of site', () => {
   let database: TestDatabase;
@@ -49,8 +57,10 @@ describe('the schema of site', () => {
           [kinds.split('')],
         )
       ).map(({ name }: { name: string }) => name);
-    const refused = (statement: string) =>
-      expect(reader.query(statement)).rejects.toMatchObject({ driverError: { code: '42501' } });
+    const NO_RIGHT = '42501';
+    const NO_TABLE_TO_WRITE = '55000';
+    const refused = (statement: string, code = NO_RIGHT) =>
+      expect(reader.query(statement)).rejects.toMatchObject({ driverError: { code } });
 
     beforeAll(async () => {
       const url = new URL(database.url);
@@ -61,17 +71,34 @@ describe('the schema of site', () => {
 
     afterAll(() => reader.destroy());
 
-    it('opens what is published', async () => {
-      for (const table of PUBLISHED) await expect(reader.query(`SELECT * FROM ${table}`)).resolves.toEqual([]);
+    it('opens these columns of these relations, and no others of the database', async () => {
+      const readable: { name: string; columns: string[] }[] = await owner.query(
+        `SELECT format('%I.%I', n.nspname, c.relname) AS name, array_agg(a.attname::text ORDER BY a.attnum) AS columns
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind::text = ANY('{r,v,m,p,f,S}')
+           AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+           AND has_schema_privilege($1, n.oid, 'USAGE') AND has_column_privilege($1, c.oid, a.attnum, 'SELECT')
+         GROUP BY 1`,
+        [SITE_READER],
+      );
+      expect(Object.fromEntries(readable.map(({ name, columns }) => [name, columns.sort()]))).toEqual(
+        Object.fromEntries(Object.entries(PUBLISHED).map(([name, columns]) => [name, [...columns].sort()])),
+      );
+      for (const [name, columns] of Object.entries(PUBLISHED))
+        await expect(reader.query(`SELECT ${columns.join(', ')} FROM ${name}`)).resolves.toBeInstanceOf(Array);
     });
 
+    it('runs no function of ours', () => refused('SELECT site_private.random_id()'));
+
     it('refuses every other relation of the database', async () => {
-      const others = (await relations('rvmpf')).filter((name) => !PUBLISHED.includes(name));
+      const others = (await relations('rvmpf')).filter((name) => !(name in PUBLISHED));
       expect(others).toEqual(
         expect.arrayContaining([
           'public.other',
           'site_private.contributions',
           'site_private.migrations',
+          'site_private.privacy_settings',
+          'site_private.segments_caught_up',
           'users.accounts',
         ]),
       );
@@ -84,10 +111,11 @@ describe('the schema of site', () => {
     });
 
     it('refuses to write what it opens, and to make anything', async () => {
-      for (const table of PUBLISHED) {
-        await refused(`DELETE FROM ${table}`);
-        await refused(`INSERT INTO ${table} DEFAULT VALUES`);
-        await refused(`UPDATE ${table} SET feed_id = NULL`);
+      for (const [name, [column]] of Object.entries(PUBLISHED)) {
+        const code = name === 'site.projection' ? NO_TABLE_TO_WRITE : NO_RIGHT;
+        await refused(`DELETE FROM ${name}`, code);
+        await refused(`INSERT INTO ${name} DEFAULT VALUES`, code);
+        await refused(`UPDATE ${name} SET ${column} = NULL`, code);
       }
       for (const schema of ['site', 'site_private', 'public', 'users'])
         await refused(`CREATE TABLE ${schema}.made_by_reader ()`);

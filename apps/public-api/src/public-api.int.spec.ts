@@ -1,0 +1,90 @@
+import { createServer, Server } from 'node:http';
+import { AddressInfo } from 'node:net';
+import { feedId } from '@balados/feeds-ids';
+import { createLogger, Service } from '@balados/platform-service';
+import { migrate, openPostgres } from '@balados/platform-stores';
+import { SITE_READER, siteContext } from '@balados/site-schema';
+import { createDatabase, TestDatabase } from '@balados/testing';
+import { DataSource } from 'typeorm';
+import { config, start } from './index';
+
+const FEED = 'https://example.org/feed.xml';
+const ADA = '7f1f3c1e-52c6-4d3e-9d0f-0d6a2d2b9a01';
+
+let database: TestDatabase;
+let site: DataSource;
+let service: Service;
+let server: Server;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  site = await openPostgres(database.url, siteContext, { service: 'test' });
+  await migrate(site, siteContext);
+  await site.query(
+    `INSERT INTO site.podcast_popularity (feed_id, feed, score, score_previous, plays, plays_previous, likes, likes_previous,
+       plays_people, likes_people)
+     VALUES ($1, $2, 8, 0, 1, 0, 1, 0, $3, $3)`,
+    [feedId(FEED), FEED, JSON.stringify([ADA])],
+  );
+  await site.query(
+    `INSERT INTO site.public_events VALUES (1, 'subscribe', $1, $2, NULL, now(), now()), (2, 'subscribe', $1, $2, NULL, now(), now())`,
+    [ADA, feedId(FEED)],
+  );
+  await site.query(`INSERT INTO site_private.projector_segments (projector, segment) VALUES ('site', 0)`);
+  const url = new URL(database.url);
+  url.searchParams.set('options', `-c role=${SITE_READER}`);
+  service = await start(config.parse({ SITE_DATABASE_URL: url.href }), createLogger('public-api', 'fatal'));
+  server = createServer((request, response) => service.handle(request, response));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+
+afterAll(async () => {
+  server.closeAllConnections();
+  server.close();
+  await service.close();
+  await site.destroy();
+  await database.drop();
+});
+
+const get = async (path: string) => {
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/public/${path}`);
+  const body = (await answer.json()) as { pagination: { next_cursor: string | null } };
+  return { status: answer.status, withheld: answer.headers.get('balados-withheld'), body };
+};
+const caughtUp = (secondsAgo: number) =>
+  site.query(
+    `INSERT INTO site_private.segments_caught_up VALUES (0, clock_timestamp() - $1 * interval '1 s')
+     ON CONFLICT (segment) DO UPDATE SET caught_up_at = EXCLUDED.caught_up_at`,
+    [secondsAgo],
+  );
+const POPULARITY = `feed/${Buffer.from(FEED).toString('base64url')}/popularity`;
+
+it('names people and shows the timeline while projections keep up', async () => {
+  await caughtUp(200);
+  const named = { score: 8, plays_people: [ADA], likes_people: [ADA] };
+  expect(await get('trending/podcasts')).toMatchObject({ status: 200, withheld: null, body: { podcasts: [named] } });
+  expect(await get(POPULARITY)).toMatchObject({ withheld: null, body: { podcast: named } });
+  const timeline = await get('timeline?limit=1');
+  expect(timeline).toMatchObject({ withheld: null, body: { events: [{ user_id: ADA }] } });
+  expect(timeline.body.pagination.next_cursor).not.toBeNull();
+});
+
+it.each([
+  ['too late', () => caughtUp(301)],
+  ['at the beginning', () => site.query('TRUNCATE site_private.segments_caught_up')],
+])('names nobody and shows no timeline while projections are %s, and says so', async (_, before) => {
+  await before();
+  const nameless = { score: 8, plays_people: [], likes_people: [] };
+  expect(await get('trending/podcasts')).toMatchObject({
+    status: 200,
+    withheld: 'true',
+    body: { podcasts: [nameless] },
+  });
+  expect(await get(POPULARITY)).toMatchObject({ status: 200, withheld: 'true', body: { podcast: nameless } });
+  expect(await get('timeline?limit=1')).toEqual({
+    status: 200,
+    withheld: 'true',
+    body: { events: [], pagination: { limit: 1, offset: 0, next_cursor: null } },
+  });
+  expect(await get('timeline?limit=0')).toMatchObject({ status: 422 });
+});

@@ -87,7 +87,7 @@ function timesOf(count: number, work: () => unknown): number[] {
 
 const CONNECTIONS = 8;
 const NEW_PLAYS = 30;
-const LISTENERS = 320;
+const LISTENERS = 64;
 const WARM_UP_SECONDS = 10;
 const SECONDS = 6;
 const SMALL_SYNC_GOAL = 500;

@@ -22,10 +22,11 @@ interface Kept {
 }
 
 /**
- * Keeps answers of 200 that say `Cache-Control: public`, and gives them again without a look at routes and database; who asks for what is
- * just being found out waits for it. Answers must not depend on anything but the address.
+ * Keeps answers of 200 that say `Cache-Control: public`, and gives them again before anything else is done for a request; who asks for
+ * what is just being found out waits for it. Answers must not depend on anything but the address.
+ * @param admit counts the request for its sender; when it throws, the request goes on to be refused like any other
  */
-export function keepAnswers(server: FastifyInstance): void {
+export function keepAnswers(server: FastifyInstance, admit: (request: FastifyRequest) => void): void {
   const kept = new LRUCache<string, Kept>({
     maxSize: ANSWERS_MAX_BYTES,
     sizeCalculation: ({ bytes, headers }, url) => bytes + url.length + headers.join('').length,
@@ -33,11 +34,22 @@ export function keepAnswers(server: FastifyInstance): void {
   });
   const underWay = new Map<string, Promise<void>>();
 
+  const answeredAgain = (request: FastifyRequest, reply: FastifyReply): boolean => {
+    const answer = kept.get(request.url);
+    if (!answer) return false;
+    try {
+      admit(request);
+    } catch {
+      return false;
+    }
+    answerAgain(answer, request, reply);
+    return true;
+  };
+
   server.addHook('onRequest', (request, reply, done) => {
     const { url } = request;
     if (request.method !== 'GET' || url.length > KEPT_URL_MAX_LENGTH) return done();
-    const answer = kept.get(url);
-    if (answer) return answerAgain(answer, request, reply);
+    if (answeredAgain(request, reply)) return;
     const first = underWay.get(url);
     if (!first) {
       underWay.set(
@@ -52,9 +64,7 @@ export function keepAnswers(server: FastifyInstance): void {
       return done();
     }
     void first.then(() => {
-      const answer = kept.get(url);
-      if (answer) answerAgain(answer, request, reply);
-      else done();
+      if (!answeredAgain(request, reply)) done();
     });
   });
 

@@ -100,6 +100,11 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     },
   });
   const server = adapter.getInstance();
+  // Before Nest adds its own: what is kept needs none of it.
+  if (parts.publicReads) {
+    tagReads(server as never);
+    keepAnswers(server as never, limits.address);
+  }
   const root = { module: ServiceModule, imports: [parts.module, limits.module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
@@ -124,10 +129,6 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     done();
   });
   allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
-  if (parts.publicReads) {
-    tagReads(server as never);
-    keepAnswers(server as never);
-  }
   serveHealth(server as never, registry, checks);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();

@@ -46,8 +46,11 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** Answers are kept for a second by their address: another one each time. */
+let asked = 0;
 const get = async (path: string) => {
-  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/public/${path}`);
+  const address = `${path}${path.includes('?') ? '&' : '?'}asked=${(asked += 1)}`;
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/public/${address}`);
   const body = (await answer.json()) as { pagination: { next_cursor: string | null } };
   return { status: answer.status, withheld: answer.headers.get('balados-withheld'), body };
 };

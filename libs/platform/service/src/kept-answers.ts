@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { etagOf, namesTag } from './etag';
 
 /** An answer to everybody is given again for this long, in milliseconds. What browsers and proxies may keep (`max-age`) comes on top. */
-export const ANSWERS_KEPT_MS = 1_000;
+export const ANSWERS_KEPT_MS = 250;
 /** Memory for them, in bytes. */
 export const ANSWERS_MAX_BYTES = 8 * 1_048_576;
 /** Answers to longer addresses than this many characters are not kept. */

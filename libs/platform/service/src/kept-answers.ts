@@ -32,7 +32,14 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
     sizeCalculation: ({ bytes, headers }, url) => bytes + url.length + headers.join('').length,
     ttl: ANSWERS_KEPT_MS,
   });
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Map<string, { request: FastifyRequest; found: Promise<void>; end: () => void }>();
+  // Once it is found out, and not once it has been read: nobody waits for somebody else's slow connection.
+  const endWaiting = (request: FastifyRequest): void => {
+    const first = underWay.get(request.url);
+    if (first?.request !== request) return;
+    underWay.delete(request.url);
+    first.end();
+  };
 
   const answeredAgain = (request: FastifyRequest, reply: FastifyReply): boolean => {
     const answer = kept.get(request.url);
@@ -52,18 +59,13 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
     if (answeredAgain(request, reply)) return;
     const first = underWay.get(url);
     if (!first) {
-      underWay.set(
-        url,
-        new Promise((resolve) =>
-          reply.raw.once('close', () => {
-            underWay.delete(url);
-            resolve();
-          }),
-        ),
-      );
+      let end!: () => void;
+      const found = new Promise<void>((resolve) => (end = resolve));
+      underWay.set(url, { request, found, end });
+      reply.raw.once('close', () => endWaiting(request));
       return done();
     }
-    void first.then(() => {
+    void first.found.then(() => {
       if (!answeredAgain(request, reply)) done();
     });
   });
@@ -80,6 +82,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
       const etag = String(reply.getHeader('etag') ?? etagOf(payload));
       kept.set(url, { body: payload, bytes: Buffer.byteLength(payload), etag, headers: headersOf(reply) });
     }
+    endWaiting(request);
     done(null, payload);
   });
 }

@@ -52,6 +52,7 @@ it('gives an answer again, byte for byte and with its headers, and finds out ane
   expect((await get('/lists/a', { 'x-correlation-id': 'mine' })).headers.get('x-correlation-id')).toBe('mine');
   const held = await get('/lists/a', { 'if-none-match': first.headers.get('etag')! });
   expect([held.status, held.body, held.headers.get('etag')]).toEqual([304, '', first.headers.get('etag')]);
+  expect(held.headers.get('content-type')).toBeNull();
   expect(asked).toEqual(['a']);
   const over = performance.now() + ANSWERS_KEPT_MS;
   while (asked.length === 1 && performance.now() < over + 5_000) await get('/lists/a');

@@ -9,10 +9,18 @@ export const ANSWERS_MAX_BYTES = 8 * 1_048_576;
 /** Answers to longer addresses than this many characters are not kept. */
 export const KEPT_URL_MAX_LENGTH = 2_048;
 
-/** Of one request alone, or said when the answer is sent. */
-const OF_ONE_REQUEST = new Set(['x-correlation-id', 'date', 'connection', 'keep-alive', 'content-length']);
+/** Of one request alone, or said of the body when one is sent. */
+const OF_ONE_REQUEST = new Set([
+  'x-correlation-id',
+  'date',
+  'connection',
+  'keep-alive',
+  'content-length',
+  'content-type',
+]);
 
 interface Kept {
+  type: string;
   /** As text, which leaves in one write together with the headers. */
   body: string;
   bytes: number;
@@ -55,7 +63,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
 
   server.addHook('onRequest', (request, reply, done) => {
     const { url } = request;
-    if (request.method !== 'GET' || url.length > KEPT_URL_MAX_LENGTH) return done();
+    if (!isPlain(request)) return done();
     if (answeredAgain(request, reply)) return;
     const first = underWay.get(url);
     if (!first) {
@@ -71,21 +79,33 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
   });
 
   server.addHook('onSend', (request, reply, payload, done) => {
-    const { method, url } = request;
     if (
-      method === 'GET' &&
-      url.length <= KEPT_URL_MAX_LENGTH &&
+      isPlain(request) &&
       reply.statusCode === 200 &&
       typeof payload === 'string' &&
       String(reply.getHeader('cache-control')).startsWith('public')
     ) {
       const etag = String(reply.getHeader('etag') ?? etagOf(payload));
-      kept.set(url, { body: payload, bytes: Buffer.byteLength(payload), etag, headers: headersOf(reply) });
+      const type = String(reply.getHeader('content-type'));
+      kept.set(request.url, {
+        type,
+        body: payload,
+        bytes: Buffer.byteLength(payload),
+        etag,
+        headers: headersOf(reply),
+      });
     }
     endWaiting(request);
     done(null, payload);
   });
 }
+
+/** What is said to have a body, or not to say how long it is, is looked at more closely. */
+const isPlain = ({ method, url, headers }: FastifyRequest): boolean =>
+  method === 'GET' &&
+  url.length <= KEPT_URL_MAX_LENGTH &&
+  headers['transfer-encoding'] === undefined &&
+  headers['content-length'] === undefined;
 
 const headersOf = (reply: FastifyReply): string[] =>
   Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
@@ -93,10 +113,10 @@ const headersOf = (reply: FastifyReply): string[] =>
   );
 
 /** Past the framework: what it would do was done for the first of these requests. */
-function answerAgain({ body, bytes, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
+function answerAgain({ type, body, bytes, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
   const isHeld = namesTag(request.headers['if-none-match'], etag);
   reply.hijack();
-  const length = isHeld ? [] : ['content-length', String(bytes)];
-  reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...length, 'x-correlation-id', request.id]);
+  const ofBody = isHeld ? [] : ['content-type', type, 'content-length', String(bytes)];
+  reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...ofBody, 'x-correlation-id', request.id]);
   reply.raw.end(isHeld ? undefined : body);
 }

@@ -1,18 +1,6 @@
-import { createRequire } from 'node:module';
+// The version that knows the schemas of OpenAPI 3.1.
+import { Ajv2020 } from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
-
-interface ValidateFunction {
-  (value: unknown): boolean;
-  errors?: { instancePath: string; message?: string; params: object }[] | null;
-}
-
-// The version that knows the schemas of OpenAPI 3.1, wherever the installer has put it.
-const { default: Ajv } = createRequire(require.resolve('ajv-formats'))('ajv/dist/2020') as {
-  default: new (options: object) => {
-    addSchema(schema: object, key: string): void;
-    getSchema(key: string): ValidateFunction | undefined;
-  };
-};
 
 type Schema = Record<string, unknown>;
 export interface Operation {
@@ -34,12 +22,11 @@ const pointer = (...parts: string[]): string =>
 
 /** A service's own document, as what it answers is held against it. */
 export class Conformance {
-  private readonly ajv;
+  private readonly ajv = new Ajv2020({ strict: false, allErrors: true });
   private readonly routes: { path: string; pattern: RegExp; fixed: number }[];
 
   constructor(readonly document: OpenApi) {
-    this.ajv = new Ajv({ strict: false, allErrors: true });
-    addFormats(this.ajv as never);
+    addFormats(this.ajv);
     this.ajv.addSchema(document, 'openapi');
     this.routes = Object.keys(document.paths)
       .map((path) => ({

@@ -10,6 +10,8 @@ const shape = serviceConfig.extend({
   STATE_CACHE_MB: z.coerce.number().min(1).max(65_536).default(64).describe('Memory for folded states, in MB.'),
 });
 
+export { withOutsideIssuer };
+
 export const config = withOutsideIssuer(shape);
 
 export type Config = z.infer<typeof config>;

@@ -8,7 +8,7 @@ import { Config } from './config';
 import { exposeStateCache } from './metrics';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
 
-export { config } from './config';
+export { config, withOutsideIssuer } from './config';
 
 const MEGABYTE = 1_048_576;
 

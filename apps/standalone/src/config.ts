@@ -1,11 +1,10 @@
-import { config as commandApi } from '@balados/command-api';
+import { config as commandApi, withOutsideIssuer } from '@balados/command-api';
 import { config as jobs } from '@balados/jobs';
 import { config as playGateway } from '@balados/play-gateway';
 import { config as projections } from '@balados/projections';
 import { config as publicApi } from '@balados/public-api';
 import { config as rssProxy } from '@balados/rss-proxy';
 import { eventStoreUrl, postgresUrl } from '@balados/platform-service';
-import { withOutsideIssuer } from '@balados/users-accounts';
 import { z } from 'zod';
 
 /** What the six services read, and where the embedded stores keep their data. A store that is named is not embedded. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { decodeBase64, encodeBase64, encodeBase64Url, InvalidId } from './ids';
 
@@ -66,6 +67,32 @@ describe('base64 of the wire', () => {
         ])
           expect(decodeBase64(form)).toBe(written);
       }),
+    );
+  });
+
+  it('reads the bytes that Node reads, and refuses what is not their text', () => {
+    const drawn = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...'AZaz09+/-_ =\n'), maxLength: 24 }),
+      fc.uint8Array({ maxLength: 24 }).map((bytes) => Buffer.from(bytes).toString('base64').replace(/=+$/, '')),
+    );
+    const padding = fc.constantFrom('', '=', '==', '===');
+    const textOf = (written: string): string | undefined => {
+      const significant = written.replaceAll(' ', '+').replace(/={1,2}$/, '');
+      if (/[^\w+/-]/.test(significant) || significant.length % 4 === 1) return undefined;
+      const bytes = Buffer.from(significant, 'base64');
+      return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+    };
+    fc.assert(
+      fc.property(drawn, padding, (body, end) => {
+        let decoded: string | undefined;
+        try {
+          decoded = decodeBase64(body + end);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'invalid_base64' });
+        }
+        expect(decoded).toBe(textOf(body + end));
+      }),
+      { numRuns: 1_000 },
     );
   });
 });

@@ -30,6 +30,7 @@ describe('a URL that carries a credential is never public', () => {
     ['https://feeds.example/a?user[token]=1', 'brackets'],
     ['https://feeds.example/a?a=1;token=1', 'semicolons'],
     ['https://feeds.example/a?jwt=1', 'jwt'],
+    ['https://feeds.example/a#access_token=1', 'a token in the fragment'],
     ['https://feeds.example/a?accesskey=1', 'two words run together'],
     ['https://feeds.example/a?userkey=1', 'two words run together'],
     ['https://feeds.example/a?sessionid=1', 'a session'],
@@ -60,6 +61,7 @@ describe('a URL that carries a credential is never public', () => {
     ['https://feeds.example/a?url=https%3A%2F%2Ffeeds.example%2Fb%3Fpage%3D2', 'a URL that is a value'],
     ['https://proxy.example/https://feeds.example/@a/b:c', 'a URL within the path'],
     ['https://feeds.example/a?utm_source=1', 'where a listener came from'],
+    ['https://feeds.example/a#t=90', 'another fragment'],
   ])('%s does not: %s', (url) => expect(hasCredentials(url)).toBe(false));
 });
 

@@ -147,8 +147,9 @@ export function hasCredentials(text: string): boolean {
   const url = parseUrl(text);
   if (!url) return true;
   if (url.username !== '' || url.password !== '' || USERINFO_IN_PATH.test(url.pathname)) return true;
-  // Parameters of a path begin with a semicolon, and some servers still part their queries with them.
-  const parameters = [...url.pathname.split(';').slice(1), ...url.search.slice(1).split(';')].join('&');
+  // Parameters of a path begin with a semicolon, and some servers still part their queries with them; fragments carry tokens of sign-ins.
+  const named = [...url.search.slice(1).split(';'), url.hash.slice(1)];
+  const parameters = [...url.pathname.split(';').slice(1), ...named].join('&');
   for (const [key, value] of new URLSearchParams(parameters)) {
     // camelCase names are words too: accessKey
     if (CREDENTIAL_PARTS.test(key) || CREDENTIAL_WORDS.test(key.replace(/([a-z])([A-Z])/g, '$1_$2'))) return true;

@@ -48,12 +48,16 @@ export interface Batch {
 /** The same for all feeds that hold the item: `episode_popularity.item_key`. */
 const itemKeyOf = (item: string): string => episodeId('', item);
 
+/** `//user:password@`, whatever stands before it. */
+const USERINFO = /\/\/[^\s/?#@]+@/;
+const URLS = /[a-z][a-z\d+.-]*:\/\/\S+/gi;
+
 /**
- * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL as well, or hold one.
+ * Nothing of a URL with credentials is ever public, so none of it is kept. A guid may be a URL of any kind as well, or hold one.
  */
 function isSecret(item: string): boolean {
   const { guid, enclosure } = splitItem(item);
-  return hasCredentials(enclosure) || (guid.match(/(?:https?|ftp):\/\/\S+/gi) ?? []).some(hasCredentials);
+  return hasCredentials(enclosure) || USERINFO.test(item) || (guid.match(URLS) ?? []).some(hasCredentials);
 }
 
 /**

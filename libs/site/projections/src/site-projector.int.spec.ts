@@ -105,6 +105,10 @@ describe('publication', () => {
       'https://ben:s3cret@example.org/3,',
       'guid-4, https://ben:s3cret@example.org/4',
       'guid-5,ftp://ben:s3cret@example.org/5',
+      'guid-6,rtsp://ben:s3cret@example.org/6',
+      'guid-7,//ben:s3cret@example.org/7',
+      'sftp://example.org/8?token=s3cret,',
+      'guid-9,https://cdn.example.org/9.mp3#access_token=s3cret',
     ];
     await project(
       [

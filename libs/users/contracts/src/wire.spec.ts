@@ -1,4 +1,5 @@
 import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
+import fc from 'fast-check';
 import {
   addPlaylistItemBody,
   changePlaylistBody,
@@ -66,6 +67,24 @@ describe('the times of devices', () => {
     'yesterday',
     '1767225600',
   ])('%j is none', (written) => expect(flaws(timestamp.safeParse(written))).toEqual([' invalid_time']));
+
+  it('are read in the usual form as the same time is in any other', () => {
+    const digits = (max: number, length: number) => fc.nat(max).map((number) => `${number}`.padStart(length, '0'));
+    const fraction = fc.constantFrom('', '.0', '.12', '.999', '.1234567', '.999999999', '.', '.1234567890');
+    fc.assert(
+      fc.property(
+        fc.tuple(fc.integer({ min: 1960, max: 9999 }), digits(13, 2), digits(32, 2)),
+        fc.tuple(digits(24, 2), digits(60, 2), digits(59, 2)),
+        fraction,
+        ([year, month, day], [hour, minute, second], part) => {
+          const written = `${year}-${month}-${day}T${hour}:${minute}:${second}${part}`;
+          const [usual, other] = [timestamp.safeParse(`${written}Z`), timestamp.safeParse(`${written}+00:00`)];
+          expect([usual.success, usual.data]).toEqual([other.success, other.data]);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
 });
 
 describe('what devices send', () => {

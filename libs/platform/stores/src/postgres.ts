@@ -1,4 +1,4 @@
-import { DataSource, EntityManager, EntitySchema, MigrationInterface } from 'typeorm';
+import { DataSource, EntityManager, EntitySchema, MigrationExecutor, MigrationInterface } from 'typeorm';
 
 /** Anything that runs SQL: a data source, or the manager of a transaction. */
 export type Sql = Pick<EntityManager, 'query'>;
@@ -65,12 +65,18 @@ export async function migrate(dataSource: DataSource, { schema }: Context): Prom
   const runner = dataSource.createQueryRunner();
   try {
     await runner.query('SET statement_timeout = 0');
+    // Also where other commits are done again: nothing makes a table twice.
+    await runner.query('SET synchronous_commit = on');
     await runner.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK}::bigint)`);
     await runner.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`);
-    await dataSource.runMigrations({ transaction: 'each' });
+    // On this connection, with its settings; the data source would take another.
+    const migrations = new MigrationExecutor(dataSource, runner);
+    migrations.transaction = 'each';
+    await migrations.executePendingMigrations();
   } finally {
     await runner.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK}::bigint)`).catch(() => undefined);
     await runner.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`).catch(() => undefined);
+    await runner.query('RESET synchronous_commit').catch(() => undefined);
     await runner.release();
   }
 }

@@ -262,11 +262,12 @@ it.each([
   const owner = listeners[pieces]!;
   const at = new Date().toISOString();
   const revisions = new Map<string, number>();
-  const of = (category: string, event: Parameters<typeof usersEvents.encode>[0]): StoredEvent => {
-    const revision = (revisions.get(category) ?? 1_000_000) + 1;
-    revisions.set(category, revision);
+  const of = (category: string, event: Parameters<typeof usersEvents.encode>[0], userId = owner): StoredEvent => {
+    const stream = `${category}-${userId}`;
+    const revision = (revisions.get(stream) ?? 1_000_000) + 1;
+    revisions.set(stream, revision);
     const encoded = usersEvents.encode(event, { recordedAt: at, correlationId: 'test' }, randomUUID());
-    return { ...encoded, stream: `${category}-${owner}`, revision, position: (position += 1n) };
+    return { ...encoded, stream, revision, position: (position += 1n) };
   };
   const { rows: held } = {
     rows: await users.query('SELECT feed, item FROM users.play_statuses WHERE user_id = $1', [owner]),
@@ -281,7 +282,13 @@ it.each([
     { feed, item: null },
     { feed, item },
   ];
+  const fresh = `https://feeds.example/${randomUUID()}.xml`;
+  const subscription = { feed: fresh, sourceId: null, subscribedAt: at, unsubscribedAt: null };
   for (const events of [
+    // Published with its second listener, withdrawn when that one leaves.
+    [of('subscriptions', { type: 'PodcastSubscribed', data: subscription })],
+    [of('subscriptions', { type: 'PodcastSubscribed', data: subscription }, listener)],
+    [of('subscriptions', { type: 'PodcastUnsubscribed', data: { ...subscription, unsubscribedAt: at } }, listener)],
     [of('listening', { type: 'EpisodeSaved', data: { feed, item, savedAt: at } })],
     [change('public', account)],
     [change('public', podcast), change('public', episode)],

@@ -6,18 +6,18 @@ import { progressOf } from '../demo/progress';
 import { Account, createAccounts } from './accounts';
 import { append } from './append';
 import { historyOf, Stream } from './history';
-import { measure, STEPS } from './measure';
+import { measure, stepsOf } from './measure';
 import { untilProjected } from './projected';
 import { Stores, storesOf } from './stores';
 import { Town } from './town';
 
-const USAGE = `npm run seed -- [--listeners 1000] [--subscriptions 50] [--plays 500] [--feeds 5000] [--measure]
-                [--url http://127.0.0.1:4000] [--public <url>] [--password <text>]
+const USAGE = `npm run seed -- [--listeners 1000] [--subscriptions 50] [--plays 500] [--feeds 5000]
+                [--measure] [--requests 300] [--url http://127.0.0.1:4000] [--public <url>] [--password <text>]
 
 Fills a running system with a town of listeners who share podcasts: subscriptions, plays, saves, shares, playlists and privacy
 settings of the last 30 days, past the API, straight into its event store. Sent again, it adds as many more. It finds the stores of
 \`npm start\` in DATA_DIR; elsewhere EVENTSTORE_URL, USERS_DATABASE_URL and SITE_DATABASE_URL name them. --measure then times every
-read. All listeners have one password, which is made up unless given.`;
+read, --requests times. All listeners have one password, which is made up unless given.`;
 
 /** Parts of the bar while the projections catch up. */
 const PARTS = 1_000;
@@ -27,13 +27,14 @@ interface Options {
   publicUrl: string;
   password: string;
   measure: boolean;
+  requests: number;
   town: Town;
 }
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1_000).toFixed(0)} s`;
 const count = (number: number): string => number.toLocaleString('en');
 
-async function seed({ url, publicUrl, password, measure: isMeasured, town }: Options): Promise<void> {
+async function seed({ url, publicUrl, password, measure: isMeasured, requests, town }: Options): Promise<void> {
   const stores = storesOf(process.env);
   const api = new Api(url);
   const run = randomBytes(3).toString('hex');
@@ -41,9 +42,9 @@ async function seed({ url, publicUrl, password, measure: isMeasured, town }: Opt
   await fill(stores, town, accounts);
   console.log(`Log in as ${accounts[0]!.username} to ${accounts.at(-1)!.username}, password ${password}`);
   if (!isMeasured) return;
-  const progress = progressOf(STEPS, process.stderr);
+  const progress = progressOf(stepsOf(requests), process.stderr);
   const apis = { listeners: api, everybody: new Api(publicUrl) };
-  const lines = await measure(apis, { accounts, password }, progress).finally(() => progress.stop());
+  const lines = await measure(apis, { accounts, password, requests }, progress).finally(() => progress.stop());
   for (const line of lines) console.log(line);
 }
 
@@ -95,11 +96,12 @@ function readOptions(): Options | undefined {
       public: { type: 'string' },
       password: { type: 'string', default: randomBytes(12).toString('hex') },
       measure: { type: 'boolean', default: false },
+      requests: { type: 'string', default: '300' },
       help: { type: 'boolean', default: false },
     },
   });
   if (values.help) return undefined;
-  const number = (name: 'listeners' | 'subscriptions' | 'plays' | 'feeds'): number => {
+  const number = (name: 'listeners' | 'subscriptions' | 'plays' | 'feeds' | 'requests'): number => {
     const value = Number(values[name]);
     if (Number.isSafeInteger(value) && value >= 1) return value;
     throw new Error(`--${name} is no number from 1 on: ${values[name]}`);
@@ -113,6 +115,7 @@ function readOptions(): Options | undefined {
     publicUrl: (values.public ?? url).replace(/\/+$/, ''),
     password: values.password,
     measure: values.measure,
+    requests: number('requests'),
     town,
   };
 }

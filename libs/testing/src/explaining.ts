@@ -16,12 +16,15 @@ export class ReadsAll extends Error {}
 
 /**
  * Runs what is asked, each statement after a look at its plan: Postgres must have chosen an index for whatever it reads of tables
- * but those of `small`, which do not grow. `seen` hears of each statement that was looked at.
+ * but those of `small`, which do not grow. `seen` hears of each statement that was looked at, and which indexes it takes.
  * @throws ReadsAll (as a rejection)
  */
 export function explaining<Database extends object>(
   database: Database,
-  { small, seen = () => undefined }: { small: readonly string[]; seen?: (statement: string) => void },
+  {
+    small,
+    seen = () => undefined,
+  }: { small: readonly string[]; seen?: (statement: string, indexes: string[]) => void },
 ): Database {
   const { query } = database as unknown as Queries;
   const explained: Queries['query'] = async (statement, parameters) => {
@@ -35,7 +38,7 @@ export function explaining<Database extends object>(
       const readWhole = [...readsOfAll(plan, false)].filter((table) => !small.includes(table));
       if (readWhole.length > 0)
         throw new ReadsAll(`reads all of ${readWhole.join(', ')}:\n${statement}\n${JSON.stringify(plan, null, 1)}`);
-      seen(statement);
+      seen(statement, [...indexesOf(plan)]);
     }
     return query.call(database, statement, parameters) as never;
   };
@@ -57,4 +60,9 @@ function* readsOfAll(plan: Plan, isLimited: boolean): Iterable<string> {
   const passes = isLimited || type === 'Limit';
   const isStreaming = ['Limit', 'Subquery Scan', 'Nested Loop', 'Result', 'LockRows'].includes(type);
   for (const below of plan.Plans ?? []) yield* readsOfAll(below, passes && isStreaming);
+}
+
+function* indexesOf(plan: Plan): Iterable<string> {
+  if (plan['Index Name']) yield plan['Index Name'];
+  for (const below of plan.Plans ?? []) yield* indexesOf(below);
 }

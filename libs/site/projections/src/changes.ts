@@ -1,7 +1,17 @@
 import { Sql } from '@balados/platform-stores';
 import { Privacy } from '@balados/users-contracts';
 import { Contribution, Kind, POINTS, TakenBack } from './contributions';
-import { CONCERNED, CORRECT, EXPLICIT, mistaken, scopesOf, Setting, SETTINGS, TOLD, VISIBILITY } from './privacy';
+import {
+  CONCERNED,
+  CORRECT,
+  EXPLICIT,
+  mistaken,
+  scopesOf,
+  Setting,
+  SETTINGS_OF_EACH,
+  TOLD,
+  VISIBILITY,
+} from './privacy';
 import { SEE, seenAt } from './timeline-rows';
 
 /**
@@ -67,7 +77,7 @@ export async function makeContributions(sql: Sql, made: readonly Contribution[])
          item, item_key, occurred_at, recorded_at, visibility, explicit)
        SELECT c.listener, feed_id, episode_id, subject_id, kind, day, ($2::json ->> kind)::integer,
          item, item_key, occurred_at, recorded_at, ${VISIBILITY}, ${EXPLICIT}
-       FROM told c ${SETTINGS}
+       FROM told c ${SETTINGS_OF_EACH}
        ON CONFLICT (listener, subject_id, kind, day)
          DO UPDATE SET item = EXCLUDED.item WHERE c.item IS DISTINCT FROM EXCLUDED.item
        RETURNING c.*, (c.xmax = 0)::integer AS sign

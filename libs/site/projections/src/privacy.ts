@@ -12,14 +12,25 @@ export interface Setting {
 /** The scope of all that a listener does: no podcast and no episode has this id. */
 export const ACCOUNT = '00000000-0000-0000-0000-000000000000';
 
+const SCOPES = ['subject', 'feed', 'account'] as const;
+const scopeOf = (scope: (typeof SCOPES)[number]): string => (scope === 'account' ? `'${ACCOUNT}'` : `c.${scope}_id`);
+
 /** SQL: joins to a contribution `c` what its listener set for it, as `of_subject`, `of_feed` and `of_account`. */
-export const SETTINGS = (['subject', 'feed', 'account'] as const)
-  .map((scope) => {
-    const id = scope === 'account' ? `'${ACCOUNT}'` : `c.${scope}_id`;
-    return `LEFT JOIN site_private.privacy_settings of_${scope}
-      ON of_${scope}.listener = c.listener AND of_${scope}.scope_id = ${id}`;
-  })
-  .join(' ');
+export const SETTINGS = SCOPES.map(
+  (scope) => `LEFT JOIN site_private.privacy_settings of_${scope}
+      ON of_${scope}.listener = c.listener AND of_${scope}.scope_id = ${scopeOf(scope)}`,
+).join(' ');
+
+/**
+ * SQL: the same for a few contributions, each looked up by itself: where Postgres thinks that nobody has set anything it would read
+ * all settings once for each instead.
+ */
+export const SETTINGS_OF_EACH = SCOPES.map(
+  (scope) => `LEFT JOIN LATERAL (
+      SELECT privacy FROM site_private.privacy_settings s
+      WHERE s.listener = c.listener AND s.scope_id = ${scopeOf(scope)} OFFSET 0
+    ) of_${scope} ON true`,
+).join(' ');
 
 /** SQL: what the world may see of a contribution whose settings are joined. What nobody has decided is hidden. */
 export const VISIBILITY = `coalesce(of_subject.privacy, of_feed.privacy, of_account.privacy,

@@ -26,6 +26,7 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
+import { ExportController } from './controllers/export.controller';
 import { KeysController } from './controllers/keys.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
@@ -50,6 +51,7 @@ export class CommandApiModule {
       imports: [CqrsModule.forRoot()],
       controllers: [
         AccountsController,
+        ExportController,
         AuthController,
         TokensController,
         KeysController,

@@ -1,3 +1,4 @@
+export { accountRecords, type AccountRecords } from './account-records';
 export { type Account, Accounts, type Credentials, type Self } from './accounts';
 export { type Authenticate } from './authenticate';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';

@@ -17,6 +17,7 @@ import {
   ChangePrivacyHandler,
   ChangeSubscriptionHandler,
   CLOCK,
+  EraseListenerHistoryHandler,
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
@@ -27,6 +28,7 @@ import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { ExportController } from './controllers/export.controller';
+import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
@@ -61,6 +63,7 @@ export class CommandApiModule {
         PlaylistsController,
         EpisodesController,
         PrivacyController,
+        HistoryController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -80,6 +83,7 @@ export class CommandApiModule {
         MarkEpisodeHandler,
         GetSavedEpisodesHandler,
         ChangePrivacyHandler,
+        EraseListenerHistoryHandler,
         GetPrivacyHandler,
       ],
     };

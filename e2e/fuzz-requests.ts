@@ -349,7 +349,9 @@ export class FuzzRequests {
     const inPath = parameters.filter((each) => each.in === 'path');
     const inQuery = parameters.filter((each) => each.in === 'query');
     const path = this.pathOf(target.path);
-    const schema = operation.requestBody?.content['application/json']?.schema as Schema | undefined;
+    const body = operation.requestBody?.content['application/json']?.schema as Schema | undefined;
+    // A body that may hold nothing is none.
+    const schema = Object.keys(body?.properties ?? {}).length > 0 ? body : undefined;
     const isRead = method === 'GET';
     const make = (
       what: string,

@@ -11,7 +11,7 @@ import { startSystem, System } from './support/system';
 const REQUESTS = LONG ? 200_000 : 12_000;
 const CONNECTIONS = 8;
 /** What moves by itself: leases of projectors, and the window that a job moves on. */
-const RESTLESS = /projector|popularity_window/;
+const RESTLESS = /projector|popularity_window|segments_caught_up/;
 const STACK = /\bat .+:\d+:\d+|node_modules|\.(?:ts|js):\d+/;
 
 describe('every route, whatever is sent', () => {

@@ -39,6 +39,7 @@ describe.each<Kind>(['standalone', 'services'])('the documentation of %s', (kind
     for (const origin of origins()) {
       const document = await documentOf(origin);
       expect(document.openapi).toBe('3.1.0');
+      expect((await request(`${origin}/api/openapi.json?again`)).body).toEqual(document);
       const refs = JSON.stringify(document).match(/"\$ref":"[^"]+"/g)!;
       for (const ref of refs) {
         const name = /"#\/components\/schemas\/(\w+)"$/.exec(ref)?.[1];

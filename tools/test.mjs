@@ -34,7 +34,8 @@ async function run(stage) {
   const folder = mkdtempSync(join(tmpdir(), 'balados-summary-'));
   const outputFile = join(folder, 'jest.json');
   const limitS = STAGE_LIMIT_S[stage] * (long ? LONG_FACTOR : 1);
-  const parallel = stage === 'unit' ? '--maxWorkers=100%' : '--runInBand';
+  // The whole system of an e2e suite has the machine for itself; of the others as many as there are cores.
+  const parallel = stage === 'e2e' ? '--runInBand' : '--maxWorkers=100%';
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const flags = ['-c', 'jest.config.js', parallel, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
   console.log(`\n== ${stage} tests (at most ${limitS} s)`);

@@ -40,11 +40,18 @@ export class ServiceProcess {
 
   /** Started again it listens where it did. */
   async start(): Promise<this> {
-    const child = spawn(process.execPath, [...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : ['--enable-source-maps']), `${DIST}/${this.entry}.js`], {
-      env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: this.options.ownGroup ?? false,
-    });
+    const child = spawn(
+      process.execPath,
+      [
+        ...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : ['--enable-source-maps']),
+        `${DIST}/${this.entry}.js`,
+      ],
+      {
+        env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: this.options.ownGroup ?? false,
+      },
+    );
     this.child = child;
     this.exited = new Promise((resolve) => child.on('close', (code) => resolve(code)));
     createInterface({ input: child.stderr! }).on('line', (line) => this.keep(line));

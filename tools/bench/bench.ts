@@ -4,12 +4,17 @@ import { Running } from './systems';
 /** What the machine gives without us, measured in the same run; each only when a figure asks for it. */
 export interface Ceilings {
   appendsPerSecond: number;
+  /** Each as large as a small sync. */
+  smallBatchesPerSecond: number;
   appendToSubscriber: Spread;
   commit: Spread;
 }
 
 /** Listeners and connections of the figures about writing. */
 export const CONNECTIONS = 64;
+/** Connections of the small syncs, and the new plays of each. */
+export const SYNC_CONNECTIONS = 8;
+export const SYNC_PLAYS = 30;
 /** Writes a second of the figures at an open-loop rate. */
 export const WRITES_PER_SECOND = 200;
 export const OPEN_LOOP_WRITES = 2_000;

@@ -1,9 +1,10 @@
-import { Ceilings, CONNECTIONS, OPEN_LOOP_WRITES, WRITES_PER_SECOND } from './bench';
+import { Ceilings, CONNECTIONS, OPEN_LOOP_WRITES, SYNC_CONNECTIONS, SYNC_PLAYS, WRITES_PER_SECOND } from './bench';
 import { appendRate, appendToSubscriber, connect, disconnect } from './raw-client';
 import { commitTimes } from './raw-postgres';
 import { percentiles, perSecond, say } from './report';
 import { startStores } from './systems';
 
+const WARM_UP_SECONDS = 4;
 const APPEND_SECONDS = 6;
 
 /** Those that are wanted, with nothing running but the event store and its Postgres. */
@@ -15,9 +16,18 @@ export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Prom
   const client = connect(stores.eventStore);
   try {
     if (wanted.has('appendsPerSecond')) {
-      await appendRate(client, CONNECTIONS, 1);
-      ceilings.appendsPerSecond = await appendRate(client, CONNECTIONS, APPEND_SECONDS);
+      const single = { atOnce: CONNECTIONS, events: 1 };
+      await appendRate(client, { ...single, seconds: WARM_UP_SECONDS });
+      ceilings.appendsPerSecond = await appendRate(client, { ...single, seconds: APPEND_SECONDS });
       say(`  ${perSecond(ceilings.appendsPerSecond)} single appends, ${CONNECTIONS} at once`);
+    }
+    if (wanted.has('smallBatchesPerSecond')) {
+      const small = { atOnce: SYNC_CONNECTIONS, events: SYNC_PLAYS };
+      await appendRate(client, { ...small, seconds: WARM_UP_SECONDS });
+      ceilings.smallBatchesPerSecond = await appendRate(client, { ...small, seconds: APPEND_SECONDS });
+      say(
+        `  ${perSecond(ceilings.smallBatchesPerSecond)} appends of ${SYNC_PLAYS} events, ${SYNC_CONNECTIONS} at once`,
+      );
     }
     if (wanted.has('appendToSubscriber')) {
       const rate = { rate: WRITES_PER_SECOND, count: OPEN_LOOP_WRITES / 2 };

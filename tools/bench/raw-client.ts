@@ -25,17 +25,22 @@ export const disconnect = (client: EventStoreDBClient): Promise<unknown> =>
 
 const prefixes = USERS_CATEGORIES.map((category) => `${category}-`);
 
-/** Single events per second, `atOnce` streams each at its expected revision. */
-export async function appendRate(client: EventStoreDBClient, atOnce: number, seconds: number): Promise<number> {
+/** Appends of `events` each per second, `atOnce` streams each at its expected revision. */
+export async function appendRate(
+  client: EventStoreDBClient,
+  { atOnce, events, seconds }: { atOnce: number; events: number; seconds: number },
+): Promise<number> {
   let appended = 0;
   const started = performance.now();
   const until = started + seconds * 1_000;
   await Promise.all(
     Array.from({ length: atOnce }, async (_, listener) => {
       const stream = streamOf('listening', randomUUID());
-      for (let revision = -1; performance.now() < until; revision += 1) {
-        const event = stored(positionEvent(listener, revision + 1, revision + 1.5));
-        await client.appendToStream(stream, [event], { expectedRevision: revision < 0 ? NO_STREAM : BigInt(revision) });
+      for (let revision = -1; performance.now() < until; revision += events) {
+        const piece = Array.from({ length: events }, (_, n) =>
+          stored(positionEvent(listener, revision + 1 + n, revision + n + 1.5)),
+        );
+        await client.appendToStream(stream, piece, { expectedRevision: revision < 0 ? NO_STREAM : BigInt(revision) });
         appended += 1;
       }
     }),

@@ -5,6 +5,7 @@ import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { CommandApiModule } from './command-api.module';
 import { Config } from './config';
+import { exposeStateCache } from './metrics';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
 
 export { config } from './config';
@@ -20,6 +21,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE);
   const registry = createRegistry('command-api');
+  exposeStateCache(registry, streams.cache);
   return createService({
     name: 'command-api',
     module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),

@@ -4,7 +4,7 @@ import { feedId } from '@balados/feeds-ids';
 import { createLogger, Service } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { SITE_READER, siteContext } from '@balados/site-schema';
-import { createDatabase, TestDatabase } from '@balados/testing';
+import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { config, start } from './index';
 
@@ -46,8 +46,11 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** Answers are kept for a second by their address: another one each time. */
+let asked = 0;
 const get = async (path: string) => {
-  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/public/${path}`);
+  const address = `${path}${path.includes('?') ? '&' : '?'}asked=${(asked += 1)}`;
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v1/public/${address}`);
   const body = (await answer.json()) as { pagination: { next_cursor: string | null } };
   return { status: answer.status, withheld: answer.headers.get('balados-withheld'), body };
 };
@@ -87,4 +90,26 @@ it.each([
     body: { events: [], pagination: { limit: 1, offset: 0, next_cursor: null } },
   });
   expect(await get('timeline?limit=0')).toMatchObject({ status: 422 });
+});
+
+it('shows nothing that projections withdrew while it was being read, when they were late until then', async () => {
+  await caughtUp(301);
+  let answered: ReturnType<typeof get>;
+  await site.transaction(async (transaction) => {
+    await transaction.query('LOCK TABLE site_private.segments_caught_up IN ACCESS EXCLUSIVE MODE');
+    answered = get('timeline');
+    await waitFor(
+      async () =>
+        (
+          await site.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%site.projection%'
+           AND datname = current_database() AND pid <> pg_backend_pid()`)
+        ).length > 0,
+      { what: 'the answer to ask how late projections are' },
+    );
+    await transaction.query('DELETE FROM site.public_events WHERE id = 1');
+    await transaction.query('UPDATE site_private.segments_caught_up SET caught_up_at = clock_timestamp()');
+  });
+  const { status, withheld, body } = await answered!;
+  expect([status, withheld]).toEqual([200, null]);
+  expect((body as unknown as { events: unknown[] }).events).toHaveLength(1);
 });

@@ -18,7 +18,7 @@ import { Withholding } from './withholding';
 /** Rows of a trending list unless told. */
 export const TRENDING_DEFAULT = 20;
 
-/** With the second that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s. */
+/** With the moment that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s. */
 const LASTING = 'public, max-age=29';
 const BRIEF = 'public, max-age=5';
 

@@ -1,7 +1,7 @@
 import { isWithheld, withoutPeople } from '@balados/site-read';
 import type { Sql } from '@balados/platform-stores';
 import { CallHandler, ExecutionContext, Inject, Injectable, NestInterceptor } from '@nestjs/common';
-import { mergeMap, Observable } from 'rxjs';
+import { from, map, mergeMap, Observable, tap } from 'rxjs';
 import { SITE_SQL } from './site-sql';
 
 /** Injection token of how late projections may be, in milliseconds. */
@@ -19,14 +19,15 @@ export class Withholding implements NestInterceptor {
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler<object>): Observable<object> {
-    return next.handle().pipe(
-      mergeMap(async (answer) => {
-        if (!(await isWithheld(this.sql, { maxLagMs: this.maxLagMs }))) return answer;
-        context
-          .switchToHttp()
-          .getResponse<{ header(name: string, value: string): void }>()
-          .header(WITHHELD_HEADER, 'true');
-        return withoutPeople(answer);
+    // Asked first: what is read after it is at least as new as it says.
+    return from(isWithheld(this.sql, { maxLagMs: this.maxLagMs })).pipe(
+      mergeMap((withheld) => {
+        if (!withheld) return next.handle();
+        const response = context.switchToHttp().getResponse<{ header(name: string, value: string): void }>();
+        return next.handle().pipe(
+          tap(() => response.header(WITHHELD_HEADER, 'true')),
+          map(withoutPeople),
+        );
       }),
     );
   }

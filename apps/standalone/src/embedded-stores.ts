@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { postgresUrl, superviseChild } from '@balados/embedded';
 import { Logger } from '@balados/platform-service';
@@ -13,10 +14,14 @@ export interface Stores {
   close(): Promise<void>;
 }
 
+/** In DATA_DIR: the ports of the embedded stores that were started last, for tools that reach past the services. */
+const PORTS_FILE = 'ports.json';
+
 /** Starts the stores that the environment does not name, as supervised children: Postgres, and on it the event store. */
 export async function openStores(config: Config, log: Logger): Promise<Stores> {
   const { EVENTSTORE_URL, USERS_DATABASE_URL, SITE_DATABASE_URL } = config;
   const closing: (() => Promise<void>)[] = [];
+  const ports: Record<string, number> = {};
   const childLog = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void =>
     log[level](fields ?? {}, message);
   const child = async (name: string, portVariable: string, env: NodeJS.ProcessEnv): Promise<number> => {
@@ -29,6 +34,7 @@ export async function openStores(config: Config, log: Logger): Promise<Stores> {
       log: childLog,
     });
     closing.unshift(close);
+    ports[name] = port;
     return port;
   };
   const close = async (): Promise<void> => {
@@ -48,6 +54,8 @@ export async function openStores(config: Config, log: Logger): Promise<Stores> {
       const port = await child('eventstore', 'PORT', { DATABASE_URL: embedded, PORT: '0', HOST: '127.0.0.1' });
       eventStore = `esdb://127.0.0.1:${port}?tls=false`;
     }
+    // Postgres is started first, so that the folder is there.
+    if (embedded) writeFileSync(resolve(config.DATA_DIR, PORTS_FILE), JSON.stringify(ports));
     return {
       EVENTSTORE_URL: eventStore,
       USERS_DATABASE_URL: USERS_DATABASE_URL ?? embedded!,

@@ -41,7 +41,7 @@ export const route = (services: Services, playHost: string) => {
       Promise.all(all.map(({ registry }) => registry.metrics()))
         .then((texts) => answer(200, 'text/plain; version=0.0.4; charset=utf-8', withoutRepeatedHelp(texts.join('\n'))))
         .catch(failed);
-    } else if (path === OPENAPI_PATH && request.method === 'GET')
+    } else if (path.split('?')[0] === OPENAPI_PATH && request.method === 'GET')
       answer(200, 'application/json', (document ??= documented(services)));
     else serviceFor(services, request.headers.host ?? '', path, playHost).handle(request, response);
   };

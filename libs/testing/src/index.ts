@@ -1,2 +1,3 @@
 export { createDatabase, templateDatabase, type TestDatabase } from './database';
+export { explaining, ReadsAll } from './explaining';
 export { waitFor } from './wait-for';

@@ -5,7 +5,7 @@ import { settled } from '../progress';
 import { processorTimes, timePerRequest } from '../processor-time';
 import { loadDetails, percent, perSecond, say } from '../report';
 
-const WARM_UP_SECONDS = 20;
+const WARM_UP_SECONDS = 12;
 const SECONDS = 8;
 const GOAL_SHARE = 0.5;
 

@@ -1,5 +1,5 @@
 import { encodeBase64 } from '@balados/feeds-ids';
-import { Figure } from '../bench';
+import { Figure, SYNC_CONNECTIONS, SYNC_PLAYS } from '../bench';
 import { episodeOf } from '../events';
 import { send } from '../http';
 import { createListeners } from '../listeners';
@@ -85,19 +85,18 @@ function timesOf(count: number, work: () => unknown): number[] {
   });
 }
 
-const CONNECTIONS = 8;
-const NEW_PLAYS = 30;
-const LISTENERS = 320;
-const WARM_UP_SECONDS = 2;
+const LISTENERS = 64;
+const WARM_UP_SECONDS = 10;
 const SECONDS = 6;
 const SMALL_SYNC_GOAL = 500;
 
 /** Devices of many listeners that each report some new plays. */
 export const smallSyncs: Figure = {
   name: 'small-syncs',
-  async measure(system) {
+  ceilings: ['smallBatchesPerSecond'],
+  async measure(system, { smallBatchesPerSecond }) {
     const { kind, listeners: base, database } = system;
-    const load = { kind: 'syncs', base, connections: CONNECTIONS, playsEach: NEW_PLAYS } as const;
+    const load = { kind: 'syncs', base, connections: SYNC_CONNECTIONS, playsEach: SYNC_PLAYS } as const;
     const [warming, listeners] = [
       await createListeners(database, base, LISTENERS),
       await createListeners(database, base, LISTENERS),
@@ -107,13 +106,14 @@ export const smallSyncs: Figure = {
     const measured = await generate({ ...load, listeners, seconds: SECONDS });
     const plays = await settled(system, listeners);
     say(`  processor time of a sync, all done: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
-    const [least, most] = [measured.requests * NEW_PLAYS, (measured.requests + CONNECTIONS) * NEW_PLAYS];
+    const [least, most] = [measured.requests * SYNC_PLAYS, (measured.requests + SYNC_CONNECTIONS) * SYNC_PLAYS];
     // What the connections had under way at the end may have been stored.
     if (plays < least || plays > most) throw new Error(`${least} plays were acknowledged, and ${plays} are in the log`);
     return [
       {
-        what: `syncs of ${NEW_PLAYS} new plays, ${CONNECTIONS} connections, ${kind}`,
+        what: `syncs of ${SYNC_PLAYS} new plays, ${SYNC_CONNECTIONS} connections, ${kind}`,
         measured: `${perSecond(measured.perSecond)} (${loadDetails(measured)}; ${measured.requests} sent, none failed)`,
+        ceiling: `${perSecond(smallBatchesPerSecond)} appends of as many events by the raw client`,
         goal: `≥ ${perSecond(SMALL_SYNC_GOAL)}, none failing`,
         met: measured.perSecond >= SMALL_SYNC_GOAL,
       },

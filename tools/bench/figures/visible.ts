@@ -10,7 +10,7 @@ import { milliseconds, percentiles, say, spread } from '../report';
 
 /** So many that nobody writes again before the last write is answered; whoever would, waits, and that counts. */
 const LISTENERS = 400;
-const WARM_UP_WRITES = 400;
+const WARM_UP_WRITES = 2_000;
 /** Of so many writes one is looked for in Postgres. */
 const SAMPLED = 5;
 const POLL_MS = 5;
@@ -36,7 +36,7 @@ export const visible: Figure = {
     try {
       await openLoop(base, pool, listeners, { count: WARM_UP_WRITES, firstEpisode: 0 });
       const before = processorTimes();
-      const times = await openLoop(base, pool, listeners, { count: OPEN_LOOP_WRITES, firstEpisode: 100 });
+      const times = await openLoop(base, pool, listeners, { count: OPEN_LOOP_WRITES, firstEpisode: 1_000 });
       say(`  processor time of a write and its read: ${timePerRequest(before, processorTimes(), OPEN_LOOP_WRITES)} ms`);
       const [shown, row] = [spread(times.visible), spread(times.row)];
       return [

@@ -14,6 +14,9 @@ const forData: FastifyHelmetOptions = {
   crossOriginResourcePolicy: { policy: 'cross-origin' },
   frameguard: { action: 'deny' },
   hsts: false,
+  // These speak of documents, and answers are none.
+  crossOriginOpenerPolicy: false,
+  originAgentCluster: false,
   dnsPrefetchControl: false,
   ieNoOpen: false,
   permittedCrossDomainPolicies: false,
@@ -23,6 +26,7 @@ const forData: FastifyHelmetOptions = {
 /** The pages of the documentation bring scripts and styles of their own, and ask this server alone. */
 const forPages: FastifyHelmetOptions = {
   ...forData,
+  crossOriginOpenerPolicy: { policy: 'same-origin' },
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {

@@ -1,5 +1,6 @@
+import { connect } from 'node:net';
 import { Controller, Get, Header, Module, Param } from '@nestjs/common';
-import { ANSWERS_KEPT_MS } from './kept-answers';
+import { ANSWERS_KEPT_MS, ANSWERS_MAX_BYTES } from './kept-answers';
 import { Problem } from './problems';
 import { startService, stopServices } from './service.fixture';
 
@@ -14,7 +15,7 @@ class Lists {
     asked.push(name);
     await answers;
     if (name === 'none') throw new Problem(404, 'not_public', 'none');
-    return { name, number: asked.length };
+    return { name, number: asked.length, ...(name === 'long' && { text: 'x'.repeat(2 * ANSWERS_MAX_BYTES) }) };
   }
 
   @Get('own/:name')
@@ -51,6 +52,7 @@ it('gives an answer again, byte for byte and with its headers, and finds out ane
   expect((await get('/lists/a', { 'x-correlation-id': 'mine' })).headers.get('x-correlation-id')).toBe('mine');
   const held = await get('/lists/a', { 'if-none-match': first.headers.get('etag')! });
   expect([held.status, held.body, held.headers.get('etag')]).toEqual([304, '', first.headers.get('etag')]);
+  expect(held.headers.get('content-type')).toBeNull();
   expect(asked).toEqual(['a']);
   const over = performance.now() + ANSWERS_KEPT_MS;
   while (asked.length === 1 && performance.now() < over + 5_000) await get('/lists/a');
@@ -84,4 +86,17 @@ it('keeps no problems, no answers that are not public, and no other methods', as
 it('tells those apart who ask for different things', async () => {
   const bodies = await Promise.all(['/lists/a', '/lists/a?b', '/lists/b'].map(async (path) => (await get(path)).body));
   expect(new Set(bodies).size).toBe(3);
+});
+
+it('lets nobody wait for a client that does not read its answer', async () => {
+  const { hostname, port } = new URL(url);
+  const deaf = connect(Number(port), hostname).pause();
+  try {
+    deaf.write(`GET /lists/long HTTP/1.1\r\nhost: ${hostname}\r\n\r\n`);
+    await new Promise((resolve) => deaf.once('readable', resolve));
+    expect((await get('/lists/long')).status).toBe(200);
+    expect(asked).toEqual(['long', 'long']);
+  } finally {
+    deaf.destroy();
+  }
 });

@@ -3,16 +3,24 @@ import { LRUCache } from 'lru-cache';
 import { etagOf, namesTag } from './etag';
 
 /** An answer to everybody is given again for this long, in milliseconds. What browsers and proxies may keep (`max-age`) comes on top. */
-export const ANSWERS_KEPT_MS = 1_000;
+export const ANSWERS_KEPT_MS = 250;
 /** Memory for them, in bytes. */
 export const ANSWERS_MAX_BYTES = 8 * 1_048_576;
 /** Answers to longer addresses than this many characters are not kept. */
 export const KEPT_URL_MAX_LENGTH = 2_048;
 
-/** Of one request alone, or said when the answer is sent. */
-const OF_ONE_REQUEST = new Set(['x-correlation-id', 'date', 'connection', 'keep-alive', 'content-length']);
+/** Of one request alone, or said of the body when one is sent. */
+const OF_ONE_REQUEST = new Set([
+  'x-correlation-id',
+  'date',
+  'connection',
+  'keep-alive',
+  'content-length',
+  'content-type',
+]);
 
 interface Kept {
+  type: string;
   /** As text, which leaves in one write together with the headers. */
   body: string;
   bytes: number;
@@ -22,57 +30,82 @@ interface Kept {
 }
 
 /**
- * Keeps answers of 200 that say `Cache-Control: public`, and gives them again without a look at routes and database; who asks for what is
- * just being found out waits for it. Answers must not depend on anything but the address.
+ * Keeps answers of 200 that say `Cache-Control: public`, and gives them again before anything else is done for a request; who asks for
+ * what is just being found out waits for it. Answers must not depend on anything but the address.
+ * @param admit counts the request for its sender; when it throws, the request goes on to be refused like any other
  */
-export function keepAnswers(server: FastifyInstance): void {
+export function keepAnswers(server: FastifyInstance, admit: (request: FastifyRequest) => void): void {
   const kept = new LRUCache<string, Kept>({
     maxSize: ANSWERS_MAX_BYTES,
     sizeCalculation: ({ bytes, headers }, url) => bytes + url.length + headers.join('').length,
     ttl: ANSWERS_KEPT_MS,
   });
-  const underWay = new Map<string, Promise<void>>();
+  const underWay = new Map<string, { request: FastifyRequest; found: Promise<void>; end: () => void }>();
+  // Once it is found out, and not once it has been read: nobody waits for somebody else's slow connection.
+  const endWaiting = (request: FastifyRequest): void => {
+    const first = underWay.get(request.url);
+    if (first?.request !== request) return;
+    underWay.delete(request.url);
+    first.end();
+  };
+
+  const answeredAgain = (request: FastifyRequest, reply: FastifyReply): boolean => {
+    const answer = kept.get(request.url);
+    if (!answer) return false;
+    try {
+      admit(request);
+    } catch {
+      return false;
+    }
+    answerAgain(answer, request, reply);
+    return true;
+  };
 
   server.addHook('onRequest', (request, reply, done) => {
     const { url } = request;
-    if (request.method !== 'GET' || url.length > KEPT_URL_MAX_LENGTH) return done();
-    const answer = kept.get(url);
-    if (answer) return answerAgain(answer, request, reply);
+    if (!isPlain(request)) return done();
+    if (answeredAgain(request, reply)) return;
     const first = underWay.get(url);
     if (!first) {
-      underWay.set(
-        url,
-        new Promise((resolve) =>
-          reply.raw.once('close', () => {
-            underWay.delete(url);
-            resolve();
-          }),
-        ),
-      );
+      let end!: () => void;
+      const found = new Promise<void>((resolve) => (end = resolve));
+      underWay.set(url, { request, found, end });
+      reply.raw.once('close', () => endWaiting(request));
       return done();
     }
-    void first.then(() => {
-      const answer = kept.get(url);
-      if (answer) answerAgain(answer, request, reply);
-      else done();
+    void first.found.then(() => {
+      if (!answeredAgain(request, reply)) done();
     });
   });
 
   server.addHook('onSend', (request, reply, payload, done) => {
-    const { method, url } = request;
     if (
-      method === 'GET' &&
-      url.length <= KEPT_URL_MAX_LENGTH &&
+      isPlain(request) &&
       reply.statusCode === 200 &&
       typeof payload === 'string' &&
       String(reply.getHeader('cache-control')).startsWith('public')
     ) {
       const etag = String(reply.getHeader('etag') ?? etagOf(payload));
-      kept.set(url, { body: payload, bytes: Buffer.byteLength(payload), etag, headers: headersOf(reply) });
+      const type = String(reply.getHeader('content-type'));
+      kept.set(request.url, {
+        type,
+        body: payload,
+        bytes: Buffer.byteLength(payload),
+        etag,
+        headers: headersOf(reply),
+      });
     }
+    endWaiting(request);
     done(null, payload);
   });
 }
+
+/** What is said to have a body, or not to say how long it is, is looked at more closely. */
+const isPlain = ({ method, url, headers }: FastifyRequest): boolean =>
+  method === 'GET' &&
+  url.length <= KEPT_URL_MAX_LENGTH &&
+  headers['transfer-encoding'] === undefined &&
+  headers['content-length'] === undefined;
 
 const headersOf = (reply: FastifyReply): string[] =>
   Object.entries(reply.getHeaders()).flatMap(([name, value]) =>
@@ -80,10 +113,10 @@ const headersOf = (reply: FastifyReply): string[] =>
   );
 
 /** Past the framework: what it would do was done for the first of these requests. */
-function answerAgain({ body, bytes, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
+function answerAgain({ type, body, bytes, etag, headers }: Kept, request: FastifyRequest, reply: FastifyReply): void {
   const isHeld = namesTag(request.headers['if-none-match'], etag);
   reply.hijack();
-  const length = isHeld ? [] : ['content-length', String(bytes)];
-  reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...length, 'x-correlation-id', request.id]);
+  const ofBody = isHeld ? [] : ['content-type', type, 'content-length', String(bytes)];
+  reply.raw.writeHead(isHeld ? 304 : 200, [...headers, ...ofBody, 'x-correlation-id', request.id]);
   reply.raw.end(isHeld ? undefined : body);
 }

@@ -40,6 +40,8 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 export const KEEP_ALIVE_MS = 65_000;
 /** What has no answer after this time is answered 503, in milliseconds: a store may accept a question and never say a word. */
 export const ANSWER_TIMEOUT_MS = 25_000;
+/** A connection with a request or an answer under way on which nothing has moved for this long is cut, in milliseconds. */
+export const STANDSTILL_MS = 60_000;
 /** Longest orderly stop, in milliseconds, so that every request under way has its answer; what is not done by then is cut off. */
 export const STOP_TIMEOUT_MS = ANSWER_TIMEOUT_MS + 3_000;
 
@@ -100,6 +102,11 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     },
   });
   const server = adapter.getInstance();
+  // Before Nest adds its own: what is kept needs none of it.
+  if (parts.publicReads) {
+    tagReads(server as never);
+    keepAnswers(server as never, limits.address);
+  }
   const root = { module: ServiceModule, imports: [parts.module, limits.module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
@@ -124,10 +131,6 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     done();
   });
   allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
-  if (parts.publicReads) {
-    tagReads(server as never);
-    keepAnswers(server as never);
-  }
   serveHealth(server as never, registry, checks);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();
@@ -191,7 +194,7 @@ function namesOneHost({ httpVersion, rawHeaders }: IncomingMessage): boolean {
 /** Listens; rejects when the port is taken. */
 export async function listen(
   handle: (request: IncomingMessage, response: ServerResponse) => void,
-  { port, host }: { port: number; host: string },
+  { port, host, standstillMs = STANDSTILL_MS }: { port: number; host: string; standstillMs?: number },
 ): Promise<Listener> {
   let closing = false;
   const underWay = new Set<ServerResponse>();
@@ -215,6 +218,7 @@ export async function listen(
       response.writeHead(status, headers).end(body);
     },
   );
+  server.timeout = standstillMs;
   // An expectation that we do not know is none: HTTP lets us leave it unheard, and Node's own answer to it has no body.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   // Nobody is connected through to anywhere.

@@ -104,6 +104,20 @@ it('goes on from where it was', async () => {
   await counted(mine, 6);
 });
 
+it('applies anew what a crash of Postgres lost of its newest commits, also when nothing follows', async () => {
+  const mine = streams(8);
+  await append(mine, 2);
+  const projector = run({ leaseMs: 400 });
+  await counted(mine, 2);
+  const head = await store.headPosition();
+  await waitFor(() => projector.status().every(({ position }) => position === head), { what: 'all positions stored' });
+  await dataSource.transaction(async (transaction) => {
+    await transaction.query('DELETE FROM counting.streams');
+    await transaction.query('UPDATE counting.projector_segments SET position = NULL, store_id = NULL');
+  });
+  await counted(mine, 2);
+});
+
 it('holds no more than its queue while a transaction lasts, and loses nothing of the rest', async () => {
   const [stream] = streams(1);
   const total = 3 * QUEUE_EVENTS;

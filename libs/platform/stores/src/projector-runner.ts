@@ -141,6 +141,7 @@ class Run implements RunningProjector {
     if (this.segments === 0) this.segments = await this.leases.prepare(this.options.segments ?? SEGMENTS);
     const members = await this.leases.beat();
     const noted = [...this.workers.values()].filter(({ failureNoted }) => failureNoted);
+    const stood = new Map([...this.workers.values()].map((worker) => [worker, worker.position]));
     const renewed = new Map((await this.leases.renew()).map((row) => [row.segment, row]));
     for (const worker of [...this.workers.values()]) {
       const row = renewed.get(worker.lease.segment);
@@ -148,7 +149,9 @@ class Run implements RunningProjector {
       const cleared =
         noted.includes(worker) &&
         (row?.failed_at === null || (worker.failed?.event !== undefined && row?.failed_event === null));
-      if (lost || cleared) this.drop(worker);
+      // A crash of Postgres loses commits that did not wait for the disk: where nothing follows, no fence would tell.
+      const setBack = isBefore(row?.position, stood.get(worker));
+      if (lost || cleared || setBack) this.drop(worker);
       else if (!worker.failed) worker.storeIdlePosition();
     }
     const share = Math.ceil(this.segments / members);
@@ -277,5 +280,9 @@ const ageOf = ({ metadata }: StoredEvent): number =>
 
 const lower = (one: bigint | undefined, two: bigint | undefined): bigint | undefined =>
   one === undefined || two === undefined ? undefined : one < two ? one : two;
+
+/** Whether a stored position is behind one that was reached before it was read. */
+const isBefore = (stored: string | null | undefined, reached: bigint | undefined): boolean =>
+  reached !== undefined && (stored === null || stored === undefined || BigInt(stored) < reached);
 
 const text = (position: bigint | undefined): string => (position === undefined ? 'the start' : String(position));

@@ -36,6 +36,7 @@ export interface Move {
 export interface Renewed {
   segment: number;
   epoch: string;
+  position: string | null;
   failed_event: string | null;
   failed_at: Date | null;
 }
@@ -98,7 +99,7 @@ export class Leases {
       `UPDATE ${this.segmentsTable} AS held SET leased_until = clock_timestamp() + $3 * interval '1 ms'
        FROM (SELECT segment FROM ${this.segmentsTable} WHERE projector = $1 AND owner = $2 ORDER BY segment FOR UPDATE) AS ours
        WHERE held.projector = $1 AND held.segment = ours.segment AND held.owner = $2
-       RETURNING held.segment, epoch, failed_event, failed_at`,
+       RETURNING held.segment, epoch, position, failed_event, failed_at`,
       [this.projector.name, this.owner, this.leaseMs],
     );
     return rows;

@@ -50,12 +50,15 @@ export async function timeline(
     const { recordedAt, id } = readCursor(page.cursor);
     conditions.push(`(recorded_at, id) < (${parameter(recordedAt)}::timestamptz, ${parameter(id)}::bigint)`);
   }
+  // The page first: what is skipped by an offset must not be looked up.
   const rows = await sql.query<Row[]>(
     `SELECT e.id, e.event_type, e.user_id, e.occurred_at, e.recorded_at,
        (SELECT feed FROM site.podcast_popularity p WHERE p.feed_id = e.feed_id) AS feed,
        (SELECT item FROM site.episode_popularity i WHERE i.episode_id = e.episode_id) AS item
-     FROM site.public_events e ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}
-     ORDER BY e.recorded_at DESC, e.id DESC LIMIT $1 OFFSET $2`,
+     FROM (
+       SELECT * FROM site.public_events ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}
+       ORDER BY recorded_at DESC, id DESC LIMIT $1 OFFSET $2
+     ) e ORDER BY e.recorded_at DESC, e.id DESC`,
     parameters,
   );
   const more = rows.length > page.limit;

@@ -107,7 +107,7 @@ const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
   },
 });
 
-const ENTRY_BYTES = 350;
+const ENTRY_BYTES = 385;
 
 /** Puts an entry in the place of the one that is held of its episode, and counts its bytes. */
 function put<Entry extends Play | Mark>(

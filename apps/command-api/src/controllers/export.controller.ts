@@ -13,8 +13,6 @@ import { z } from 'zod';
 
 /** Exports that one process writes at a time; each folds and reads all streams of a listener. */
 export const EXPORTS_AT_ONCE = 4;
-/** A client that takes nothing of its export for this long is let go, in milliseconds. */
-export const EXPORT_STALLED_MS = 60_000;
 
 const time = z.iso.datetime();
 const exportAnswer = z
@@ -110,7 +108,6 @@ export class ExportController {
       const first = await pieces.next();
       const body = Readable.from(startingWith(first.value as string, pieces), { objectMode: false });
       body.once('close', end);
-      reply.raw.setTimeout(EXPORT_STALLED_MS, () => reply.raw.destroy());
       reply
         .header('cache-control', 'private, no-store')
         .header('content-disposition', 'attachment; filename="balados-export.json"')

@@ -99,8 +99,24 @@ export class RawSocket {
       return rest.length < Number(length)
         ? undefined
         : { status, headers, body: rest.toString('utf8', 0, Number(length)) };
-    if (headers['transfer-encoding'] === 'chunked')
-      return rest.includes('0\r\n\r\n') ? { status, headers, body: rest.toString('utf8') } : undefined;
+    if (headers['transfer-encoding'] === 'chunked') {
+      const body = joined(rest);
+      return body && { status, headers, body: body.toString('utf8') };
+    }
     return this.ended ? { status, headers, body: rest.toString('utf8') } : undefined;
+  }
+}
+
+/** The content of a body in chunks; undefined until the last one is there. */
+function joined(chunks: Buffer): Buffer | undefined {
+  const parts: Buffer[] = [];
+  for (let at = 0; ;) {
+    const line = chunks.indexOf('\r\n', at);
+    if (line < 0) return undefined;
+    const length = Number.parseInt(chunks.toString('latin1', at, line), 16);
+    at = line + 2 + length + 2;
+    if (chunks.length < at) return undefined;
+    if (length === 0) return Buffer.concat(parts);
+    parts.push(chunks.subarray(line + 2, line + 2 + length));
   }
 }

@@ -55,6 +55,15 @@ const playlistOf = ({ playlistId }: Target): string => `/playlists/${playlistId}
 /** Of each route, how one might reach for what is another’s there. */
 export const PROBES: Record<string, Probe> = {
   'get /account': ofNobody('GET', '/account'),
+  'get /account/export': ofNobody('GET', '/account/export'),
+  'delete /account': ({ password, userId }) => [
+    { method: 'DELETE', path: `/account?user_id=${userId}`, body: { password } },
+    { method: 'DELETE', path: '/account', body: { password, user_id: userId } },
+  ],
+  'delete /history': ({ userId }) => [
+    { method: 'DELETE', path: `/history?user_id=${userId}` },
+    { method: 'DELETE', path: '/history', headers: { 'x-user-id': userId } },
+  ],
   'put /account/password': ({ password }) => [
     { method: 'PUT', path: '/account/password', body: { password, new_password: 'another sentence of mine' } },
   ],

@@ -17,6 +17,7 @@ import {
   ChangePrivacyHandler,
   ChangeSubscriptionHandler,
   CLOCK,
+  EraseListenerHistoryHandler,
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
@@ -26,6 +27,8 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
+import { ExportController } from './controllers/export.controller';
+import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
@@ -50,6 +53,7 @@ export class CommandApiModule {
       imports: [CqrsModule.forRoot()],
       controllers: [
         AccountsController,
+        ExportController,
         AuthController,
         TokensController,
         KeysController,
@@ -59,6 +63,7 @@ export class CommandApiModule {
         PlaylistsController,
         EpisodesController,
         PrivacyController,
+        HistoryController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -78,6 +83,7 @@ export class CommandApiModule {
         MarkEpisodeHandler,
         GetSavedEpisodesHandler,
         ChangePrivacyHandler,
+        EraseListenerHistoryHandler,
         GetPrivacyHandler,
       ],
     };

@@ -1,9 +1,16 @@
-import { defaultPrivacy, postgresUrl, publicMinListeners, serviceConfig } from '@balados/platform-service';
+import {
+  defaultPrivacy,
+  eventStoreUrl,
+  postgresUrl,
+  publicMinListeners,
+  serviceConfig,
+} from '@balados/platform-service';
 import { z } from 'zod';
 
 const DAY_MS = 86_400_000;
 
 export const config = serviceConfig.extend({
+  EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
   SITE_DATABASE_URL: postgresUrl.describe('Postgres of the site context.'),
   DEFAULT_PRIVACY: defaultPrivacy,

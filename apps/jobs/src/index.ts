@@ -1,24 +1,30 @@
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { isMigrated, openPostgres } from '@balados/platform-stores';
+import { isMigrated, openEventStore, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { usersContext } from '@balados/users-schema';
+import { openListenerStreams } from '@balados/users-write';
 import { Config } from './config';
 import { JobsModule } from './jobs.module';
 
 export { config } from './config';
 
+/** Folds of listeners whose history is being erased. */
+const STATE_CACHE_BYTES = 16 * 1_048_576;
+
 export async function start(config: Config, log: Logger): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>
     Promise.all([
-      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'jobs', poolSize: 2 }),
+      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'jobs', poolSize: 4 }),
       openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'jobs', poolSize: 2 }),
     ]),
   );
+  const store = openEventStore({ url: config.EVENTSTORE_URL });
   return createService({
     name: 'jobs',
     module: JobsModule.with({
       users,
       site,
+      streams: openListenerStreams(store, STATE_CACHE_BYTES),
       log,
       trendingWindowMs: config.TRENDING_WINDOW,
       defaultPrivacy: config.DEFAULT_PRIVACY,
@@ -32,6 +38,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
       'site tables': async () => (await isMigrated(site)) || Promise.reject(new Error('migrations are missing')),
     },
     onClose: async () => {
+      await store.close();
       await Promise.all([users.destroy(), site.destroy()]);
     },
   });

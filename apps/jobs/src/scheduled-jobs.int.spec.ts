@@ -1,8 +1,10 @@
 import { createLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
+import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { Privacy } from '@balados/users-contracts';
+import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
 import { ScheduledJobs } from './scheduled-jobs';
 
@@ -22,6 +24,7 @@ const copyWith = (defaultPrivacy: Privacy): ScheduledJobs =>
   new ScheduledJobs({
     users: site,
     site,
+    streams: openListenerStreams(new InMemoryEventStore(), 1_024),
     log: createLogger('test', 'silent'),
     trendingWindowMs: 1,
     defaultPrivacy,

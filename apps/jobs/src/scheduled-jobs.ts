@@ -1,14 +1,17 @@
 import type { Logger } from '@balados/platform-service';
 import { Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
-import { Cron } from '@nestjs/schedule';
+import { Cron, Interval } from '@nestjs/schedule';
 import { applyDefaultPrivacy, drift, movePopularityWindows } from '@balados/site-projections';
-import { purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
+import { pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
 import type { Privacy } from '@balados/users-contracts';
+import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
+import { carryOn } from './erasures';
 
 export interface JobsDependencies {
   users: DataSource;
   site: DataSource;
+  streams: ListenerStreams;
   log: Logger;
   /** Milliseconds over which growth is measured. */
   trendingWindowMs: number;
@@ -20,10 +23,17 @@ export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 
 /** What the replicas of this service lock, so that one of them works at a time ("jobs" in hexadecimal). */
 const LEADER_LOCK = '0x6a6f6273';
+/** As well, for erasures, which must not keep the other jobs from their turn ("eras"). */
+const ERASURES_LOCK = '0x65726173';
+/** Erasures are carried on this often, in milliseconds. */
+export const ERASURES_EVERY_MS = 2_000;
+/** An erasure that takes longer than this is an error, in milliseconds. */
+export const ERASURE_LATE_MS = 3_600_000;
 
 @Injectable()
 export class ScheduledJobs implements OnApplicationBootstrap {
   private isDefaultApplied = false;
+  private isErasing = false;
 
   constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
 
@@ -48,6 +58,37 @@ export class ScheduledJobs implements OnApplicationBootstrap {
       });
     } catch (error) {
       log.warn({ err: error }, 'the default privacy could not be applied; it is tried again in five minutes');
+    }
+  }
+
+  /** Carries on what listeners want erased. */
+  @Interval(ERASURES_EVERY_MS)
+  async erase(): Promise<void> {
+    if (this.isErasing) return;
+    this.isErasing = true;
+    const { users, log } = this.dependencies;
+    try {
+      await asLeader(
+        users,
+        async () => {
+          for (const erasure of await pendingErasures(users)) {
+            const { id, scope, requestedAt } = erasure;
+            // One that does not get on keeps no other back.
+            try {
+              if (await carryOn(erasure, this.dependencies)) log.info({ erasure: id, scope }, 'erased');
+              else if (Date.now() - requestedAt.getTime() > ERASURE_LATE_MS)
+                log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
+            } catch (error) {
+              log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
+            }
+          }
+        },
+        ERASURES_LOCK,
+      );
+    } catch (error) {
+      log.warn({ err: error }, 'erasures cannot be read; it is tried again');
+    } finally {
+      this.isErasing = false;
     }
   }
 
@@ -78,12 +119,12 @@ export class ScheduledJobs implements OnApplicationBootstrap {
 }
 
 /** Does the work unless another replica is at it; the lock is one of a connection's transaction and goes with it, however it ends. */
-async function asLeader(dataSource: DataSource, work: () => Promise<void>): Promise<void> {
+async function asLeader(dataSource: DataSource, work: () => Promise<void>, lock = LEADER_LOCK): Promise<void> {
   await dataSource.transaction(async (transaction) => {
     // While the work runs on other connections, this one idles.
     await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     const [row] = await transaction.query<{ leader: boolean }[]>(
-      `SELECT pg_try_advisory_xact_lock(${LEADER_LOCK}::bigint) AS leader`,
+      `SELECT pg_try_advisory_xact_lock(${lock}::bigint) AS leader`,
     );
     if (row!.leader) await work();
   });

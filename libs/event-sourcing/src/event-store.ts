@@ -59,6 +59,16 @@ export interface EventStore {
     prefixes: readonly string[];
     signal: AbortSignal;
   }): AsyncIterable<StoredEvent | Checkpoint | CaughtUp>;
+  /**
+   * Hides what comes before `revision` from all reads of the stream, for good; a scavenge then removes it. Never lowered, and so harmless
+   * when sent again. @throws StreamGone | StoreUnavailable
+   */
+  truncateBefore(stream: string, revision: number): Promise<void>;
+  /**
+   * Deletes a stream at `expectedRevision` (`NO_EVENTS` for one that never was) for good: nobody reads it or appends to it again, and a
+   * scavenge removes its events. @throws RevisionConflict | StreamGone (also of one that was deleted before) | StoreUnavailable
+   */
+  tombstone(stream: string, expectedRevision: number): Promise<void>;
   /** Position of the newest event of all; undefined for an empty log. */
   headPosition(): Promise<bigint | undefined>;
   /** Id of this log: made at first use, the same for all who read it, another after a wipe. Positions and sync tokens hold for one log only. */

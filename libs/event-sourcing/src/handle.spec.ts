@@ -120,7 +120,7 @@ describe('a command', () => {
   it('to a stream that is gone for good fails, also when it was cached and there is nothing to do', async () => {
     const { run, look } = handlerOf(store);
     await run(place('x'));
-    store.tombstone(STREAM);
+    await store.tombstone(STREAM, await store.head(STREAM));
     await expect(run(place('x'))).rejects.toThrow(StreamGone);
     await expect(run(place('y'))).rejects.toThrow(StreamGone);
     await expect(look()).rejects.toThrow(StreamGone);

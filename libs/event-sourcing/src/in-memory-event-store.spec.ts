@@ -54,10 +54,25 @@ describe('the event store in memory', () => {
 
   it('keeps a deleted stream deleted', async () => {
     await store.append('a-1', NO_EVENTS, [event('x')]);
-    store.tombstone('a-1');
+    await store.tombstone('a-1', await store.head('a-1'));
     await expect(store.append('a-1', NO_EVENTS, [event('y')])).rejects.toThrow(StreamGone);
     await expect(ids(store, 'a-1')).rejects.toThrow(StreamGone);
     await expect(store.head('a-1')).rejects.toThrow(StreamGone);
+  });
+
+  it('deletes a stream where it was left only', async () => {
+    await store.append('a-1', NO_EVENTS, [event('x')]);
+    await expect(store.tombstone('a-1', NO_EVENTS)).rejects.toThrow(RevisionConflict);
+    await store.tombstone('a-1', 0);
+    await expect(store.tombstone('a-1', 0)).rejects.toThrow(StreamGone);
+  });
+
+  it('hides what comes before a revision, and never shows it again', async () => {
+    await store.append('a-1', NO_EVENTS, [event('x'), event('y'), event('z')]);
+    await store.truncateBefore('a-1', 2);
+    await store.truncateBefore('a-1', 1);
+    expect(await ids(store, 'a-1')).toHaveLength(1);
+    expect(await store.head('a-1')).toBe(2);
   });
 
   it('tells subscribers all that matches, passes over the rest, says when they have caught up, and goes on', async () => {

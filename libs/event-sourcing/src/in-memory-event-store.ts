@@ -26,6 +26,7 @@ export class InMemoryEventStore implements EventStore {
   readonly log: StoredEvent[] = [];
   private readonly streams = new Map<string, StoredEvent[]>();
   private readonly gone = new Set<string>();
+  private readonly truncated = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
   private readonly id = randomUUID();
 
@@ -54,7 +55,7 @@ export class InMemoryEventStore implements EventStore {
   }
 
   async *read(stream: string, fromRevision = 0): AsyncGenerator<StoredEvent> {
-    yield* await this.inTurn(() => this.heldBy(stream).slice(fromRevision));
+    yield* await this.inTurn(() => this.heldBy(stream).slice(Math.max(fromRevision, this.truncated.get(stream) ?? 0)));
   }
 
   head(stream: string): Promise<number> {
@@ -99,10 +100,20 @@ export class InMemoryEventStore implements EventStore {
     return this.inTurn(() => this.id);
   }
 
-  /** Deletes a stream for good. */
-  tombstone(stream: string): void {
-    this.streams.delete(stream);
-    this.gone.add(stream);
+  /** As with the real ones before a scavenge, the whole log still shows its events. */
+  tombstone(stream: string, expectedRevision: number): Promise<void> {
+    return this.inTurn(() => {
+      if (this.heldBy(stream).length - 1 !== expectedRevision) throw new RevisionConflict(stream, expectedRevision);
+      this.streams.delete(stream);
+      this.gone.add(stream);
+    });
+  }
+
+  truncateBefore(stream: string, revision: number): Promise<void> {
+    return this.inTurn(() => {
+      this.heldBy(stream);
+      this.truncated.set(stream, Math.max(revision, this.truncated.get(stream) ?? 0));
+    });
   }
 
   private async inTurn<Result>(operation: () => Result): Promise<Result> {

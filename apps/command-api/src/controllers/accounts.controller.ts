@@ -1,10 +1,10 @@
-import { Body, Controller, Get, Header, HttpCode, Inject, Post, Put, Req, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Post, Put, Req, UseGuards } from '@nestjs/common';
 import { Documented, PasswordAttempts, Problem, RegistrationLimit } from '@balados/platform-service';
 import { CurrentListener, ListenerGuard, ownSession, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, Listener, Self } from '@balados/users-accounts';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { success, successAnswer } from '../answers';
+import { accepted, erasureAnswer, success, successAnswer } from '../answers';
 import type { Config } from '../config';
 import { IdempotencyKey } from '../idempotency-key';
 import { isWrongPassword } from '../problems';
@@ -13,6 +13,9 @@ import { ACCOUNTS, CONFIG } from '../tokens';
 // What a username and a password may be is said by the rules of accounts, with a code for each.
 const credentialsBody = z.object({ username: z.string().max(1_024), password: z.string().max(4_096) });
 const passwordBody = z.object({ password: z.string().max(4_096), new_password: z.string().max(4_096) });
+
+// Who signs in elsewhere has no password here.
+const closingBody = z.strictObject({ password: z.string().max(4_096).nullish() }).optional();
 
 const accountAnswer = z
   .object({
@@ -100,6 +103,27 @@ export class AccountsController {
     // Counted together with logins: whoever holds a stolen token tries no more passwords than anybody.
     await this.attempts.attempt(request, usernameKey(username ?? userId), change, isWrongPassword);
     return success({ user_id: userId });
+  }
+
+  @Delete('api/v1/account')
+  @Documented({
+    summary: 'Deletes the account and all that is held of the listener; nobody signs in any more from now on',
+    status: 202,
+    answer: erasureAnswer,
+    problems: { 403: ['login_required', 'wrong_password'], 404: ['not_found'] },
+  })
+  @UseGuards(ListenerGuard)
+  @HttpCode(202)
+  async close(
+    @Req() request: FastifyRequest,
+    @CurrentListener() listener: Listener,
+    @Body({ schema: closingBody }) body: z.infer<typeof closingBody>,
+  ) {
+    const { username } = await this.account(listener.userId);
+    const close = () => this.parts.closing.close(listener, body?.password ?? '');
+    return accepted(
+      await this.attempts.attempt(request, usernameKey(username ?? listener.userId), close, isWrongPassword),
+    );
   }
 
   @Get('.well-known/jwks.json')

@@ -84,6 +84,52 @@ describe('append and read', () => {
     await expect(store.head(stream)).rejects.toThrow(StreamGone);
   });
 
+  it('deletes a stream for good, where it was left, and one that never was', async () => {
+    const stream = newStream();
+    await store.append(stream, NO_EVENTS, [newEvent(), newEvent()]);
+    await expect(store.tombstone(stream, 0)).rejects.toThrow(RevisionConflict);
+    await store.tombstone(stream, 1);
+    await expect(store.append(stream, 1, [newEvent()])).rejects.toThrow(StreamGone);
+    await expect(store.tombstone(stream, 1)).rejects.toThrow(StreamGone);
+    await expect(store.truncateBefore(stream, 1)).rejects.toThrow(StreamGone);
+    const never = newStream();
+    await store.tombstone(never, NO_EVENTS);
+    await expect(store.append(never, NO_EVENTS, [newEvent()])).rejects.toThrow(StreamGone);
+  });
+
+  it('hides what comes before a revision, and never shows it again', async () => {
+    const stream = newStream();
+    await store.append(stream, NO_EVENTS, [newEvent(), newEvent(), newEvent()]);
+    await Promise.all([2, 1, 2].map((revision) => store.truncateBefore(stream, revision)));
+    await store.truncateBefore(stream, 0);
+    for (const from of [0, 1, 2])
+      expect((await all(store.read(stream, from))).map(({ revision }) => revision)).toEqual([2]);
+    expect(await store.append(stream, 2, [newEvent()])).toBe(3);
+    expect(await store.head(stream)).toBe(3);
+  });
+
+  it('shows subscribers a tombstone as a position that moves on', async () => {
+    const category = `things${randomUUID().replaceAll('-', '')}`;
+    const [gone, next] = [newStream(category), newStream(category)];
+    await store.append(gone, NO_EVENTS, [newEvent()]);
+    const after = await store.headPosition();
+    await store.tombstone(gone, 0);
+    const position = await store.headPosition();
+    await store.append(next, NO_EVENTS, [newEvent()]);
+    const seen: unknown[] = [];
+    for await (const item of store.subscribe({
+      after,
+      prefixes: [`${category}-`],
+      signal: new AbortController().signal,
+    })) {
+      if ('checkpoint' in item) seen.push(item.checkpoint);
+      if (!('revision' in item)) continue;
+      expect(item.stream).toBe(next);
+      break;
+    }
+    expect(seen).toContain(position);
+  });
+
   it('keeps many concurrent appends to one stream apart', async () => {
     const stream = newStream();
     const outcomes = await Promise.allSettled(

@@ -198,7 +198,8 @@ function connect(url: string, log: Log): OpenEventStore {
             const event = toStored(item);
             if (!event) continue;
             position = event.position;
-            yield event;
+            // A tombstone stands in the log under the name of its stream.
+            yield event.type.startsWith('$') ? { checkpoint: position } : event;
           }
           if (over.aborted) return;
         }
@@ -220,6 +221,40 @@ function connect(url: string, log: Log): OpenEventStore {
     }
   }
 
+  /** What changes a stream itself: asked again for as long as an append is, since each may be sent twice. */
+  async function insistently(stream: string, expectedRevision: number, change: () => Promise<unknown>): Promise<void> {
+    const started = Date.now();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return void (await inTime(change()));
+      } catch (error) {
+        if (isOfType(error, 'stream-deleted')) throw new StreamGone(stream);
+        if (isOfType(error, 'wrong-expected-version')) throw new RevisionConflict(stream, expectedRevision);
+        if (!isPassing(error)) throw error;
+        const pause = pauseBefore(attempt, APPEND_PAUSE_MS, APPEND_LONGEST_PAUSE_MS);
+        if (closing.signal.aborted || Date.now() + pause - started >= APPEND_DEADLINE_MS)
+          throw new StoreUnavailable(`${stream} was not changed: ${messageOf(error)}`, { cause: error });
+        await delay(pause);
+      }
+    }
+  }
+
+  async function truncateBefore(stream: string, revision: number): Promise<void> {
+    for (;;) {
+      const newestOf = await newest(`$$${stream}`);
+      const metadata = (newestOf?.data ?? {}) as { $tb?: number };
+      if ((metadata.$tb ?? 0) >= revision) return;
+      const event = { id: randomUUID(), type: '$metadata', data: { ...metadata, $tb: revision }, metadata: {} };
+      try {
+        await append(`$$${stream}`, newestOf?.revision ?? NO_EVENTS, [event]);
+        return;
+      } catch (error) {
+        // Somebody else has just changed it, perhaps to the same.
+        if (!(error instanceof RevisionConflict)) throw error;
+      }
+    }
+  }
+
   async function identify(): Promise<string> {
     for await (const event of read(STORE_STREAM)) return (event.data as { id: string }).id;
     const id = randomUUID();
@@ -235,6 +270,13 @@ function connect(url: string, log: Log): OpenEventStore {
   return {
     append,
     read,
+    truncateBefore,
+    tombstone: (stream, expectedRevision) =>
+      insistently(stream, expectedRevision, () =>
+        reader.tombstoneStream(stream, {
+          expectedRevision: expectedRevision === NO_EVENTS ? NO_STREAM : BigInt(expectedRevision),
+        }),
+      ),
     head: async (stream) => (await newest(stream))?.revision ?? NO_EVENTS,
     subscribe,
     headPosition: async () => (await newest())?.position,
@@ -248,6 +290,20 @@ function connect(url: string, log: Log): OpenEventStore {
       await Promise.all([appends.close(), discard(reader)]);
     },
   };
+}
+
+/** The client's calls have no deadline of their own. */
+async function inTime<Result>(answer: Promise<Result>): Promise<Result> {
+  const late = new AbortController();
+  const timeout = delay(APPEND_TIMEOUT_MS, undefined, { signal: late.signal }).then(
+    () => Promise.reject(new StoreUnavailable(`no answer within ${APPEND_TIMEOUT_MS} ms`)),
+    () => answer,
+  );
+  try {
+    return await Promise.race([answer, timeout]);
+  } finally {
+    late.abort();
+  }
 }
 
 /**

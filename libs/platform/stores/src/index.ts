@@ -3,5 +3,5 @@ export * from './log';
 export * from './postgres';
 export * from './projector';
 export * from './projector-runner';
-export { LEASE_MS, SEGMENTS, segmentOf } from './segments';
+export { hasPassed, LEASE_MS, SEGMENTS, segmentOf } from './segments';
 export type { SegmentStatus } from './segment-worker';

@@ -186,6 +186,19 @@ export class Leases {
   }
 }
 
+/** Whether every segment of a projector has applied what stands in the log up to this position. False for one that never ran. */
+export async function hasPassed(
+  sql: Sql,
+  { name, schema }: Pick<Projector, 'name' | 'schema'>,
+  position: bigint,
+): Promise<boolean> {
+  const [row] = await sql.query<{ passed: boolean | null }[]>(
+    `SELECT bool_and(coalesce(position >= $2, false)) AS passed FROM "${schema}".projector_segments WHERE projector = $1`,
+    [name, String(position)],
+  );
+  return row!.passed ?? false;
+}
+
 /** Another process holds one of these segments now, or has moved it. */
 export class FencedOff extends Error {
   constructor(projector: string, segments: readonly number[]) {

@@ -1,6 +1,6 @@
 import { Sql } from '@balados/platform-stores';
 import { Privacy } from '@balados/users-contracts';
-import { Contribution, Kind, POINTS, TakenBack } from './contributions';
+import { Contribution, ErasedKind, Kind, POINTS, TakenBack } from './contributions';
 import {
   CONCERNED,
   CORRECT,
@@ -39,6 +39,36 @@ export interface Change {
 /** SQL: columns of a `Change`, but for its sign. */
 export const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, explicit, recorded_at,
   recorded_at < (SELECT starts_at FROM site_private.popularity_window) AS previous`;
+
+/** Ids of the podcasts of which something is to be erased. */
+export async function feedsOfErased(sql: Sql, erased: readonly ErasedKind[]): Promise<string[]> {
+  if (erased.length === 0) return [];
+  // As with settings: a listener may have done more than a statement's time is enough for.
+  await sql.query('SET LOCAL statement_timeout = 0');
+  const rows = await sql.query<{ feed_id: string }[]>(
+    `SELECT DISTINCT feed_id FROM site_private.contributions
+     JOIN unnest($1::uuid[], $2::text[]) AS t (listener, kind) USING (listener, kind)`,
+    [erased.map(({ listener }) => listener), erased.map(({ kind }) => kind)],
+  );
+  return rows.map(({ feed_id }) => feed_id);
+}
+
+/** Deletes all contributions of a listener's kind, and their rows of the timeline. */
+export async function eraseContributions(sql: Sql, erased: readonly ErasedKind[]): Promise<Change[]> {
+  if (erased.length === 0) return [];
+  return sql.query<Change[]>(
+    `WITH gone AS (
+       DELETE FROM site_private.contributions c USING unnest($1::uuid[], $2::text[]) AS t (listener, kind)
+       WHERE c.listener = t.listener AND c.kind = t.kind
+       RETURNING c.*
+     ), unseen AS (
+       DELETE FROM site.public_events e USING gone
+       WHERE e.recorded_at = ${seenAt('gone.visibility', 'gone.recorded_at')} AND e.id = gone.public_id
+     )
+     SELECT -1 AS sign, ${CHANGE} FROM gone`,
+    [erased.map(({ listener }) => listener), erased.map(({ kind }) => kind)],
+  );
+}
 
 /** Deletes what was taken back, and its rows of the timeline. */
 export async function takeBackContributions(sql: Sql, takenBack: readonly TakenBack[]): Promise<Change[]> {

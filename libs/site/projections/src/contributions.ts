@@ -1,6 +1,6 @@
 import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
-import { ListeningEvent, PrivacyEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import { HistoryErased, ListeningEvent, PrivacyEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import { ACCOUNT, Setting } from './privacy';
 
 export type Kind = 'subscribe' | 'play' | 'save' | 'share';
@@ -35,10 +35,25 @@ export interface TakenBack {
   kind: 'subscribe' | 'save';
 }
 
-/** What a batch comes down to: first what is taken back, then what is made. */
+/** What the streams of a category count for. */
+const KINDS: Readonly<Record<string, readonly Kind[]>> = {
+  subscriptions: ['subscribe'],
+  listening: ['play', 'save', 'share'],
+};
+
+/** Names contributions of a listener that are gone as if they had never been made. */
+export interface ErasedKind {
+  listener: string;
+  kind: Kind;
+}
+
+/** What a batch comes down to: first what is erased, then what is taken back, then what is made. */
 export interface Batch {
   /** The last one of each scope; they hold for all that stands at the end of the batch, whenever in it they were set. */
   settings: Setting[];
+  /** Listeners all of whose settings are erased, before those of this batch hold. */
+  unset: string[];
+  erased: ErasedKind[];
   takenBack: TakenBack[];
   made: Contribution[];
   /** Canonical URLs of the podcasts of what is made, by id. */
@@ -70,6 +85,8 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
   const takenBack = new Map<string, TakenBack>();
   const made = new Map<string, Contribution>();
   const settings = new Map<string, Setting>();
+  const unset = new Set<string>();
+  const erased = new Map<string, ErasedKind>();
   const known = new Map<string, string | undefined>();
 
   /** The feed's id, or undefined for one that must not be kept. */
@@ -91,12 +108,32 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
     takenBack.set(key, undone);
   };
 
+  const forget = (rows: Map<string, { listener: string; kind?: Kind }>, listener: string, kind?: Kind): void => {
+    for (const [key, row] of rows) if (row.listener === listener && row.kind === kind) rows.delete(key);
+  };
+
   for (const stored of events) {
     // The projector's prefixes let no others through.
-    const event = usersEvents.decode(stored) as Recorded<SubscriptionsEvent | ListeningEvent | PrivacyEvent>;
+    const event = usersEvents.decode(stored) as Recorded<
+      SubscriptionsEvent | ListeningEvent | PrivacyEvent | HistoryErased
+    >;
     const { type, data, metadata } = event;
     const { recordedAt } = metadata;
-    const listener = parseStream(stored.stream)!.userId;
+    const { category, userId: listener } = parseStream(stored.stream)!;
+    if (type === 'HistoryErased') {
+      for (const kind of KINDS[category] ?? []) {
+        forget(made, listener, kind);
+        forget(takenBack, listener, kind);
+        erased.set(`${listener} ${kind}`, { listener, kind });
+      }
+      if (category === 'privacy') {
+        forget(settings as Map<string, { listener: string }>, listener);
+        unset.add(listener);
+        // Should anything of theirs still come, it must not be seen because nothing is known of them.
+        settings.set(`${listener} ${ACCOUNT}`, { listener, scopeId: ACCOUNT, privacy: 'private' });
+      }
+      continue;
+    }
     if (type === 'PrivacyChanged' || type === 'PrivacyReset') {
       const { feed, item } = data;
       const ofPodcast = feed === null ? ACCOUNT : idOf(feed);
@@ -140,5 +177,12 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         break;
     }
   }
-  return { settings: [...settings.values()], takenBack: [...takenBack.values()], made: [...made.values()], feeds };
+  return {
+    settings: [...settings.values()],
+    unset: [...unset],
+    erased: [...erased.values()],
+    takenBack: [...takenBack.values()],
+    made: [...made.values()],
+    feeds,
+  };
 }

@@ -41,6 +41,7 @@ const anAct = fc.record({
     'set',
     'set',
     'reset',
+    'erase',
   ),
   listener: fc.constantFrom(...LISTENERS),
   feed: fc.constantFrom(...FEEDS, FEEDS[0]!),
@@ -94,7 +95,7 @@ function dated(drawn: readonly Drawn[]): Act[] {
   });
 }
 
-function stored(history: History, act: Act): StoredEvent {
+function stored(history: History, act: Act): StoredEvent | StoredEvent[] {
   const [recordedAt, claimed] = [new Date(act.recordedAt).toISOString(), new Date(act.claimedAt).toISOString()];
   switch (act.type) {
     case 'subscribe':
@@ -115,6 +116,8 @@ function stored(history: History, act: Act): StoredEvent {
       return history.madePrivacy(act.listener, act.privacy, recordedAt, ...scopeOf(act));
     case 'reset':
       return history.resetPrivacy(act.listener, recordedAt, ...scopeOf(act));
+    case 'erase':
+      return history.erased(act.listener, act.scope === 'account' ? 'account' : 'history', recordedAt);
   }
 }
 
@@ -124,6 +127,10 @@ async function held(sql: Sql) {
   return {
     contributions,
     listeners: await rows('SELECT feed_id, listeners FROM site_private.feeds WHERE listeners > 0'),
+    // What is left of a podcast is what somebody did.
+    forgotten: await rows(
+      'SELECT feed FROM site_private.feeds WHERE feed_id NOT IN (SELECT feed_id FROM site_private.contributions)',
+    ),
     podcasts: await rows('SELECT * FROM site.podcast_popularity'),
     episodes: await rows('SELECT * FROM site.episode_popularity'),
     events: await rows(
@@ -162,7 +169,7 @@ it(
         const history = new History();
         const queues: [StoredEvent[], StoredEvent[]] = [[], []];
         const applied: typeof queues = [[], []];
-        for (const act of acts) queues[segmentOf(act.listener)].push(stored(history, act));
+        for (const act of acts) queues[segmentOf(act.listener)].push(...[stored(history, act)].flat());
         const projector = createSiteProjector({ publicMinListeners });
 
         const runner = site.createQueryRunner();
@@ -213,7 +220,7 @@ it(
         const acts = dated(drawn);
         const history = new History();
         const queues = new Map(LISTENERS.map((listener) => [listener, [] as StoredEvent[]]));
-        for (const act of acts) queues.get(act.listener)!.push(stored(history, act));
+        for (const act of acts) queues.get(act.listener)!.push(...[stored(history, act)].flat());
         const projector = createSiteProjector({ publicMinListeners });
         const inTurn = [...queues.values()].map(async (queue) => {
           for (const { size } of [...batches, { size: Infinity }]) {
@@ -261,7 +268,7 @@ it(
           try {
             await storeDefaultPrivacy(runner.manager, defaultPrivacy);
             const log = new History();
-            const events = history.map((act) => stored(log, act));
+            const events = history.flatMap((act) => stored(log, act));
             for (const { size } of [...batches, { size: Infinity }])
               await projector.project(runner.manager, events.splice(0, size));
             return comparable(await held(runner.manager));

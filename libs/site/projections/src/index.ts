@@ -4,3 +4,4 @@ export { storeDefaultPrivacy } from './privacy';
 export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
 export { movePopularityWindows, TRENDING_WINDOW_MS } from './window';
+export { forgetListener } from './forget';

@@ -4,11 +4,11 @@ import { Kind, POINTS } from './contributions';
 
 /** A listener's event as the naive model takes it. Times in epoch milliseconds. */
 export interface Act {
-  type: Kind | 'unsubscribe' | 'unsave' | 'move' | 'set' | 'reset';
+  type: Kind | 'unsubscribe' | 'unsave' | 'move' | 'set' | 'reset' | 'erase';
   listener: string;
   feed: string;
   item: string;
-  /** What is set or reset, and to what. */
+  /** What is set or reset, and to what; an account is erased with its settings, anything else without. */
   scope: 'account' | 'podcast' | 'episode';
   privacy: Privacy;
   claimedAt: number;
@@ -36,6 +36,9 @@ function settingsAfter(history: readonly Act[]): Map<string, Privacy> {
   for (const act of history) {
     if (act.type === 'set') settings.set(scopeOf(act, act.scope), act.privacy);
     if (act.type === 'reset') settings.delete(scopeOf(act, act.scope));
+    if (act.type !== 'erase' || act.scope !== 'account') continue;
+    for (const scope of [...settings.keys()]) if (scope.split(' ')[0] === act.listener) settings.delete(scope);
+    settings.set(act.listener, 'private');
   }
   return settings;
 }
@@ -46,6 +49,10 @@ function standing(history: readonly Act[], defaultPrivacy: Privacy): Standing[] 
   const held = new Map<string, Act & { kind: Kind }>();
   for (const act of history) {
     const { type, listener, feed, item, recordedAt } = act;
+    if (type === 'erase') {
+      for (const [key, made] of [...held]) if (made.listener === listener) held.delete(key);
+      continue;
+    }
     if (type === 'move' || type === 'set' || type === 'reset' || hasCredentials(feed)) continue;
     const episode = `${feed} ${episodeKey(item)}`;
     if (type === 'unsubscribe') held.delete(`subscribe ${listener} ${feed}`);
@@ -148,6 +155,7 @@ export function naive(history: readonly Act[], { defaultPrivacy, publicMinListen
   return {
     contributions: all.length,
     listeners: sorted(listeners),
+    forgotten: [],
     podcasts: sorted(podcasts),
     episodes: sorted(episodes),
     events: sorted(events),

@@ -67,6 +67,12 @@ export const scopesOf = (settings: readonly Setting[]): [string[], string[]] => 
   settings.map(({ scopeId }) => scopeId),
 ];
 
+/** Forgets all that these listeners set. */
+export async function forgetSettings(sql: Sql, listeners: readonly string[]): Promise<void> {
+  if (listeners.length > 0)
+    await sql.query('DELETE FROM site_private.privacy_settings WHERE listener = ANY($1::uuid[])', [listeners]);
+}
+
 /**
  * Remembers what listeners set.
  * @returns ids of the podcasts of which something is to be seen otherwise from now on

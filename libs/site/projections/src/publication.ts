@@ -11,25 +11,41 @@ export interface FeedState {
   published: boolean;
 }
 
-/** Locks the rows of a batch's podcasts (made where they are needed) and of the `others`, and gives what they hold. */
+/**
+ * Locks the rows of a batch's podcasts (made where they are needed) and of the `others`, and gives what they hold. One that another
+ * segment has just dropped is made again.
+ */
 export async function lockFeeds(
   sql: Sql,
   { feeds, takenBack }: Batch,
   others: readonly string[],
 ): Promise<Map<string, FeedState>> {
-  // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
-  await sql.query(
-    `INSERT INTO site_private.feeds (feed_id, feed)
-     SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
-    [[...feeds.keys()], [...feeds.values()]],
-  );
   const ids = [...feeds.keys(), ...takenBack.map(({ feedId }) => feedId), ...others];
-  const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
-    `SELECT feed_id, listeners, explicit, published FROM site_private.feeds
-     WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
-    [ids],
+  for (;;) {
+    // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
+    await sql.query(
+      `INSERT INTO site_private.feeds (feed_id, feed)
+       SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
+      [[...feeds.keys()], [...feeds.values()]],
+    );
+    const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
+      `SELECT feed_id, listeners, explicit, published FROM site_private.feeds
+       WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
+      [ids],
+    );
+    const locked = new Map(rows.map(({ feed_id, ...state }) => [feed_id, state]));
+    if ([...feeds.keys()].every((feed) => locked.has(feed))) return locked;
+  }
+}
+
+/** Drops locked rows of podcasts of which no contribution is left: their addresses would tell what somebody heard. */
+export async function dropForgottenFeeds(sql: Sql, feeds: readonly string[]): Promise<void> {
+  if (feeds.length === 0) return;
+  await sql.query(
+    `DELETE FROM site_private.feeds f WHERE feed_id = ANY($1::uuid[])
+       AND NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = f.feed_id)`,
+    [feeds],
   );
-  return new Map(rows.map(({ feed_id, ...state }) => [feed_id, state]));
 }
 
 /**

@@ -1,11 +1,18 @@
 import { parseStream, StoredEvent } from '@balados/event-sourcing';
 import { Projector, Sql } from '@balados/platform-stores';
 import { Batch, readBatch } from './contributions';
-import { Change, changeVisibility, makeContributions, takeBackContributions } from './changes';
+import {
+  Change,
+  changeVisibility,
+  eraseContributions,
+  feedsOfErased,
+  makeContributions,
+  takeBackContributions,
+} from './changes';
 import { addToPopularity } from './popularity';
 import { forgetPeople, rememberPeople } from './people';
-import { storeSettings } from './privacy';
-import { countListeners, lockFeeds, publish, withdraw } from './publication';
+import { forgetSettings, storeSettings } from './privacy';
+import { countListeners, dropForgottenFeeds, lockFeeds, publish, withdraw } from './publication';
 import { shareWindow } from './window';
 
 export interface SitePolicy {
@@ -29,7 +36,7 @@ export function createSiteProjector(policy: SitePolicy): Projector {
       const counting = events.filter(counts);
       if (counting.length === 0) return;
       const batch = readBatch(await takeNew(transaction, counting));
-      if (batch.settings.length + batch.takenBack.length + batch.made.length > 0)
+      if (batch.settings.length + batch.erased.length + batch.takenBack.length + batch.made.length > 0)
         await apply(transaction, batch, policy);
     },
     async appliedUntil(sql, segments, agoMs) {
@@ -50,9 +57,12 @@ export function createSiteProjector(policy: SitePolicy): Projector {
  */
 async function apply(sql: Sql, batch: Batch, { publicMinListeners }: SitePolicy): Promise<void> {
   await shareWindow(sql);
+  await forgetSettings(sql, batch.unset);
   const seenOtherwise = await storeSettings(sql, batch.settings);
-  const before = await lockFeeds(sql, batch, seenOtherwise);
+  const erasedFrom = await feedsOfErased(sql, batch.erased);
+  const before = await lockFeeds(sql, batch, [...seenOtherwise, ...erasedFrom]);
   const changes: Change[] = [
+    ...(await eraseContributions(sql, batch.erased)),
     ...(await takeBackContributions(sql, batch.takenBack)),
     ...(await changeVisibility(sql, seenOtherwise.length > 0 ? batch.settings : [])),
     ...(await makeContributions(sql, batch.made)),
@@ -76,6 +86,7 @@ async function apply(sql: Sql, batch: Batch, { publicMinListeners }: SitePolicy)
     sql,
     changes.filter((change) => standing.has(change.feed_id)),
   );
+  if (batch.erased.length + batch.takenBack.length > 0) await dropForgottenFeeds(sql, [...before.keys()]);
 }
 
 /** Leaves out what was applied before, and remembers how far each stream has come. @returns events that are new here */

@@ -2,7 +2,7 @@ import { StoredEvent, streamOf } from '@balados/event-sourcing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, templateDatabase } from '@balados/testing';
-import { Privacy, UsersEvent, usersEvents } from '@balados/users-contracts';
+import { ErasureScope, Privacy, UsersEvent, usersEvents } from '@balados/users-contracts';
 import { createHash } from 'node:crypto';
 import { DataSource } from 'typeorm';
 
@@ -82,6 +82,13 @@ export class History {
   resetPrivacy(listener: string, recordedAt: string, feed?: string, item?: string): StoredEvent {
     const data = { feed: feed ?? null, item: item ?? null, changedAt: recordedAt };
     return this.stored('privacy', listener, { type: 'PrivacyReset', data }, recordedAt);
+  }
+
+  /** All that the listener did; with their settings, too, when it is the account that goes. */
+  erased(listener: string, scope: ErasureScope, recordedAt: string): StoredEvent[] {
+    const data = { scope, requestedAt: recordedAt, before: recordedAt };
+    const categories = ['subscriptions', 'listening', ...(scope === 'account' ? ['privacy'] : [])];
+    return categories.map((category) => this.stored(category, listener, { type: 'HistoryErased', data }, recordedAt));
   }
 
   private stored(category: string, listener: string, event: UsersEvent, recordedAt: string): StoredEvent {

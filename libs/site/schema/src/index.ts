@@ -1,12 +1,23 @@
 import { Context } from '@balados/platform-stores';
-import { Popularity1700000000101, Privacy1700000000103, Saves1700000000102 } from './migrations';
+import {
+  ForgottenFeeds1700000000131,
+  Popularity1700000000101,
+  Privacy1700000000103,
+  Saves1700000000102,
+} from './migrations';
 import { TimelineOfFeedAndType1700000000320 } from './timeline-migration';
 
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
   entities: [],
-  migrations: [Popularity1700000000101, Saves1700000000102, Privacy1700000000103, TimelineOfFeedAndType1700000000320],
+  migrations: [
+    Popularity1700000000101,
+    Saves1700000000102,
+    Privacy1700000000103,
+    ForgottenFeeds1700000000131,
+    TimelineOfFeedAndType1700000000320,
+  ],
 };
 
 /** What anonymous reads connect with: they migrate nothing, and see nothing beside the tables of `site`. */

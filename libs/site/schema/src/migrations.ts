@@ -174,6 +174,18 @@ export class Saves1700000000102 implements MigrationInterface {
   }
 }
 
+export class ForgottenFeeds1700000000131 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    // From now on a podcast's row goes with its last contribution.
+    await runner.query(`DELETE FROM site_private.feeds f
+      WHERE NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = f.feed_id)`);
+  }
+
+  async down(): Promise<void> {
+    // What is not there is made again when it is needed.
+  }
+}
+
 export class Privacy1700000000103 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`

@@ -74,7 +74,8 @@ export class Accounts {
   /** As `verify`, with the row. */
   async check({ username, password }: Credentials): Promise<AccountRow> {
     const row = isUsername(username) ? await this.rows.findOneBy({ usernameKey: usernameKey(username) }) : null;
-    if (!(await this.passwords.verify(row?.passwordHash, password)) || !row) throw invalidCredentials();
+    const isRight = await this.passwords.verify(row?.passwordHash, password);
+    if (!isRight || !row || row.closedAt) throw invalidCredentials();
     if (this.passwords.isOutdated(row.passwordHash)) await this.renew(row, password);
     return row;
   }

@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
 import { AccessTokens } from './access-token';
+import { AccountClosing } from './account-closing';
 import { Accounts } from './accounts';
 import { Authenticate, createAuthenticate } from './authenticate';
 import { AccountsConfig } from './config';
@@ -19,6 +20,7 @@ export interface AccountsParts {
   accounts: Accounts;
   sessions: Sessions;
   passwordChange: PasswordChange;
+  closing: AccountClosing;
   tokens: ListenerTokens;
   keys: ListenerKeys;
   /** The body of `/.well-known/jwks.json`. */
@@ -50,6 +52,7 @@ export async function createAccounts({
     accounts,
     sessions: new Sessions({ dataSource, accounts, accessTokens, checks, config }),
     passwordChange: new PasswordChange({ dataSource, passwords, checks }),
+    closing: new AccountClosing({ dataSource, passwords, checks, keys }),
     tokens: new ListenerTokens({ dataSource, idempotency, checks }),
     keys,
     jwks,

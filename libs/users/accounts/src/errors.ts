@@ -9,7 +9,9 @@ export type UnauthenticatedReason =
   /** It was one; a refresh helps. */
   | 'expired_token'
   /** The session was logged out, revoked or has run out; only a new login helps. */
-  | 'revoked_session';
+  | 'revoked_session'
+  /** The listener is being deleted. */
+  | 'account_gone';
 
 export class Unauthenticated extends Error {
   constructor(

@@ -1,7 +1,17 @@
+export { AccountClosing } from './account-closing';
+export { accountRecords, type AccountRecords } from './account-records';
 export { type Account, Accounts, type Credentials, type Self } from './accounts';
 export { type Authenticate } from './authenticate';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';
 export { type AccountsParts, createAccounts } from './create-accounts';
+export {
+  type Erasure,
+  finishErasure,
+  forgetAccount,
+  pendingErasures,
+  type PendingErasure,
+  requestErasure,
+} from './erasures';
 export { AccountsUnavailable, Busy, Unauthenticated, type UnauthenticatedReason } from './errors';
 export { IDEMPOTENCY_KEY_MAX_LENGTH, isIdempotencyKey } from './idempotency-keys';
 export { type Listener, type ListenerRequest, ownSession } from './listener';

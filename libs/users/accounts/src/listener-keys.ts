@@ -62,7 +62,7 @@ export class ListenerKeys {
       { key: idempotencyKey, route: 'POST /keys', caller: userId, userId, request },
       async (sql) => {
         // Takes a listener's new keys one by one, and sees an account that was deleted a moment ago.
-        const account = 'SELECT 1 FROM users.accounts WHERE user_id = $1 FOR NO KEY UPDATE';
+        const account = 'SELECT 1 FROM users.accounts WHERE user_id = $1 AND closed_at IS NULL FOR NO KEY UPDATE';
         if ((await sql.query<unknown[]>(account, [userId])).length === 0)
           throw new Unauthenticated('revoked_session', 'There is no such account any more.');
         const [row] = await withoutSecrets(
@@ -97,6 +97,11 @@ export class ListenerKeys {
       [kid, userId],
     );
     if (rows.length === 0) throw new Refusal('key_unknown', 'This listener has no such key.');
+    this.markRemoved(kid);
+  }
+
+  /** For the process that removes it: from now on, here. */
+  markRemoved(kid: string): void {
     this.keys.set(kid, NO_KEY);
   }
 

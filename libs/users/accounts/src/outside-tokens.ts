@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Sql } from '@balados/platform-stores';
+import { Unauthenticated } from './errors';
 import { Claimed, ForeignClaims, invalidToken, Verified, verifyForeign } from './foreign-token';
 import { Listener } from './listener';
 import { inTime, LiveAnswers } from './live-answers';
@@ -8,6 +9,8 @@ import { OUTSIDE_KEYS_FRESH_MS, OutsideKeys } from './outside-keys';
 /** Longest key id that the issuer is asked for, in characters. */
 const KID_MAX_LENGTH = 255;
 const NOBODY = '';
+/** Stands for a listener who is being deleted. */
+const GONE = 'gone';
 
 export interface OutsideIssuer {
   issuer: string;
@@ -43,7 +46,10 @@ export class OutsideTokens {
   }
 
   private admit({ sub, device_id: deviceId, device_name: deviceName }: ForeignClaims): Listener | Promise<Listener> {
-    const listener = (userId: string): Listener => ({ userId, sessionId: null, deviceId, deviceName });
+    const listener = (userId: string): Listener => {
+      if (userId === GONE) throw new Unauthenticated('account_gone', 'This listener is being deleted.');
+      return { userId, sessionId: null, deviceId, deviceName };
+    };
     const known = this.userIds.of(sub);
     if (typeof known === 'string' && known !== NOBODY) return listener(known);
     return Promise.resolve(known).then(async (userId) => listener(userId || (await this.welcome(sub))));
@@ -67,7 +73,8 @@ export class OutsideTokens {
 
   private async read(subjects: string[]): Promise<Map<string, string>> {
     const rows = await this.sql.query<{ subject: string; user_id: string }[]>(
-      'SELECT subject, user_id FROM users.outside_listeners WHERE issuer = $1 AND subject = ANY ($2::text[])',
+      `SELECT subject, CASE WHEN closed_at IS NULL THEN user_id::text ELSE '${GONE}' END AS user_id
+       FROM users.outside_listeners WHERE issuer = $1 AND subject = ANY ($2::text[])`,
       [this.trusted.issuer, subjects],
     );
     return new Map(rows.map((row) => [row.subject, row.user_id]));

@@ -38,6 +38,7 @@ const stored: Record<UsersEvent['type'], string> = {
   PrivacyChanged:
     '{"feed":"https://feeds.example/a","item":null,"privacy":"private","changedAt":"2026-01-01T00:00:00.123Z"}',
   PrivacyReset: '{"feed":null,"item":null,"changedAt":"2026-01-01T00:00:00.123Z"}',
+  HistoryErased: '{"scope":"history","requestedAt":"2026-01-01T00:00:00.123Z","before":"2026-01-02T00:00:00.123Z"}',
 };
 
 const asStored = (type: string, data: string): StoredEvent => ({

@@ -47,6 +47,10 @@ const playlistOrder = z.object({ playlistId: z.string(), items: z.array(z.string
 export const PRIVACIES = ['public', 'anonymous', 'private'] as const;
 export type Privacy = (typeof PRIVACIES)[number];
 
+/** Of an account that is deleted everything goes; of a history all but account and privacy. */
+export const ERASURE_SCOPES = ['account', 'history'] as const;
+export type ErasureScope = (typeof ERASURE_SCOPES)[number];
+
 /** Both null: the account. A feed alone: its podcast with all episodes. Both: one episode, as a feed and an item name it. */
 const privacyScope = { feed: feed.nullable(), item: item.nullable() };
 
@@ -79,6 +83,14 @@ export const usersEvents = catalogue({
   },
   /** The scope has no setting of its own any more: the next wider one holds. */
   PrivacyReset: { version: 1, data: z.object({ ...privacyScope, changedAt: time }) },
+  /**
+   * In any stream: all that came before it is to be forgotten, and goes; so it is the whole of what the stream says up to here. `before`
+   * is a floor, since older devices still hold what was erased: a claim of that date or an earlier one is not taken any more.
+   */
+  HistoryErased: {
+    version: 1,
+    data: z.object({ scope: z.enum(ERASURE_SCOPES), requestedAt: time, before: time }),
+  },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
@@ -91,6 +103,7 @@ export type PlaylistEvent = OfType<'PlaylistCreated' | 'PlaylistChanged' | 'Play
 export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemoved'>;
 export type PlaylistReordered = OfType<'PlaylistReordered'>;
 export type PrivacyEvent = OfType<'PrivacyChanged' | 'PrivacyReset'>;
+export type HistoryErased = OfType<'HistoryErased'>;
 export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;
 
 /** Streams of listeners begin with one of these; projectors read no others. */

@@ -1,4 +1,5 @@
 export * from './claims';
+export * from './erasure';
 export * from './listening';
 export * from './marks';
 export * from './subscriptions';

@@ -1,8 +1,9 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { EPISODES_MAX, ITEM_FEEDS_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
+import { EPISODES_MAX, HistoryErased, ITEM_FEEDS_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
-import { decideMark, evolveMark, Mark, MarkCommand } from './marks';
+import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
+import { decideMark, evolveMark, Mark, MarkCommand, markedAt } from './marks';
 
 /** What a device claims of one episode. Position in seconds, time in epoch milliseconds, item as `<guid>,<enclosure>`. */
 export interface PlayClaim {
@@ -23,6 +24,7 @@ export interface ListeningState {
   marks: Map<string, Mark[]>;
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
+  erased: Erased | undefined;
   /** Plays and marks together. */
   entries: number;
   bytes: number;
@@ -32,8 +34,9 @@ export type PlayCommand =
   | { type: 'RecordPlay'; data: { feed: string; item: string; position: number; played: boolean; now: number } }
   /** Without a feed the episode is looked up; without `played` that stays as it is. */
   | { type: 'UpdatePosition'; data: { feed?: string; item: string; position: number; played?: boolean; now: number } }
+  /** Claims of what was erased are dropped. */
   | { type: 'MergePlays'; data: { claims: readonly PlayClaim[] } };
-export type ListeningCommand = PlayCommand | MarkCommand;
+export type ListeningCommand = PlayCommand | MarkCommand | EraseHistory;
 
 /** Newest wins; then the larger position; then played; then the greater item. */
 export const comparePlays = compareBy<PlayClaim>(
@@ -126,9 +129,16 @@ function put<Entry extends Play | Mark>(
   state.bytes += ENTRY_BYTES + entry.item.length;
 }
 
-export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent> = {
+export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent | HistoryErased> = {
   category: 'listening',
-  initialState: () => ({ episodes: new Map(), marks: new Map(), feeds: new Map(), entries: 0, bytes: 0 }),
+  initialState: () => ({
+    episodes: new Map(),
+    marks: new Map(),
+    feeds: new Map(),
+    erased: undefined,
+    entries: 0,
+    bytes: 0,
+  }),
 
   decide(command, state) {
     switch (command.type) {
@@ -139,7 +149,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         // The same place on another day is another listen.
         if (already && held.listenedOn !== undefined && held.listenedOn >= utcDay(now)) return [];
         if (!held) assertRoom(state, said.item);
-        return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt) })];
+        return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt ?? state.erased?.floor) })];
       }
       case 'UpdatePosition': {
         const { now, item, position } = command.data;
@@ -149,12 +159,13 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const said = { feed, item, position, played };
         if (held && standsAlready(held, said)) return [];
         if (!held) assertRoom(state, item);
-        return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt) })];
+        return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt ?? state.erased?.floor) })];
       }
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
         let room = EPISODES_MAX - state.entries;
         for (const claim of command.data.claims) {
+          if (isErased(claim.updatedAt, state.erased)) continue;
           const held = findPlay(state, claim.feed, claim.item);
           // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
           if (held && comparePlays(claim, held) <= 0) continue;
@@ -177,10 +188,15 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         if (!held && command.type !== 'UnsaveEpisode') assertRoom(state, command.data.item);
         return decideMark(command, feed, held);
       }
+      case 'EraseHistory': {
+        const played = latestOf(allPlays(state), ({ updatedAt }) => updatedAt);
+        return decideErasure(command, state.erased, Math.max(played, latestOf(allMarks(state), markedAt)));
+      }
     }
   },
 
   evolve(state, event) {
+    if (event.type === 'HistoryErased') return { ...listening.initialState(), erased: erasedBy(event) };
     const { data, revision, metadata } = event;
     const key = episodeKey(data.item);
     let feed = state.feeds.get(data.feed);

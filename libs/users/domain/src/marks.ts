@@ -17,6 +17,10 @@ export interface Mark {
   revision: number;
 }
 
+/** The latest date of a mark. */
+export const markedAt = ({ savedAt, unsavedAt, sharedAt }: Mark): number =>
+  Math.max(savedAt ?? -Infinity, unsavedAt ?? -Infinity, sharedAt ?? -Infinity);
+
 /** Without a feed the episode is looked up. */
 export interface MarkCommand {
   type: 'SaveEpisode' | 'UnsaveEpisode' | 'ShareEpisode';

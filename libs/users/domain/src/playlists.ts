@@ -1,5 +1,6 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import {
+  HistoryErased,
   PLAYLIST_ITEMS_KEPT_MAX,
   PLAYLIST_ITEMS_MAX,
   PLAYLISTS_KEPT_MAX,
@@ -7,6 +8,7 @@ import {
   PlaylistsEvent,
 } from '@balados/users-contracts';
 import { dated, instant, instantOrNull, rfc3339, rfc3339OrNull } from './claims';
+import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
 import {
   comparePlaylistItems,
   comparePlaylistOrders,
@@ -37,6 +39,7 @@ export type Playlist = PlaylistClaim & {
 export interface PlaylistsState {
   /** By id; deleted ones stay with all that they held, for a newer claim may bring them back. */
   playlists: Map<string, Playlist>;
+  erased: Erased | undefined;
   /** Number of items in all of them, removed ones included. */
   itemCount: number;
   bytes: number;
@@ -55,13 +58,14 @@ export type PlaylistsCommand =
   | { type: 'ReorderPlaylist'; data: { playlistId: string; items: readonly string[]; now: number } }
   | {
       type: 'MergePlaylists';
-      /** Items and orders of playlists that are neither held nor claimed are dropped, and so is what exceeds the limits. */
+      /** Items and orders of playlists that are neither held nor claimed are dropped, and so is what exceeds the limits or was erased. */
       data: {
         playlists: readonly PlaylistClaim[];
         items: readonly PlaylistItemClaim[];
         orders: readonly PlaylistOrderClaim[];
       };
-    };
+    }
+  | EraseHistory;
 
 const playlistUnknown = () => new Refusal('playlist_unknown', 'this listener has no such playlist');
 const itemUnknown = () => new Refusal('playlist_item_unknown', 'the playlist has no such item');
@@ -117,9 +121,9 @@ const bytesOf = (playlist: Playlist | undefined): number =>
 const itemBytesOf = (item: PlaylistItem | undefined): number =>
   item ? ENTRY_BYTES + item.feed.length + item.item.length + length(item.itemTitle) + length(item.feedTitle) : 0;
 
-export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent> = {
+export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased> = {
   category: 'playlists',
-  initialState: () => ({ playlists: new Map(), itemCount: 0, bytes: 0 }),
+  initialState: () => ({ playlists: new Map(), erased: undefined, itemCount: 0, bytes: 0 }),
 
   decide(command, state) {
     switch (command.type) {
@@ -132,7 +136,7 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         }
         if (countStanding(state.playlists) >= PLAYLISTS_MAX || state.playlists.size >= PLAYLISTS_KEPT_MAX)
           throw new Refusal('playlists_full', 'there are as many playlists as there can be');
-        return [became({ ...said, updatedAt: now, deletedAt: null }, false)];
+        return [became({ ...said, updatedAt: dated(now, state.erased?.floor), deletedAt: null }, false)];
       }
       case 'ChangePlaylist': {
         const { playlistId, name, description, now } = command.data;
@@ -165,7 +169,7 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
           (!held && state.itemCount >= PLAYLIST_ITEMS_KEPT_MAX)
         )
           throw new Refusal('playlist_full', 'there are as many items as there can be');
-        const updatedAt = dated(now, held?.updatedAt);
+        const updatedAt = dated(now, held?.updatedAt ?? state.erased?.floor);
         const createdAt = stands ? held.createdAt : updatedAt;
         return [itemBecame({ ...said, itemTitle, feedTitle, createdAt, updatedAt, deletedAt: null })];
       }
@@ -184,10 +188,12 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         // What another device removed meanwhile is left out; what it added comes last.
         const after = inOrder(before, items).map(({ id }) => id);
         if (before.every(({ id }, place) => id === after[place])) return [];
-        return [reordered({ playlistId, items: after, orderedAt: dated(now, held.orderedAt ?? undefined) })];
+        return [reordered({ playlistId, items: after, orderedAt: dated(now, held.orderedAt ?? state.erased?.floor) })];
       }
       case 'MergePlaylists': {
-        const { playlists: claims, items, orders } = command.data;
+        const claims = command.data.playlists.filter(({ updatedAt }) => !isErased(updatedAt, state.erased));
+        const items = command.data.items.filter(({ updatedAt }) => !isErased(updatedAt, state.erased));
+        const orders = command.data.orders.filter(({ orderedAt }) => !isErased(orderedAt, state.erased));
         const held = state.playlists;
         const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, {
           max: PLAYLISTS_MAX,
@@ -212,10 +218,14 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         }
         return events;
       }
+      case 'EraseHistory':
+        return decideErasure(command, state.erased, latestOf(state.playlists.values(), latestIn));
     }
   },
 
-  evolve(state, { type, data, revision }) {
+  evolve(state, event) {
+    if (event.type === 'HistoryErased') return { ...playlists.initialState(), erased: erasedBy(event) };
+    const { type, data, revision } = event;
     const held = state.playlists.get(data.playlistId);
     switch (type) {
       case 'PlaylistCreated':
@@ -270,6 +280,14 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
 
   bytes: (state) => state.bytes,
 };
+
+/** The latest date of anything in a playlist. */
+const latestIn = ({ updatedAt, orderedAt, items }: Playlist): number =>
+  Math.max(
+    updatedAt,
+    orderedAt ?? -Infinity,
+    latestOf(items.values(), (item) => item.updatedAt),
+  );
 
 const orderOf = (playlist: Playlist | undefined): PlaylistOrderClaim | undefined =>
   playlist && playlist.orderedAt !== null

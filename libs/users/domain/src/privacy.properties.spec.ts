@@ -3,7 +3,7 @@ import { episodeKey } from '@balados/feeds-ids';
 import { PRIVACIES, Privacy, PrivacyEvent, usersEvents } from '@balados/users-contracts';
 import fc from 'fast-check';
 import { findPrivacy, privacy, PrivacyCommand, PrivacyScope, PrivacyState, standingPrivacy } from './privacy';
-import { Accepted, handled, replay } from './replay.fixture';
+import { Accepted, handled, replay, unerased } from './replay.fixture';
 
 // Few values, so that they meet; three of the items are one episode.
 const feed = fc.constantFrom('https://a.example/', 'https://b.example/');
@@ -26,7 +26,8 @@ const accepted = ({ scope, privacy, now }: Said): Accepted<PrivacyCommand> => ({
   now,
 });
 const history = fc.array(said, { maxLength: 12 });
-const after = (history: readonly Said[]) => replay(privacy, history.map(accepted));
+const after = (history: readonly Said[]) =>
+  unerased<PrivacyCommand, PrivacyState, PrivacyEvent>(replay(privacy, history.map(accepted)));
 
 const keyOf = ({ feed, item }: PrivacyScope): string => `${feed} ${item === null ? null : episodeKey(item)}`;
 const standing = (state: PrivacyState) =>

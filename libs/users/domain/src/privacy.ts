@@ -1,7 +1,14 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { Privacy, PRIVACY_SETTINGS_KEPT_MAX, PRIVACY_SETTINGS_MAX, PrivacyEvent } from '@balados/users-contracts';
+import {
+  HistoryErased,
+  Privacy,
+  PRIVACY_SETTINGS_KEPT_MAX,
+  PRIVACY_SETTINGS_MAX,
+  PrivacyEvent,
+} from '@balados/users-contracts';
 import { dated, instant, rfc3339 } from './claims';
+import { decideErasure, Erased, erasedBy, EraseHistory, latestOf } from './erasure';
 
 /** Both null: the account. A feed alone: its podcast. Both: one episode, with the item as last sent. An item never stands alone. */
 export interface PrivacyScope {
@@ -15,6 +22,8 @@ export type PrivacySetting = PrivacyScope & { privacy: Privacy | null; changedAt
 export interface PrivacyState {
   /** By scope. What is removed stays, so that a removal that comes again without its feed still finds it. */
   settings: Map<string, PrivacySetting>;
+  /** Only of an account: settings survive the erasing of a history. */
+  erased: Erased | undefined;
   /** Of these, how many are not removed. */
   standing: number;
   bytes: number;
@@ -22,7 +31,8 @@ export interface PrivacyState {
 
 export type PrivacyCommand =
   | { type: 'ChangePrivacy'; data: PrivacyScope & { privacy: Privacy; now: number } }
-  | { type: 'ResetPrivacy'; data: PrivacyScope & { now: number } };
+  | { type: 'ResetPrivacy'; data: PrivacyScope & { now: number } }
+  | EraseHistory;
 
 /** An episode is one of a feed, known by its guid, or by its enclosure where there is none. */
 function scopeKey({ feed, item }: PrivacyScope): string {
@@ -60,11 +70,20 @@ const ENTRY_BYTES = 350;
 /** What names the scope is held twice, in the setting and in its key. */
 const bytesOf = ({ feed, item }: PrivacyScope): number => ENTRY_BYTES + 2 * ((feed?.length ?? 0) + (item?.length ?? 0));
 
-export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent> = {
-  category: 'privacy',
-  initialState: () => ({ settings: new Map(), standing: 0, bytes: 0 }),
+const nothingSet = (): PrivacyState => ({ settings: new Map(), erased: undefined, standing: 0, bytes: 0 });
 
-  decide({ type, data }, state) {
+export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent | HistoryErased> = {
+  category: 'privacy',
+  initialState: nothingSet,
+
+  decide(command, state) {
+    if (command.type === 'EraseHistory')
+      return decideErasure(
+        command,
+        state.erased,
+        latestOf(state.settings.values(), ({ changedAt }) => changedAt),
+      );
+    const { type, data } = command;
     const { feed, item, now } = data;
     const held = findPrivacy(state, data);
     const isSet = held !== undefined && held.privacy !== null;
@@ -82,6 +101,7 @@ export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent> = {
   },
 
   evolve(state, event) {
+    if (event.type === 'HistoryErased') return { ...nothingSet(), erased: erasedBy(event) };
     const { feed, item, changedAt } = event.data;
     const key = scopeKey(event.data);
     const held = state.settings.get(key);

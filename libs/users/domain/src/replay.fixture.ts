@@ -8,6 +8,7 @@ import {
   Refusal,
   StateCache,
 } from '@balados/event-sourcing';
+import { HistoryErased } from '@balados/users-contracts';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { rfc3339 } from './claims';
 
@@ -54,6 +55,11 @@ export function replay<Command, State, Event extends DomainEvent>(
   for (const accepted of history) replayed.accept(accepted);
   return replayed;
 }
+
+/** A replay of a history in which nothing is erased. */
+export const unerased = <Command, State, Event extends DomainEvent>(
+  replayed: Replay<Command, State, Event | HistoryErased>,
+): Replay<Command, State, Event> => replayed as unknown as Replay<Command, State, Event>;
 
 /** Runs the commands through a handler and a store; answers what the handler holds and what a fold of the stored events gives. */
 export async function handled<Command, State, Event extends DomainEvent>(

@@ -1,6 +1,7 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
-import { PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
+import { HistoryErased, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
 import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
+import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
 
 /** What a device claims of one podcast; at least one of the times is set. Times in epoch milliseconds. */
 export interface SubscriptionClaim {
@@ -16,15 +17,19 @@ export type Subscription = SubscriptionClaim & { revision: number };
 export interface SubscriptionsState {
   /** By feed; unsubscribed podcasts stay, as tombstones. */
   feeds: Map<string, Subscription>;
+  erased: Erased | undefined;
   bytes: number;
 }
 
 export type SubscriptionsCommand =
   | { type: 'Subscribe'; data: { feed: string; sourceId: string | null; now: number } }
   | { type: 'Unsubscribe'; data: { feed: string; now: number } }
-  | { type: 'MergeSubscriptions'; data: { claims: readonly SubscriptionClaim[] } };
+  /** Claims of what was erased are dropped. */
+  | { type: 'MergeSubscriptions'; data: { claims: readonly SubscriptionClaim[] } }
+  | EraseHistory;
 
-const claimedAt = (claim: SubscriptionClaim): number =>
+/** The later of the two dates. */
+export const claimedAt = (claim: SubscriptionClaim): number =>
   Math.max(claim.subscribedAt ?? -Infinity, claim.unsubscribedAt ?? -Infinity);
 
 /** The later of the two dates says which; of equal ones, unsubscribed wins. */
@@ -54,11 +59,11 @@ const became = (claim: SubscriptionClaim): SubscriptionsEvent => ({
 const ENTRY_BYTES = 250;
 const bytesOf = (entry: SubscriptionClaim): number => ENTRY_BYTES + entry.feed.length + (entry.sourceId?.length ?? 0);
 
-export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent> = {
+export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent | HistoryErased> = {
   category: 'subscriptions',
-  initialState: () => ({ feeds: new Map(), bytes: 0 }),
+  initialState: () => ({ feeds: new Map(), erased: undefined, bytes: 0 }),
 
-  decide(command, { feeds }) {
+  decide(command, { feeds, erased }) {
     switch (command.type) {
       case 'Subscribe': {
         const { feed, sourceId, now } = command.data;
@@ -66,7 +71,7 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
         if (!held && feeds.size >= PODCASTS_MAX)
           throw new Refusal('library_full', `${PODCASTS_MAX} podcasts are kept already, and no more can be`);
-        const subscribedAt = dated(now, held && claimedAt(held));
+        const subscribedAt = dated(now, held ? claimedAt(held) : erased?.floor);
         return [
           became({
             feed,
@@ -86,6 +91,7 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         const newest = new Map<string, SubscriptionClaim>();
         let room = PODCASTS_MAX - feeds.size;
         for (const claim of command.data.claims) {
+          if (isErased(claimedAt(claim), erased)) continue;
           const standing = newest.get(claim.feed) ?? feeds.get(claim.feed);
           // What finds no room is left out; the caller sees that it does not stand.
           if (!standing && room-- <= 0) continue;
@@ -93,10 +99,14 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         }
         return [...newest.values()].map(became);
       }
+      case 'EraseHistory':
+        return decideErasure(command, erased, latestOf(feeds.values(), claimedAt));
     }
   },
 
-  evolve(state, { data, revision }) {
+  evolve(state, event) {
+    if (event.type === 'HistoryErased') return { ...subscriptions.initialState(), erased: erasedBy(event) };
+    const { data, revision } = event;
     const held = state.feeds.get(data.feed);
     const entry: Subscription = {
       feed: held?.feed ?? data.feed,

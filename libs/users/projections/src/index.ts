@@ -1,1 +1,2 @@
+export { forgetReadModels } from './erasures';
 export { usersProjector } from './users-projector';

@@ -27,6 +27,16 @@ export class PlaylistBatch {
         this.orders.set(playlist, event);
     }
   }
+
+  /** The listener's playlists up to here were erased. */
+  forget(userId: string): void {
+    for (const rows of [this.playlists, this.items, this.orders]) forgetListener(rows, userId);
+  }
+}
+
+/** Takes out of a batch, whose keys begin with the listener, what is of this one. */
+export function forgetListener(rows: Map<string, unknown>, userId: string): void {
+  for (const key of [...rows.keys()]) if (key.startsWith(`${userId} `)) rows.delete(key);
 }
 
 /** Orders come last: what they order was made by an earlier event, perhaps of the same batch. */

@@ -9,8 +9,9 @@ import {
   UsersEvent,
   usersEvents,
 } from '@balados/users-contracts';
+import { ErasedStream, eraseRows } from './erasures';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
-import { PlaylistBatch, writePlaylists } from './playlists';
+import { forgetListener, PlaylistBatch, writePlaylists } from './playlists';
 import { OfListener, scopeId, writePrivacy } from './privacy';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
@@ -33,6 +34,7 @@ export const usersProjector: Projector = {
     const shares = new Map<string, ShareEvent>();
     const playlists = new PlaylistBatch();
     const privacy = new Map<string, OfListener<PrivacyEvent>>();
+    const erased: ErasedStream[] = [];
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
@@ -66,10 +68,18 @@ export const usersProjector: Projector = {
         case 'PrivacyReset':
           privacy.set(`${userId} ${scopeId(event)}`, event);
           break;
+        case 'HistoryErased': {
+          const ofStream = { subscriptions: [subscriptions], listening: [plays, saves, shares], privacy: [privacy] };
+          for (const rows of ofStream[category as keyof typeof ofStream] ?? []) forgetListener(rows, userId);
+          if (category === 'playlists') playlists.forget(userId);
+          erased.push({ userId, category, revision: stored.revision });
+          break;
+        }
         default:
           event satisfies never;
       }
     }
+    await eraseRows(transaction, erased);
     await writeSubscriptions(transaction, [...subscriptions.values()]);
     await writePlays(transaction, [...plays.values()]);
     await writePlaylists(transaction, playlists);

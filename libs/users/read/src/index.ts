@@ -1,3 +1,4 @@
+export { exportOf } from './export';
 export * from './own-reads';
 export * from './playlists';
 export * from './privacy';

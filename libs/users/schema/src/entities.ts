@@ -16,6 +16,10 @@ export class AccountRow {
   passwordVersion!: number;
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
+
+  /** Set: it is being deleted. */
+  @Column('timestamptz', { name: 'closed_at', nullable: true })
+  closedAt!: Date | null;
 }
 
 /** A session of a device, or a personal token. Only hashes of secrets are kept. */

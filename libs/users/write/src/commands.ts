@@ -9,6 +9,7 @@ import {
   wireSubscription,
 } from '@balados/users-contracts';
 import {
+  EraseHistory,
   feedOf,
   findMark,
   findPlay,
@@ -33,7 +34,7 @@ type Without<Union, Key extends PropertyKey> = Union extends { type: string; dat
 export class ChangeSubscription extends Command<WireSubscription> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: Without<Exclude<SubscriptionsCommand, { type: 'MergeSubscriptions' }>, 'now'>,
+    readonly change: Without<Exclude<SubscriptionsCommand, EraseHistory | { type: 'MergeSubscriptions' }>, 'now'>,
   ) {
     super();
   }

@@ -1,4 +1,5 @@
 export * from './commands';
+export * from './erase-history';
 export * from './listener-streams';
 export * from './playlists';
 export * from './privacy';

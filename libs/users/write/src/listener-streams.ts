@@ -1,5 +1,6 @@
 import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
 import {
+  HistoryErased,
   ListeningEvent,
   PlaylistsEvent,
   PrivacyEvent,
@@ -33,10 +34,10 @@ export interface Speaker {
 export interface ListenerStreams {
   store: EventStore;
   cache: StateCache;
-  subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent>;
-  listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent>;
-  playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent>;
-  privacy: CommandHandler<PrivacyCommand, PrivacyState, PrivacyEvent>;
+  subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent | HistoryErased>;
+  listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent | HistoryErased>;
+  playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased>;
+  privacy: CommandHandler<PrivacyCommand, PrivacyState, PrivacyEvent | HistoryErased>;
 }
 
 export function openListenerStreams(store: EventStore, cacheBytes: number): ListenerStreams {

@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { WirePlaylist, wirePlaylist, WirePlaylistItem, wirePlaylistItem } from '@balados/users-contracts';
-import { playlistItemId, PlaylistsCommand, standingItems } from '@balados/users-domain';
+import { EraseHistory, playlistItemId, PlaylistsCommand, standingItems } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
@@ -15,7 +15,7 @@ type ItemCommand = Extract<PlaylistsCommand, { type: 'AddPlaylistItem' | 'Remove
 export class ChangePlaylist extends Command<WirePlaylist> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: WithoutNow<Exclude<PlaylistsCommand, ItemCommand | { type: 'MergePlaylists' }>>,
+    readonly change: WithoutNow<Exclude<PlaylistsCommand, EraseHistory | ItemCommand | { type: 'MergePlaylists' }>>,
   ) {
     super();
   }

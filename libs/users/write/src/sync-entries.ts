@@ -18,6 +18,13 @@ export class EntryRejected extends Error {
   }
 }
 
+/** Of what a listener erased an old device still holds a claim: it is not taken. */
+export const erasedEntry = (path: string): Rejected => ({
+  path,
+  code: 'erased',
+  message: 'the listener erased what was before a later date',
+});
+
 /** @throws EntryRejected for a time that is not between 1970 and CLOCK_AHEAD_MAX_MS from now */
 export function shifted<Time extends number | null>(time: Time, shift: number, now: number): Time {
   if (time === null) return time;

@@ -10,13 +10,15 @@ import {
   comparePlaylistItems,
   comparePlaylists,
   inOrder,
+  isDeleted,
+  isErased,
   PlaylistClaim,
   PlaylistItemClaim,
   playlistItemId,
   PlaylistOrderClaim,
   PlaylistsState,
 } from '@balados/users-domain';
-import { read, Rejected } from './sync-entries';
+import { erasedEntry, read, Rejected } from './sync-entries';
 
 /** Where in the body a claim stood. */
 type Placed<Claim> = Claim & { path: string };
@@ -82,7 +84,7 @@ export function rejectExceeding(
 ): void {
   for (const claim of playlists) {
     const held = state.playlists.get(claim.playlistId);
-    if (held && comparePlaylists(claim, held) <= 0) continue;
+    if ((held && comparePlaylists(claim, held) <= 0) || isErased(claim.updatedAt, state.erased)) continue;
     rejected.push({
       path: claim.path,
       code: 'playlists_full',
@@ -93,9 +95,36 @@ export function rejectExceeding(
     const playlist = state.playlists.get(claim.playlistId);
     if (!playlist) continue;
     const held = playlist.items.get(playlistItemId(claim));
-    if (held && comparePlaylistItems(claim, held) <= 0) continue;
+    if ((held && comparePlaylistItems(claim, held) <= 0) || isErased(claim.updatedAt, state.erased)) continue;
     rejected.push({ path: claim.path, code: 'playlist_full', message: 'there are as many items as there can be' });
   }
+}
+
+/**
+ * Adds to `rejected` the claims of playlists and items that were erased, unless they say themselves that it is gone.
+ * @returns the playlists among them as they are to be answered: deleted by the erasure. Times are answered less `shift` milliseconds
+ */
+export function erasedPlaylists(
+  { playlists, items }: PlaylistClaims,
+  state: PlaylistsState,
+  rejected: Rejected[],
+  shift: number,
+): WirePlaylist[] {
+  const { erased } = state;
+  if (!erased) return [];
+  const isOld = (claim: { updatedAt: number; deletedAt: number | null }): boolean =>
+    isErased(claim.updatedAt, erased) && !isDeleted(claim);
+  for (const claim of items) {
+    const playlist = state.playlists.get(claim.playlistId);
+    // A playlist that is erased takes its items with it.
+    if (playlist && isOld(claim) && !playlist.items.has(playlistItemId(claim))) rejected.push(erasedEntry(claim.path));
+  }
+  const old = playlists.filter((claim) => isOld(claim) && !state.playlists.has(claim.playlistId));
+  rejected.push(...old.map(({ path }) => erasedEntry(path)));
+  const gone = { updatedAt: erased.floor - shift, deletedAt: erased.floor - shift, order: [], orderedAt: null };
+  return [...new Map(old.map((claim) => [claim.playlistId, claim])).values()].map((claim) =>
+    wirePlaylist({ ...claim, ...gone }, []),
+  );
 }
 
 /**

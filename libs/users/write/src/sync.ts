@@ -11,12 +11,22 @@ import {
   WireSubscription,
   wireSubscription,
 } from '@balados/users-contracts';
-import { allPlays, findPlay, hasRoom } from '@balados/users-domain';
+import {
+  allPlays,
+  claimedAt,
+  Erased,
+  findPlay,
+  hasRoom,
+  isErased,
+  isSubscribed,
+  SubscriptionClaim,
+  SubscriptionsState,
+} from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
-import { read, Rejected, shifted } from './sync-entries';
-import { changedPlaylists, readPlaylists, rejectExceeding } from './sync-playlists';
+import { erasedEntry, read, Rejected, shifted } from './sync-entries';
+import { changedPlaylists, erasedPlaylists, readPlaylists, rejectExceeding } from './sync-playlists';
 import { decodeSyncToken, encodeSyncToken } from './sync-token';
 
 /** A device's clock that is off by no more than this is taken as it is, in milliseconds. */
@@ -89,14 +99,17 @@ export class SyncHandler implements ICommandHandler<Sync> {
         { type: 'MergeSubscriptions', data: { claims: subscriptionClaims } },
         metadata,
         ({ state, revision }) => {
-          rejectWhatFoundNoRoom(subscriptionClaims, ({ feed }) => state.feeds.has(feed), rejected);
-          return answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
-            wireSubscription({
-              ...held,
-              subscribedAt: held.subscribedAt === null ? null : held.subscribedAt - shift,
-              unsubscribedAt: held.unsubscribedAt === null ? null : held.unsubscribedAt - shift,
-            }),
+          rejectWhatFoundNoRoom(
+            subscriptionClaims,
+            (claim) => state.feeds.has(claim.feed) || isErased(claimedAt(claim), state.erased),
+            rejected,
           );
+          const erased = erasedSubscriptions(subscriptionClaims, state, rejected);
+          const { entries } = answer(state.feeds.values(), revision, since?.subscriptions, (held) =>
+            wireSubscription(less(held, shift)),
+          );
+          entries.push(...erased.map((claim) => wireSubscription(less(claim, shift))));
+          return { entries, revision, isBehind: isBehind(since?.subscriptions, state.erased) };
         },
       ),
       this.streams.listening.handle(
@@ -105,10 +118,18 @@ export class SyncHandler implements ICommandHandler<Sync> {
         metadata,
         ({ state, revision }) => {
           if (!hasRoom(state))
-            rejectWhatFoundNoRoom(playClaims, ({ feed, item }) => findPlay(state, feed, item) !== undefined, rejected);
-          return answer(allPlays(state), revision, since?.listening, (held) =>
+            rejectWhatFoundNoRoom(
+              playClaims,
+              ({ feed, item, updatedAt }) =>
+                findPlay(state, feed, item) !== undefined || isErased(updatedAt, state.erased),
+              rejected,
+            );
+          for (const { feed, item, updatedAt, path } of state.erased ? playClaims : [])
+            if (isErased(updatedAt, state.erased) && !findPlay(state, feed, item)) rejected.push(erasedEntry(path));
+          const { entries } = answer(allPlays(state), revision, since?.listening, (held) =>
             wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
           );
+          return { entries, revision, isBehind: isBehind(since?.listening, state.erased) };
         },
       ),
       this.streams.playlists.handle(
@@ -117,17 +138,21 @@ export class SyncHandler implements ICommandHandler<Sync> {
         metadata,
         ({ state, revision }) => {
           rejectExceeding(playlistClaims, state, rejected);
-          return { entries: changedPlaylists(state, since?.playlists, shift), revision };
+          const entries = changedPlaylists(state, since?.playlists, shift);
+          entries.push(...erasedPlaylists(playlistClaims, state, rejected, shift));
+          return { entries, revision, isBehind: isBehind(since?.playlists, state.erased) };
         },
       ),
     ]);
+    // Of what was erased since, nothing is left that could say so.
+    const isErasedSince = subscriptions.isBehind || plays.isBehind || playlists.isBehind;
     // A revision that we do not have yet: the log was put back, and what the device holds of it means nothing.
     const isAhead =
       since &&
       (since.subscriptions > subscriptions.revision ||
         since.listening > plays.revision ||
         since.playlists > playlists.revision);
-    if (isAhead) {
+    if (isAhead || isErasedSince) {
       return this.execute(new Sync(speaker, { ...body, since: null }));
     }
     return {
@@ -154,6 +179,33 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
   if (clientTime === undefined) return 0;
   const error = now - clientTime;
   return Math.abs(error - last) <= CLOCK_SKEW_MS ? last : Math.round(error / 60_000) * 60_000;
+}
+
+/** Whether a device that has seen a stream up to `since` may hold what was erased after that. */
+const isBehind = (since: number | undefined, erased: Erased | undefined): boolean =>
+  since !== undefined && erased !== undefined && since < erased.revision;
+
+/** In the time of a device whose clock is off. */
+const less = <Claim extends SubscriptionClaim>(claim: Claim, shift: number): Claim => ({
+  ...claim,
+  subscribedAt: claim.subscribedAt === null ? null : claim.subscribedAt - shift,
+  unsubscribedAt: claim.unsubscribedAt === null ? null : claim.unsubscribedAt - shift,
+});
+
+/** Claims of subscriptions that were erased, each added to `rejected`; what is to be answered is that they ended with the erasure. */
+function erasedSubscriptions<Claim extends SubscriptionClaim & { path: string }>(
+  claims: readonly Claim[],
+  { feeds, erased }: SubscriptionsState,
+  rejected: Rejected[],
+): Claim[] {
+  if (!erased) return [];
+  const old = claims.filter(
+    // Who says that it is over says the same as we.
+    (claim) => isErased(claimedAt(claim), erased) && !feeds.has(claim.feed) && isSubscribed(claim),
+  );
+  rejected.push(...old.map(({ path }) => erasedEntry(path)));
+  const ofFeed = new Map(old.map((claim) => [claim.feed, { ...claim, unsubscribedAt: erased.floor }]));
+  return [...ofFeed.values()];
 }
 
 /** Of what was claimed something stands afterwards, unless the library is full. */

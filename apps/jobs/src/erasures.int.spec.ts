@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import { EventStore, StoreUnavailable, streamOf, StreamGone } from '@balados/event-sourcing';
+import { InMemoryEventStore } from '@balados/event-sourcing/testing';
+import { migrate, openPostgres, runProjector, RunningProjector } from '@balados/platform-stores';
+import { createSiteProjector, DEFAULT_SITE_POLICY } from '@balados/site-projections';
+import { siteContext } from '@balados/site-schema';
+import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
+import { PendingErasure, requestErasure } from '@balados/users-accounts';
+import { usersProjector } from '@balados/users-projections';
+import { usersContext } from '@balados/users-schema';
+import { openListenerStreams } from '@balados/users-write';
+import { DataSource } from 'typeorm';
+import { carryOn } from './erasures';
+
+let database: TestDatabase;
+let users: DataSource;
+let site: DataSource;
+let projectors: RunningProjector[];
+const store = new InMemoryEventStore();
+const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+beforeAll(async () => {
+  database = await createDatabase();
+  users = await openPostgres(database.url, usersContext, { service: 'test', poolSize: 4 });
+  site = await openPostgres(database.url, siteContext, { service: 'test', poolSize: 4 });
+  await migrate(users, usersContext);
+  await migrate(site, siteContext);
+  const run = { store, owner: 'test', segments: 1, log };
+  projectors = [
+    runProjector({ ...run, projector: usersProjector, dataSource: users }),
+    runProjector({ ...run, projector: createSiteProjector(DEFAULT_SITE_POLICY), dataSource: site }),
+  ];
+});
+afterAll(async () => {
+  for (const projector of projectors ?? []) await projector.close();
+  await users?.destroy();
+  await site?.destroy();
+  await database?.drop();
+});
+
+const FEED = 'https://feeds.example/a.xml';
+const ITEM = 'guid,https://media.example/1.mp3';
+
+async function newListener(): Promise<string> {
+  const userId = randomUUID();
+  const streams = openListenerStreams(store, 1_024);
+  const now = Date.now() - 1_000;
+  const metadata = { recordedAt: new Date(now).toISOString(), correlationId: 'test' };
+  const done = () => undefined;
+  const subscribe = { type: 'Subscribe', data: { feed: FEED, sourceId: null, now } } as const;
+  const play = { type: 'RecordPlay', data: { feed: FEED, item: ITEM, position: 1, played: false, now } } as const;
+  const privacy = { type: 'ChangePrivacy', data: { feed: null, item: null, privacy: 'public', now } } as const;
+  await streams.subscriptions.handle(userId, subscribe, metadata, done);
+  await streams.listening.handle(userId, play, metadata, done);
+  await streams.privacy.handle(userId, privacy, metadata, done);
+  return userId;
+}
+
+const request = async (userId: string, scope: PendingErasure['scope']): Promise<PendingErasure> => ({
+  ...(await requestErasure(users, userId, scope)),
+  userId,
+});
+
+/** The store as somebody has it who dies at the `last`th thing that he asks of it: before it is done, or when it just was. */
+function mortal(last: number, isDone: boolean): { store: EventStore; asked: () => number } {
+  let asked = 0;
+  const dying = new Proxy(store, {
+    get(target, name: keyof InMemoryEventStore) {
+      const value = target[name];
+      if (typeof value !== 'function') return value;
+      const call = value as (...given: unknown[]) => unknown;
+      if (name === 'read')
+        return (...given: unknown[]) => {
+          if (++asked === last) throw new StoreUnavailable('dead');
+          return call.apply(target, given);
+        };
+      return async (...given: unknown[]) => {
+        asked += 1;
+        if (asked === last && !isDone) throw new StoreUnavailable('dead');
+        const answer = await call.apply(target, given);
+        if (asked === last) throw new StoreUnavailable('dead');
+        return answer;
+      };
+    },
+  });
+  return { store: dying, asked: () => asked };
+}
+
+const carryOnWith = (own: EventStore, erasure: PendingErasure) =>
+  carryOn(erasure, { streams: openListenerStreams(own, 1_048_576), users, site });
+
+const untilDone = (erasure: PendingErasure): Promise<unknown> =>
+  waitFor(() => carryOnWith(store, erasure), { what: 'the erasure' });
+
+async function rowsOf(userId: string): Promise<number> {
+  const tables = [
+    ...['subscriptions', 'play_statuses', 'user_privacy', 'listener_revisions', 'erasures'].map((name) => [
+      `users.${name}`,
+      'user_id',
+    ]),
+    ['site_private.contributions', 'listener'],
+    ['site_private.privacy_settings', 'listener'],
+    ['site_private.listener_revisions', 'user_id'],
+  ];
+  const counts = tables.map(([table, column]) => `SELECT count(*)::int AS rows FROM ${table} WHERE ${column} = $1`);
+  const [{ rows }] = await site.query(`SELECT sum(rows)::int AS rows FROM (${counts.join(' UNION ALL ')}) c`, [userId]);
+  return rows;
+}
+
+/** More things than an erasure asks of the store, unless it never ends. */
+const STEPS_MAX = 200;
+
+it('erases an account wherever whoever is at it dies', async () => {
+  let steps = 0;
+  for (let died = true; died && steps < STEPS_MAX;) {
+    steps += 1;
+    for (const isDone of [false, true]) {
+      const userId = await newListener();
+      const erasure = await request(userId, 'account');
+      const { store: dying, asked } = mortal(steps, isDone);
+      const untilTheEnd = () =>
+        carryOnWith(dying, erasure).catch((error: unknown) => {
+          expect(error).toBeInstanceOf(StoreUnavailable);
+          return true;
+        });
+      await waitFor(untilTheEnd, { what: 'the end of the first who tries' });
+      died = asked() >= steps;
+      if (died) await untilDone(erasure);
+      expect(await rowsOf(userId)).toBe(0);
+      for (const category of ['subscriptions', 'listening', 'playlists', 'privacy'])
+        await expect(store.head(streamOf(category, userId))).rejects.toThrow(StreamGone);
+    }
+  }
+  expect(steps).toBeGreaterThan(10);
+  expect(steps).toBeLessThan(STEPS_MAX);
+});
+
+it('erases what was appended late, and refuses what comes later', async () => {
+  const userId = await newListener();
+  const erasure = await request(userId, 'account');
+  const streams = openListenerStreams(store, 1_048_576);
+  const late = () =>
+    streams.listening.handle(
+      userId,
+      { type: 'SaveEpisode', data: { feed: FEED, item: ITEM, now: Date.now() } },
+      { recordedAt: new Date().toISOString(), correlationId: 'late' },
+      () => undefined,
+    );
+  await carryOn(erasure, { streams, users, site });
+  await late();
+  await untilDone(erasure);
+  expect(await rowsOf(userId)).toBe(0);
+  await expect(late()).rejects.toThrow(StreamGone);
+});
+
+it('does not remove events before every projector has passed the markers', async () => {
+  const userId = await newListener();
+  const erasure = await request(userId, 'account');
+  const held = users.createQueryRunner();
+  await held.startTransaction();
+  await held.query(`SELECT FROM users.projector_segments WHERE projector = 'users' FOR UPDATE`);
+  for (let times = 0; times < 3; times += 1) expect(await carryOnWith(store, erasure)).toBe(false);
+  expect(await store.head(streamOf('listening', userId))).toBe(1);
+  await held.rollbackTransaction();
+  await held.release();
+  await untilDone(erasure);
+});

@@ -1,0 +1,150 @@
+import { waitFor } from '@balados/testing';
+import { Client } from 'pg';
+import { base64, Device, login, newListener, register } from './support/client';
+import { withSql } from './support/comparison';
+import { Kind, startSystem, System } from './support/system';
+
+const SECRET = 'wombat';
+const FEED = `https://feeds.example/${SECRET}.xml`;
+const LEFT = `https://feeds.example/left-${SECRET}.xml`;
+const ITEM = `guid-${SECRET},https://media.example/${SECRET}.mp3`;
+const NEW = 'https://feeds.example/new.xml';
+const NEW_ITEM = 'guid-new,https://media.example/new.mp3';
+const ERASED_WITHIN_MS = 150_000;
+
+describe.each<Kind>(['services', 'standalone'])('a history that is erased on %s', (kind) => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem(kind, { DEFAULT_PRIVACY: 'public', PUBLIC_MIN_LISTENERS: '1' });
+  }, 120_000);
+  afterAll(async () => system?.stop(), 120_000);
+
+  it(
+    'is gone at once for who asks and in the end for good, and no old device brings it back',
+    async () => {
+      const credentials = await register(system.listeners);
+      const phone = await login(system.listeners, credentials, 'phone');
+      const tablet = await login(system.listeners, credentials, 'tablet');
+      const other = await newListener(system.listeners);
+      await other.subscribe(NEW);
+      await listen(phone);
+      const settings = (await phone.get('/privacy')).body;
+      // An old tablet has seen all that, and holds it as its own.
+      const seen = (await tablet.sync({})).body;
+      const held = { ...seen.data, since: undefined };
+      expect([held.subscriptions.length, held.play_statuses.length, held.playlists.length]).toEqual([2, 1, 1]);
+
+      const answer = await phone.send('DELETE', '/history');
+      expect(answer).toMatchObject({ status: 202, body: { status: 'accepted', data: { scope: 'history' } } });
+      // What is done from now on stands.
+      await phone.subscribe(NEW);
+      await phone.play(NEW, NEW_ITEM, 5);
+      await expectOnlyNew(phone);
+      await expectNothingBack(tablet, held);
+
+      await withSql(system.database, async (client) => {
+        await waitFor(async () => (await tracesIn(client)).length === 0, {
+          what: 'every trace to be gone',
+          timeoutMs: ERASED_WITHIN_MS,
+        }).catch(async () => expect(await tracesIn(client)).toEqual([]));
+        const { rows } = await client.query(
+          'SELECT user_id, scope, finished_at IS NOT NULL AS finished FROM users.erasures',
+        );
+        expect(rows).toEqual([{ user_id: null, scope: 'history', finished: true }]);
+      });
+      await expectOnlyNew(phone);
+      await expectNothingBack(tablet, held);
+      // With the token of before, the tablet is told everything, for nothing is left that could say what went.
+      const { body: since } = await tablet.sync({ since: seen.sync_token });
+      expect([since.full, since.data.subscriptions.length]).toEqual([true, 1]);
+      expect((await tablet.sync({ since: since.sync_token })).body).toMatchObject({
+        full: false,
+        data: { subscriptions: [], play_statuses: [], playlists: [] },
+      });
+      expect(JSON.stringify((await phone.get('/account/export')).body)).not.toContain(SECRET);
+      expect((await phone.get('/privacy')).body).toEqual(settings);
+      expect((await phone.get('/account')).body.account.username).toBe(credentials.username);
+      expect((await other.get('/subscriptions')).body.subscriptions).toHaveLength(1);
+    },
+    ERASED_WITHIN_MS + 60_000,
+  );
+
+  it('is erased whole or not at all', async () => {
+    const phone = await newListener(system.listeners);
+    await phone.subscribe(NEW);
+    for (const query of [`?feed=${base64(NEW)}`, '?fed=x', '?feed='])
+      expect((await phone.send('DELETE', `/history${query}`)).status).toBe(422);
+    expect((await phone.send('DELETE', '/history', { feed: base64(NEW) })).status).toBe(422);
+    expect((await phone.get('/subscriptions')).body.subscriptions).toHaveLength(1);
+  });
+});
+
+async function listen(phone: Device): Promise<void> {
+  const answers = [
+    await phone.subscribe(FEED),
+    await phone.subscribe(LEFT),
+    await phone.unsubscribe(LEFT),
+    await phone.play(FEED, ITEM, 10),
+    await phone.save(ITEM, FEED),
+    await phone.share(ITEM, FEED),
+    await phone.send('PUT', '/privacy', { privacy: 'public' }),
+  ];
+  const playlist = await phone.send('POST', '/playlists', { name: `${SECRET} walks` });
+  const entry = { rss_source_feed: base64(FEED), rss_source_item: base64(ITEM), item_title: SECRET };
+  answers.push(playlist, await phone.send('POST', `/playlists/${playlist.body.data.id}/items`, entry));
+  for (const { status } of answers) expect(status).toBe(200);
+}
+
+async function expectOnlyNew(phone: Device): Promise<void> {
+  const { subscriptions } = (await phone.get('/subscriptions')).body;
+  expect(subscriptions).toMatchObject([{ rss_source_feed: base64(NEW) }]);
+  expect((await phone.get('/play')).body.play_statuses).toMatchObject([{ rss_source_item: base64(NEW_ITEM) }]);
+  expect((await phone.get('/playlists')).body).toEqual({ playlists: [] });
+  expect((await phone.get('/episodes/saved')).body.episodes).toEqual([]);
+}
+
+/** A full sync of all that was: it is answered as ended, or refused, and what was ended already needs no word. */
+async function expectNothingBack(tablet: Device, held: { playlists: { id: string }[] }): Promise<void> {
+  for (let times = 0; times < 2; times += 1) {
+    const { status, body } = await tablet.sync(held);
+    expect(status).toBe(200);
+    expect(body.rejected).toMatchObject(
+      expect.arrayContaining(
+        [
+          { path: expect.stringMatching(/^subscriptions\[\d\]$/), code: 'erased' },
+          { path: 'play_statuses[0]', code: 'erased' },
+          { path: 'playlists[0]', code: 'erased' },
+        ].map((entry) => expect.objectContaining(entry)),
+      ),
+    );
+    expect(body.rejected).toHaveLength(3);
+    const told = body.data.subscriptions.find(
+      (one: { rss_source_feed: string }) => one.rss_source_feed === base64(FEED),
+    );
+    expect(told.unsubscribed_at > told.subscribed_at).toBe(true);
+    expect(body.data.subscriptions).toHaveLength(2);
+    expect(body.data.playlists).toMatchObject([
+      { id: held.playlists[0]!.id, deleted_at: expect.any(String), items: [] },
+    ]);
+    expect(body.data.play_statuses).toMatchObject([{ rss_source_item: base64(NEW_ITEM) }]);
+    // What it was answered it may send back.
+    expect((await tablet.sync(body.data)).body).toMatchObject({ rejected: [], data: { playlists: [] } });
+    await expectOnlyNew(tablet);
+  }
+}
+
+/** Tables with a value that shows the secret. */
+async function tracesIn(client: Client): Promise<string[]> {
+  const { rows: columns } = await client.query<{ name: string; column: string; type: string }>(
+    `SELECT format('%I.%I', table_schema, table_name) AS name, column_name AS column, data_type AS type
+     FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+     WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'`,
+  );
+  const found: string[] = [];
+  for (const { name, column, type } of columns) {
+    const value = type === 'bytea' ? `encode("${column}", 'escape')` : `"${column}"::text`;
+    const { rows } = await client.query(`SELECT FROM ${name} WHERE ${value} ILIKE $1 LIMIT 1`, [`%${SECRET}%`]);
+    if (rows.length > 0) found.push(`${name}.${column}`);
+  }
+  return found;
+}

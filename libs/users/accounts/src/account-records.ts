@@ -1,0 +1,63 @@
+import { Sql } from '@balados/platform-stores';
+
+/** A session or personal token as its owner may have it: without secrets and their hashes. Times as RFC 3339. */
+export interface TokenRecord {
+  id: string;
+  kind: 'session' | 'personal';
+  name: string | null;
+  device_id: string | null;
+  device_name: string | null;
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+/** All that the tables of this room hold of a listener. */
+export interface AccountRecords {
+  account: {
+    user_id: string;
+    username: string | null;
+    /** Of whom an outside issuer vouches for: who they are there. */
+    issuer: string | null;
+    subject: string | null;
+    created_at: string;
+  };
+  tokens: TokenRecord[];
+  keys: { kid: string; name: string; public_key: string; created_at: string; last_used_at: string | null }[];
+  /** What writes with an `Idempotency-Key` were answered, as far as it is still known. */
+  idempotent_answers: { answer: unknown; created_at: string }[];
+}
+
+const TIME = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
+const rfc3339 = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', ${TIME}) AS ${column}`;
+
+/** Sessions that ended are there until they are purged. Undefined for who has no account. */
+export async function accountRecords(sql: Sql, userId: string): Promise<AccountRecords | undefined> {
+  const [[account], tokens, keys, answers] = await Promise.all([
+    sql.query<AccountRecords['account'][]>(
+      `SELECT user_id, username, NULL AS issuer, NULL AS subject, ${rfc3339('created_at')}
+       FROM users.accounts WHERE user_id = $1
+       UNION ALL SELECT user_id, NULL, issuer, subject, ${rfc3339('created_at')}
+       FROM users.outside_listeners WHERE user_id = $1`,
+      [userId],
+    ),
+    sql.query<TokenRecord[]>(
+      `SELECT id, kind, name, device_id, device_name, ${rfc3339('created_at')}, ${rfc3339('last_used_at')},
+         ${rfc3339('expires_at')}, ${rfc3339('revoked_at')}
+       FROM users.api_tokens WHERE user_id = $1 ORDER BY api_tokens.created_at, id`,
+      [userId],
+    ),
+    sql.query<AccountRecords['keys']>(
+      `SELECT kid, name, public_key, ${rfc3339('created_at')}, ${rfc3339('last_used_at')}
+       FROM users.listener_keys WHERE user_id = $1 ORDER BY listener_keys.created_at, kid`,
+      [userId],
+    ),
+    sql.query<AccountRecords['idempotent_answers']>(
+      `SELECT answer, ${rfc3339('created_at')} FROM users.idempotency_keys
+       WHERE user_id = $1 AND answer IS NOT NULL ORDER BY idempotency_keys.created_at`,
+      [userId],
+    ),
+  ]);
+  return account && { account, tokens, keys, idempotent_answers: answers };
+}

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { Sql } from '@balados/platform-stores';
+import { ErasureScope } from '@balados/users-contracts';
+
+/** After this long what was revoked works nowhere any more, in milliseconds: then nothing new comes of an account that was closed. */
+export const REVOCATION_MS = 5_000;
+
+export interface Erasure {
+  id: string;
+  scope: ErasureScope;
+  requestedAt: Date;
+}
+
+/** One that is not done yet. */
+export type PendingErasure = Erasure & { userId: string };
+
+const ROW = 'id, scope, requested_at AS "requestedAt"';
+const HASH = `sha256(convert_to($1::uuid::text, 'UTF8'))`;
+
+/** Notes that something is to be erased; jobs carry it out. Of an account there is one: asked for again, it is that one. */
+export async function requestErasure(sql: Sql, userId: string, scope: ErasureScope): Promise<Erasure> {
+  const [made] = await sql.query<Erasure[]>(
+    `INSERT INTO users.erasures (id, user_id, user_hash, scope) VALUES ($2, $1::uuid, ${HASH}, $3)
+     ON CONFLICT DO NOTHING RETURNING ${ROW}`,
+    [userId, randomUUID(), scope],
+  );
+  if (made) return made;
+  const [held] = await sql.query<Erasure[]>(
+    `SELECT ${ROW} FROM users.erasures WHERE user_hash = ${HASH} AND scope = 'account'`,
+    [userId],
+  );
+  return held!;
+}
+
+/** Those that can be carried on, the oldest first. */
+export const pendingErasures = (sql: Sql): Promise<PendingErasure[]> =>
+  sql.query<PendingErasure[]>(
+    `SELECT ${ROW}, user_id AS "userId" FROM users.erasures
+     WHERE user_id IS NOT NULL AND requested_at < now() - $1 * interval '1 ms' ORDER BY requested_at`,
+    [REVOCATION_MS],
+  );
+
+/** It is done: of whom is known by a hash alone, and of several erasures of one listener only the last is kept. */
+export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): Promise<void> {
+  await sql.query(
+    `DELETE FROM users.erasures older USING users.erasures this
+     WHERE this.id = $2 AND older.user_hash = ${HASH} AND older.id <> this.id AND older.scope = 'history'
+       AND (this.scope = 'account' OR older.requested_at <= this.requested_at)`,
+    [userId, id],
+  );
+  await sql.query('UPDATE users.erasures SET user_id = NULL, finished_at = now() WHERE id = $1', [id]);
+}
+
+/** Deletes all that the tables of this room hold of a listener but the erasure itself. The name is free again. */
+export async function forgetAccount(sql: Sql, userId: string): Promise<void> {
+  for (const table of ['idempotency_keys', 'api_tokens', 'listener_keys', 'outside_listeners', 'accounts'])
+    await sql.query(`DELETE FROM users.${table} WHERE user_id = $1`, [userId]);
+}

@@ -1,13 +1,15 @@
 const { existsSync } = require('node:fs');
 
-// A test file's name ends in what it needs: .spec.ts nothing, .int.spec.ts Postgres or gRPC, .e2e.spec.ts everything.
+// A test file's name ends in what it needs: .spec.ts nothing, .int.spec.ts Postgres or gRPC, .e2e.spec.ts everything,
+// .alone.e2e.spec.ts everything and the machine for itself.
 const stages = {
   unit: '(?<!\\.int|\\.e2e)\\.spec\\.ts$',
   int: '\\.int\\.spec\\.ts$',
-  e2e: '\\.e2e\\.spec\\.ts$',
+  e2e: '(?<!\\.alone)\\.e2e\\.spec\\.ts$',
+  alone: '\\.alone\\.e2e\\.spec\\.ts$',
 };
 
-/** TEST_STAGE=unit|int|e2e runs that kind alone; the unit stage starts no Postgres. */
+/** TEST_STAGE=unit|int|e2e|alone runs that kind alone; the unit stage starts no Postgres. */
 module.exports = {
   ...require('./jest.preset.js'),
   roots: ['apps', 'libs', 'e2e', 'tools']

@@ -1,4 +1,4 @@
-// npm test: installs what is missing, then runs Jest in three stages, one after another, and adds their counts up.
+// npm test: installs what is missing, then runs Jest in four stages, one after another, and adds their counts up.
 // The last line is `N passed, N failed` (and `, N skipped`). --long runs more rounds; other arguments go to Jest.
 // TEST_SUMMARY=<file>: the counts are written there as JSON instead, for a caller who adds checks of its own.
 import { spawn, spawnSync } from 'node:child_process';
@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** How long a stage may take on a busy machine, in seconds, before it is ended and counts as failed; a quiet one needs a third. */
-const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 1_200 };
+const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 900, alone: 900 };
 /** --long: by how much more. */
 const LONG_FACTOR = 6;
 const PROGRESS_EVERY_S = 60;
@@ -34,8 +34,7 @@ async function run(stage) {
   const folder = mkdtempSync(join(tmpdir(), 'balados-summary-'));
   const outputFile = join(folder, 'jest.json');
   const limitS = STAGE_LIMIT_S[stage] * (long ? LONG_FACTOR : 1);
-  // The whole system of an e2e suite has the machine for itself; of the others as many as there are cores.
-  const parallel = stage === 'e2e' ? '--runInBand' : '--maxWorkers=100%';
+  const parallel = stage === 'alone' ? '--runInBand' : '--maxWorkers=100%';
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const flags = ['-c', 'jest.config.js', parallel, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
   console.log(`\n== ${stage} tests (at most ${limitS} s)`);

@@ -37,7 +37,14 @@ async function run(stage) {
   // Suites of the whole system wait more than they work.
   const workers = { unit: '100%', int: '100%', e2e: '150%', alone: '1' }[stage];
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
-  const flags = ['-c', 'jest.config.js', `--maxWorkers=${workers}`, '--passWithNoTests', '--json', `--outputFile=${outputFile}`];
+  const flags = [
+    '-c',
+    'jest.config.js',
+    `--maxWorkers=${workers}`,
+    '--passWithNoTests',
+    '--json',
+    `--outputFile=${outputFile}`,
+  ];
   console.log(`\n== ${stage} tests (at most ${limitS} s)`);
   const startedAt = Date.now();
   const seconds = () => Math.round((Date.now() - startedAt) / 1000);

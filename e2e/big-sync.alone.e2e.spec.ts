@@ -1,7 +1,7 @@
 import { base64, Device, login, newListener, register } from './support/client';
 import { newSeed, randomFrom, report, within } from './support/limits';
 import { LogReader } from './support/log';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const PLAYS = 5_000;
 /** Largest body that is taken, in bytes. */
@@ -54,7 +54,7 @@ function bodies(entries: readonly PlayEntry[]): { play_statuses: PlayEntry[] }[]
 
 const byItem = (left: PlayEntry, right: PlayEntry): number => (left.rss_source_item < right.rss_source_item ? -1 : 1);
 
-describe.each<Kind>(['services', 'standalone'])('a library of 5,000 plays on %s', (kind) => {
+describe.each(KINDS)('a library of 5,000 plays on %s', (kind) => {
   let system: System;
   let log: LogReader;
   beforeAll(async () => {

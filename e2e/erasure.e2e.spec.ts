@@ -6,7 +6,7 @@ import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { base64, base64Url, Credentials, Device, login, newListener, request } from './support/client';
 import { withSql } from './support/comparison';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const SHARED = 'https://feeds.example/shared.xml';
 const SHARED_ITEM = 'guid-shared,https://media.example/shared.mp3';
@@ -18,7 +18,7 @@ const ITEM = `guid-${SECRET},https://media.example/${SECRET}.mp3`;
 /** Revocation, two projectors, and the event store's own removal of what is hidden, once a minute. */
 const ERASED_WITHIN_MS = 150_000;
 
-describe.each<Kind>(['services', 'standalone'])('an account that is deleted on %s', (kind) => {
+describe.each(KINDS)('an account that is deleted on %s', (kind) => {
   let system: System;
   beforeAll(async () => {
     system = await startSystem(kind, { DEFAULT_PRIVACY: 'public', PUBLIC_MIN_LISTENERS: '1' });

@@ -2,7 +2,7 @@ import { get, IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { base64, Device, login, register } from './support/client';
 import { LogReader } from './support/log';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/export.xml';
 const OTHER = 'https://feeds.example/gone.xml';
@@ -11,7 +11,7 @@ const ITEM = 'guid-1,https://media.example/1.mp3';
 const PLAYS = 24_000;
 const PLAYS_PER_SYNC = 3_000;
 
-describe.each<Kind>(['services', 'standalone'])('an export from %s', (kind) => {
+describe.each(KINDS)('an export from %s', (kind) => {
   let system: System;
   let log: LogReader;
 

@@ -2,7 +2,7 @@ import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { base64, Device, login, newListener, register } from './support/client';
 import { withSql } from './support/comparison';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const SECRET = 'wombat';
 const FEED = `https://feeds.example/${SECRET}.xml`;
@@ -12,7 +12,7 @@ const NEW = 'https://feeds.example/new.xml';
 const NEW_ITEM = 'guid-new,https://media.example/new.mp3';
 const ERASED_WITHIN_MS = 150_000;
 
-describe.each<Kind>(['services', 'standalone'])('a history that is erased on %s', (kind) => {
+describe.each(KINDS)('a history that is erased on %s', (kind) => {
   let system: System;
   beforeAll(async () => {
     system = await startSystem(kind, { DEFAULT_PRIVACY: 'public', PUBLIC_MIN_LISTENERS: '1' });

@@ -6,7 +6,7 @@ import { Held, heldOf, untilHeld } from './support/held';
 import { LogReader } from './support/log';
 import { Me, Probe, PROBES, Target } from './support/probes';
 import { ServiceProcess } from './support/service-process';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 import { CountedWay, HTTP2, POSTGRES } from './support/traffic';
 
 /** Routes that are nobody's. What is of the public is what listeners published: another test's. */
@@ -15,7 +15,7 @@ const isNobodys = (path: string): boolean => path.startsWith('/.well-known/') ||
 const publicPem = (): string =>
   generateKeyPairSync('rsa', { modulusLength: 2_048 }).publicKey.export({ type: 'spki', format: 'pem' }) as string;
 
-describe.each<Kind>(['services', 'standalone'])('listeners of one another on %s', (kind) => {
+describe.each(KINDS)('listeners of one another on %s', (kind) => {
   let system: System;
   let api: string;
   let log: LogReader;

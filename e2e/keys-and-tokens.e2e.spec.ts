@@ -6,7 +6,7 @@ import { sign, SignOptions } from 'jsonwebtoken';
 import { Answer, base64, Credentials, Device, login, newListener, register, request } from './support/client';
 import { report, timed, within } from './support/limits';
 import { ServiceProcess } from './support/service-process';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 /** What was revoked works nowhere after this time, in milliseconds. */
 const REVOCATION_LIMIT_MS = 5_000;
@@ -26,7 +26,7 @@ async function publishKeys(): Promise<Server> {
   return server;
 }
 
-describe.each<Kind>(['services', 'standalone'])('keys and tokens on %s', (kind) => {
+describe.each(KINDS)('keys and tokens on %s', (kind) => {
   let system: System;
   let api: string;
   let issuer: Server;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { base64, Device, login, newListener, register, request } from './support/client';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/one.xml';
 const UNKNOWN = '5b2c1a9e-0000-4000-8000-000000000001';
@@ -19,7 +19,7 @@ interface Item {
 const guids = ({ items }: { items: Item[] }): string[] =>
   items.map((item) => Buffer.from(item.rss_source_item, 'base64').toString().split(',')[0]!);
 
-describe.each<Kind>(['services', 'standalone'])('playlists on %s', (kind) => {
+describe.each(KINDS)('playlists on %s', (kind) => {
   let system: System;
   let phone: Device;
   let laptop: Device;

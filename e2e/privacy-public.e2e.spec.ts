@@ -2,7 +2,7 @@ import { waitFor } from '@balados/testing';
 import { base64, base64Url, Device, newListener } from './support/client';
 import { timed, within } from './support/limits';
 import { Counts, Public, PublicView } from './support/public-view';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 type Privacy = 'public' | 'anonymous' | 'private';
 type Deed = 'subscribe' | 'play' | 'save' | 'share';
@@ -76,7 +76,7 @@ function expected(feed: string, listeners: readonly Doing[]): PublicView | undef
   return seen.size >= 2 || isExplicit ? view : undefined;
 }
 
-describe.each<Kind>(['services', 'standalone'])('what the public sees on %s', (kind) => {
+describe.each(KINDS)('what the public sees on %s', (kind) => {
   let system: System;
   let world: Public;
   beforeAll(async () => {

@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { waitFor } from '@balados/testing';
 import { Answer, base64, base64Url, Device, login, newListener, register, request } from './support/client';
 import { LogReader } from './support/log';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/one.xml?a=???>';
 const OTHER = 'https://feeds.example/two.xml';
@@ -15,7 +15,7 @@ const setting = (privacy: string | null, feed: string | null = null, item: strin
   privacy,
 });
 
-describe.each<Kind>(['services', 'standalone'])('privacy settings on %s', (kind) => {
+describe.each(KINDS)('privacy settings on %s', (kind) => {
   let system: System;
   let log: LogReader;
   let phone: Device;

@@ -1,13 +1,13 @@
 import { waitFor } from '@balados/testing';
 import { Answer, base64, base64Url, login, newListener, register, request } from './support/client';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/one.xml';
 const OTHER = 'https://feeds.example/two.xml';
 const ITEM = 'guid-1,https://media.example/1.mp3';
 const itemNumber = (n: number): string => `guid-${n},https://media.example/${n}.mp3`;
 
-describe.each<Kind>(['services', 'standalone'])('saves and shares on %s', (kind) => {
+describe.each(KINDS)('saves and shares on %s', (kind) => {
   let system: System;
   let api: string;
 

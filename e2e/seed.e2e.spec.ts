@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { Device, login } from './support/client';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const ROOT = resolve(__dirname, '..');
 const SIZE = ['--listeners', '4', '--subscriptions', '6', '--plays', '40', '--feeds', '24'];
@@ -19,7 +19,7 @@ function seed(options: string[], env: Record<string, string>): Promise<{ code: n
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })));
 }
 
-describe.each<Kind>(['services', 'standalone'])('npm run seed on %s', (kind) => {
+describe.each(KINDS)('npm run seed on %s', (kind) => {
   let system: System;
   beforeAll(async () => {
     system = await startSystem(kind, {}, ['projections', 'command-api', 'public-api']);

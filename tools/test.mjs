@@ -34,8 +34,7 @@ async function run(stage) {
   const folder = mkdtempSync(join(tmpdir(), 'balados-summary-'));
   const outputFile = join(folder, 'jest.json');
   const limitS = STAGE_LIMIT_S[stage] * (long ? LONG_FACTOR : 1);
-  // Suites of the whole system wait more than they work.
-  const workers = { unit: '100%', int: '100%', e2e: '150%', alone: '1' }[stage];
+  const workers = stage === 'alone' ? '1' : '100%';
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const flags = [
     '-c',

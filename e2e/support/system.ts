@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { postgresUrl } from '@balados/embedded';
 import { createDatabase, waitFor } from '@balados/testing';
 import { Client } from 'pg';
+import { LONG } from './limits';
 import { ServiceProcess } from './service-process';
 
 /** A running system with nothing mocked, and its doors. */
@@ -30,6 +31,12 @@ const UNLIMITED = { RATE_ADDRESS: '0', RATE_LISTENER: '0', RATE_REGISTER: '0' };
 export const DEFAULT_LIMITS = { RATE_ADDRESS: '6000', RATE_LISTENER: '6000', RATE_REGISTER: '100' };
 
 export type Kind = 'services' | 'standalone';
+
+/**
+ * What most suites are tried on: the six processes, and in long runs the one process as well, for which there is no time in each. The
+ * journey, the listener's API, its limits and its documentation are tried on both every time.
+ */
+export const KINDS: readonly Kind[] = LONG ? ['services', 'standalone'] : ['services'];
 
 export type ServiceName = 'projections' | 'command-api' | 'public-api' | 'jobs' | 'rss-proxy' | 'play-gateway';
 

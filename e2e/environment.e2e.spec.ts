@@ -59,7 +59,7 @@ const APPS = [
   ['command-api', { ...badPort, ...badStore, ...badUsers, ...badAccounts }],
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
-  ['jobs', { ...badPort, ...badUsers, ...badSite, ...badWindow }],
+  ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
   ['rss-proxy', badPort],
   ['play-gateway', badPort],
   ['standalone', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow }],
@@ -81,7 +81,7 @@ it.concurrent.each([
   ['command-api', ['EVENTSTORE_URL', 'USERS_DATABASE_URL']],
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
   ['public-api', ['SITE_DATABASE_URL']],
-  ['jobs', ['SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
+  ['jobs', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
 ])(
   '%s names what is missing, and counts what is empty as missing',
   async (app, required) => {

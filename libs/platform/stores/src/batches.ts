@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoredEvent } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
-import { Log } from './log';
+import { Log, messageOf } from './log';
 import { isPassingDatabaseError } from './postgres';
 import { Projector } from './projector';
 import { SegmentBatch, SegmentWorker } from './segment-worker';
@@ -182,5 +182,3 @@ function gather(workers: readonly SegmentWorker[]): SegmentBatch[] {
 
 const inOrder = (batches: readonly SegmentBatch[]): StoredEvent[] =>
   batches.flatMap(({ events }) => events).sort((one, two) => (one.position < two.position ? -1 : 1));
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

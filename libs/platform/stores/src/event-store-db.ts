@@ -23,7 +23,7 @@ import {
   StreamingRead,
   streamNameFilter,
 } from '@eventstore/db-client';
-import { Log, silent } from './log';
+import { Log, messageOf, silent } from './log';
 
 /** The store is taken for silent when appends wait and it has answered none for this long, in milliseconds. */
 export const APPEND_TIMEOUT_MS = 3_000;
@@ -96,23 +96,42 @@ function connect(url: string, log: Log): OpenEventStore {
 
   async function append(stream: string, expectedRevision: number, events: readonly NewEvent[]): Promise<number> {
     if (events.length === 0) return expectedRevision;
+    await insistently(
+      stream,
+      expectedRevision,
+      'appended to',
+      (leftMs) => appends.attempt(stream, expectedRevision, events, leftMs),
+      () => holds(stream, expectedRevision + 1, events),
+    );
+    return expectedRevision + events.length;
+  }
+
+  /**
+   * Asks for a change again while what goes wrong passes by itself, for APPEND_DEADLINE_MS.
+   * @param isDone whether an earlier attempt made a conflict: its answer was lost, and others appended behind it
+   */
+  async function insistently(
+    stream: string,
+    expectedRevision: number,
+    what: string,
+    change: (leftMs: number) => Promise<unknown>,
+    isDone: () => Promise<boolean> = async () => false,
+  ): Promise<void> {
     const started = Date.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await appends.attempt(stream, expectedRevision, events, APPEND_DEADLINE_MS - (Date.now() - started));
-        return expectedRevision + events.length;
+        await change(APPEND_DEADLINE_MS - (Date.now() - started));
+        return;
       } catch (error) {
         if (isOfType(error, 'wrong-expected-version')) {
-          // Our own earlier attempt may have made the conflict: its answer was lost, and others appended behind it.
-          if (attempt > 1 && (await holds(stream, expectedRevision + 1, events)))
-            return expectedRevision + events.length;
+          if (attempt > 1 && (await isDone())) return;
           throw new RevisionConflict(stream, expectedRevision);
         }
         if (isOfType(error, 'stream-deleted')) throw new StreamGone(stream);
         if (!isPassing(error)) throw error;
         const pause = pauseBefore(attempt, APPEND_PAUSE_MS, APPEND_LONGEST_PAUSE_MS);
         if (closing.signal.aborted || Date.now() + pause - started >= APPEND_DEADLINE_MS)
-          throw new StoreUnavailable(`${stream} was not appended to: ${messageOf(error)}`, { cause: error });
+          throw new StoreUnavailable(`${stream} was not ${what}: ${messageOf(error)}`, { cause: error });
         await delay(pause);
       }
     }
@@ -221,24 +240,6 @@ function connect(url: string, log: Log): OpenEventStore {
     }
   }
 
-  /** What changes a stream itself: asked again for as long as an append is, since each may be sent twice. */
-  async function insistently(stream: string, expectedRevision: number, change: () => Promise<unknown>): Promise<void> {
-    const started = Date.now();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return void (await inTime(change()));
-      } catch (error) {
-        if (isOfType(error, 'stream-deleted')) throw new StreamGone(stream);
-        if (isOfType(error, 'wrong-expected-version')) throw new RevisionConflict(stream, expectedRevision);
-        if (!isPassing(error)) throw error;
-        const pause = pauseBefore(attempt, APPEND_PAUSE_MS, APPEND_LONGEST_PAUSE_MS);
-        if (closing.signal.aborted || Date.now() + pause - started >= APPEND_DEADLINE_MS)
-          throw new StoreUnavailable(`${stream} was not changed: ${messageOf(error)}`, { cause: error });
-        await delay(pause);
-      }
-    }
-  }
-
   async function truncateBefore(stream: string, revision: number): Promise<void> {
     for (;;) {
       const newestOf = await newest(`$$${stream}`);
@@ -272,10 +273,12 @@ function connect(url: string, log: Log): OpenEventStore {
     read,
     truncateBefore,
     tombstone: (stream, expectedRevision) =>
-      insistently(stream, expectedRevision, () =>
-        reader.tombstoneStream(stream, {
-          expectedRevision: expectedRevision === NO_EVENTS ? NO_STREAM : BigInt(expectedRevision),
-        }),
+      insistently(stream, expectedRevision, 'changed', () =>
+        inTime(
+          reader.tombstoneStream(stream, {
+            expectedRevision: expectedRevision === NO_EVENTS ? NO_STREAM : BigInt(expectedRevision),
+          }),
+        ),
       ),
     head: async (stream) => (await newest(stream))?.revision ?? NO_EVENTS,
     subscribe,
@@ -564,5 +567,3 @@ function isPassing(error: unknown): boolean {
 /** Doubles with each failure up to the longest; a random part keeps many from asking at the same moment. */
 const pauseBefore = (failures: number, first: number, longest: number): number =>
   Math.min(longest, first * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

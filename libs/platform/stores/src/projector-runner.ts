@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
 import { Batches } from './batches';
-import { Log } from './log';
+import { Log, messageOf } from './log';
 import { Projector } from './projector';
 import { LEASE_MS, LEASE_RENEWALS, Leases, segmentOf, SEGMENTS } from './segments';
 import { SegmentStatus, SegmentWorker } from './segment-worker';
@@ -126,7 +126,7 @@ class Run implements RunningProjector {
         this.troubles.delete(what);
       } catch (error) {
         if (this.closing.signal.aborted) return;
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         if (this.troubles.get(what) !== reason) this.options.log.error({ projector: this.name, reason }, what);
         this.troubles.set(what, reason);
         pause = RUNNER_PAUSE_MS;

@@ -1,5 +1,5 @@
 import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
-import { episodeId, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
+import { episodeId, feedId, hasCredentials, itemKey, splitItem } from '@balados/feeds-ids';
 import { HistoryErased, ListeningEvent, PrivacyEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
 import { ACCOUNT, Setting } from './privacy';
 
@@ -59,9 +59,6 @@ export interface Batch {
   /** Canonical URLs of the podcasts of what is made, by id. */
   feeds: Map<string, string>;
 }
-
-/** The same for all feeds that hold the item: `episode_popularity.item_key`. */
-const itemKeyOf = (item: string): string => episodeId('', item);
 
 /** `//user:password@`, whatever stands before it. */
 const USERINFO = /\/\/[^\s/?#@]+@/;
@@ -148,7 +145,7 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
     const ofPodcast = { listener, feedId: id };
     const makeOfEpisode = (kind: Kind, item: string, occurredAt: string, day: number): void => {
       if (isSecret(item)) return;
-      const episode = { episodeId: episodeId(data.feed, item), item, itemKey: itemKeyOf(item) };
+      const episode = { episodeId: episodeId(data.feed, item), item, itemKey: itemKey(item) };
       make(data.feed, { ...ofPodcast, ...episode, kind, day, occurredAt, recordedAt });
     };
     switch (type) {

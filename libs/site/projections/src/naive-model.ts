@@ -1,4 +1,4 @@
-import { episodeId, episodeKey, feedId, hasCredentials, splitItem } from '@balados/feeds-ids';
+import { episodeId, episodeKey, feedId, hasCredentials, itemKey, splitItem } from '@balados/feeds-ids';
 import { Privacy } from '@balados/users-contracts';
 import { Kind, POINTS } from './contributions';
 
@@ -137,7 +137,7 @@ export function naive(history: readonly Act[], { defaultPrivacy, publicMinListen
         episode_id: id,
         feed_id: feedId(last!.feed),
         item: last!.item,
-        item_key: episodeId('', last!.item),
+        item_key: itemKey(last!.item),
         ...popularity(made),
       };
     });

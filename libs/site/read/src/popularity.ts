@@ -1,4 +1,4 @@
-import { encodeBase64, episodeId, feedId } from '@balados/feeds-ids';
+import { encodeBase64, episodeId, feedId, itemKey } from '@balados/feeds-ids';
 import { Sql } from '@balados/platform-stores';
 
 /** Where the pictures of a podcast are, as `<img>` takes them. */
@@ -108,8 +108,7 @@ export async function episodePopularity(
   const rows = await sql.query<EpisodeRow[]>(
     `SELECT ${EPISODE} FROM site.episode_popularity e ${WITH_PODCAST}
      WHERE ${feed === undefined ? 'e.item_key' : 'e.episode_id'} = $1 ORDER BY p.feed LIMIT ${CANDIDATES_MAX}`,
-    // The key of an item is that of an episode of no feed.
-    [episodeId(feed ?? '', item)],
+    [feed === undefined ? itemKey(item) : episodeId(feed, item)],
   );
   if (rows.length > 1) return { candidates: rows.map((row) => row.feed) };
   return rows[0] && episodeOf(rows[0]);

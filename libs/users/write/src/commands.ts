@@ -26,15 +26,16 @@ export const LISTENER_STREAMS = Symbol('listener streams');
 /** Injection token of the clock: `() => number`, epoch milliseconds. */
 export const CLOCK = Symbol('clock');
 
-type Without<Union, Key extends PropertyKey> = Union extends { type: string; data: object }
-  ? { type: Union['type']; data: Omit<Union['data'], Key> }
+/** A decider's command as the edge says it: the handler's clock adds the time. */
+export type WithoutNow<Union> = Union extends { type: string; data: object }
+  ? { type: Union['type']; data: Omit<Union['data'], 'now'> }
   : never;
 
 /** Changes one podcast of the listener; answers how it then stands. */
 export class ChangeSubscription extends Command<WireSubscription> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: Without<Exclude<SubscriptionsCommand, EraseHistory | { type: 'MergeSubscriptions' }>, 'now'>,
+    readonly change: WithoutNow<Exclude<SubscriptionsCommand, EraseHistory | { type: 'MergeSubscriptions' }>>,
   ) {
     super();
   }
@@ -44,7 +45,7 @@ export class ChangeSubscription extends Command<WireSubscription> {
 export class ChangePlay extends Command<WirePlay> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: Without<Exclude<PlayCommand, { type: 'MergePlays' }>, 'now'>,
+    readonly change: WithoutNow<Exclude<PlayCommand, { type: 'MergePlays' }>>,
   ) {
     super();
   }
@@ -54,7 +55,7 @@ export class ChangePlay extends Command<WirePlay> {
 export class MarkEpisode extends Command<WireEpisode> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: Without<MarkCommand, 'now'>,
+    readonly change: WithoutNow<MarkCommand>,
   ) {
     super();
   }

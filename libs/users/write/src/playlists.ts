@@ -3,12 +3,10 @@ import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { WirePlaylist, wirePlaylist, WirePlaylistItem, wirePlaylistItem } from '@balados/users-contracts';
 import { EraseHistory, playlistItemId, PlaylistsCommand, standingItems } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
+import type { WithoutNow } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
 
-type WithoutNow<Union> = Union extends { type: string; data: object }
-  ? { type: Union['type']; data: Omit<Union['data'], 'now'> }
-  : never;
 type ItemCommand = Extract<PlaylistsCommand, { type: 'AddPlaylistItem' | 'RemovePlaylistItem' }>;
 
 /** Changes one playlist of the listener; answers how it then stands, with the items that stand in it. */

@@ -57,9 +57,12 @@ async function headersOf(options: FastifyHelmetOptions): Promise<Headers> {
   }
 }
 
+/** Once a process, however many services it has. */
+let known: Promise<[data: Headers, ofPages: Headers]> | undefined;
+
 /** The security headers of each answer, by its path. */
 export async function securityHeaders(pages: string): Promise<(path: string) => Headers> {
-  const [data, ofPages] = await Promise.all([headersOf(forData), headersOf(forPages)]);
+  const [data, ofPages] = await (known ??= Promise.all([headersOf(forData), headersOf(forPages)]));
   return (path) => (path.startsWith(pages) ? ofPages : data);
 }
 

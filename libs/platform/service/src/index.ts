@@ -1,5 +1,4 @@
 export * from './config';
-export * from './etag';
 export * from './health';
 export * from './json-body';
 export * from './logging';

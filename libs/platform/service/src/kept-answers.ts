@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import { etagOf, namesTag } from './etag';
+import { namesTag } from './etag';
 
 /** An answer to everybody is given again for this long, in milliseconds. What browsers and proxies may keep (`max-age`) comes on top. */
 export const ANSWERS_KEPT_MS = 250;
@@ -31,7 +31,7 @@ interface Kept {
 
 /**
  * Keeps answers of 200 that say `Cache-Control: public`, and gives them again before anything else is done for a request; who asks for
- * what is just being found out waits for it. Answers must not depend on anything but the address.
+ * what is just being found out waits for it. Answers must not depend on anything but the address, and have been tagged (`tagReads`) before.
  * @param admit counts the request for its sender; when it throws, the request goes on to be refused like any other
  */
 export function keepAnswers(server: FastifyInstance, admit: (request: FastifyRequest) => void): void {
@@ -85,7 +85,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
       typeof payload === 'string' &&
       String(reply.getHeader('cache-control')).startsWith('public')
     ) {
-      const etag = String(reply.getHeader('etag') ?? etagOf(payload));
+      const etag = String(reply.getHeader('etag'));
       const type = String(reply.getHeader('content-type'));
       kept.set(request.url, {
         type,

@@ -2,13 +2,13 @@ import { RevisionConflict, streamOf, StreamGone } from '@balados/event-sourcing'
 import { hasPassed, Sql } from '@balados/platform-stores';
 import { forgetListener } from '@balados/site-projections';
 import { finishErasure, forgetAccount, PendingErasure } from '@balados/users-accounts';
-import { ErasureScope } from '@balados/users-contracts';
+import { ErasureScope, USERS_CATEGORIES } from '@balados/users-contracts';
 import { EraseHistory } from '@balados/users-domain';
 import { forgetReadModels } from '@balados/users-projections';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
 
-type Category = 'subscriptions' | 'playlists' | 'listening' | 'privacy';
+type Category = (typeof USERS_CATEGORIES)[number];
 
 /** In this order: privacy goes last, so that nothing is ever seen because a setting that hid it went first. */
 const CATEGORIES: Readonly<Record<ErasureScope, readonly Category[]>> = {

@@ -98,10 +98,9 @@ export class AccountsController {
   ) {
     const { userId } = listener;
     const sessionId = ownSession(listener);
-    const { username } = await this.account(userId);
-    const change = () => this.parts.passwordChange.change({ userId, sessionId }, { password, newPassword });
-    // Counted together with logins: whoever holds a stolen token tries no more passwords than anybody.
-    await this.attempts.attempt(request, usernameKey(username ?? userId), change, isWrongPassword);
+    await this.withPassword(request, userId, () =>
+      this.parts.passwordChange.change({ userId, sessionId }, { password, newPassword }),
+    );
     return success({ user_id: userId });
   }
 
@@ -119,17 +118,24 @@ export class AccountsController {
     @CurrentListener() listener: Listener,
     @Body({ schema: closingBody }) body: z.infer<typeof closingBody>,
   ) {
-    const { username } = await this.account(listener.userId);
     const close = () => this.parts.closing.close(listener, body?.password ?? '');
-    return accepted(
-      await this.attempts.attempt(request, usernameKey(username ?? listener.userId), close, isWrongPassword),
-    );
+    return accepted(await this.withPassword(request, listener.userId, close));
   }
 
   @Get('.well-known/jwks.json')
   @Documented({ summary: 'The keys that sign access tokens', answer: jwksAnswer, open: true })
   jwks() {
     return this.parts.jwks;
+  }
+
+  /** Counted together with logins: whoever holds a stolen token tries no more passwords than anybody. */
+  private async withPassword<Result>(
+    request: FastifyRequest,
+    userId: string,
+    check: () => Promise<Result>,
+  ): Promise<Result> {
+    const { username } = await this.account(userId);
+    return this.attempts.attempt(request, usernameKey(username ?? userId), check, isWrongPassword);
   }
 
   private async account(userId: string): Promise<Self> {

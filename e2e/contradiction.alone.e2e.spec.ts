@@ -59,7 +59,7 @@ describe('two copies of command-api', () => {
   async function standingsFrom(revision: number): Promise<Standing[]> {
     const events = await log.read(stream, revision);
     return events.map((stored) => {
-      const { data } = usersEvents.decode(stored) as Recorded<SubscriptionsEvent>;
+      const [{ data }] = usersEvents.decode(stored) as [Recorded<SubscriptionsEvent>];
       // Before it there is the warm-up only, of another podcast.
       if (data.feed !== FEED) return { subscribed_at: null, unsubscribed_at: null };
       return { subscribed_at: data.subscribedAt, unsubscribed_at: data.unsubscribedAt };
@@ -141,7 +141,7 @@ describe('two copies of command-api', () => {
       await Promise.all(both);
       let state = subscriptions.initialState();
       for (const stored of await log.read(stream))
-        state = subscriptions.evolve(state, usersEvents.decode(stored) as Recorded<SubscriptionsEvent>);
+        state = subscriptions.evolve(state, usersEvents.decode(stored)[0] as Recorded<SubscriptionsEvent>);
       const held = state.feeds.get(FEED)!;
       const expected = { subscribed_at: new Date(held.subscribedAt!).toISOString() };
       for (const device of [one, other]) {

@@ -178,10 +178,9 @@ const folded = <Command, State, Event extends DomainEvent>(
   decider: Decider<Command, State, Event>,
   events: readonly StoredEvent[],
 ): State =>
-  events.reduce(
-    (state, event) => decider.evolve(state, usersEvents.decode(event) as unknown as Recorded<Event>),
-    decider.initialState(),
-  );
+  events
+    .flatMap((event) => usersEvents.decode(event) as unknown as Recorded<Event>[])
+    .reduce(decider.evolve, decider.initialState());
 
 interface Counts {
   score: number;
@@ -212,8 +211,8 @@ function naivePopularity(found: Map<string, History>) {
   for (const [user, history] of found) {
     const subscribed = new Set<string>();
     const heard = new Set<string>();
-    for (const stored of [...history.subscriptions, ...history.listening]) {
-      const { type, data, metadata } = usersEvents.decode(stored);
+    const events = [...history.subscriptions, ...history.listening].flatMap((event) => usersEvents.decode(event));
+    for (const { type, data, metadata } of events) {
       if (type === 'PodcastSubscribed') subscribed.add(data.feed);
       if (type === 'PodcastUnsubscribed') subscribed.delete(data.feed);
       if (type !== 'PlayRecorded') continue;

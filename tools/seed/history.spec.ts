@@ -31,7 +31,7 @@ const folded = <Command, State, Event extends DomainEvent>(
     .filter(({ stream }) => stream.startsWith(`${decider.category}-`))
     .flatMap(stored)
     .reduce(
-      (state, event) => decider.evolve(state, usersEvents.decode(event) as unknown as Recorded<Event>),
+      (state, event) => decider.evolve(state, usersEvents.decode(event)[0] as unknown as Recorded<Event>),
       decider.initialState(),
     );
 

@@ -29,6 +29,7 @@ const STATUS: Readonly<Record<string, number>> = {
   playlists_full: 422,
   playlist_full: 422,
   privacy_full: 422,
+  erasures_full: 422,
 };
 
 /** What any route of a listener may answer. */

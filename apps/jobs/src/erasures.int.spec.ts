@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { EventStore, StoreUnavailable, streamOf, StreamGone } from '@balados/event-sourcing';
+import { feedId } from '@balados/feeds-ids';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { migrate, openPostgres, runProjector, RunningProjector } from '@balados/platform-stores';
 import { createSiteProjector, DEFAULT_SITE_POLICY } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { PendingErasure, requestErasure } from '@balados/users-accounts';
+import { ErasureTarget, partOf, usersEvents, WHOLE_ACCOUNT } from '@balados/users-contracts';
+import { allPlays } from '@balados/users-domain';
 import { usersProjector } from '@balados/users-projections';
 import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
@@ -39,6 +42,7 @@ afterAll(async () => {
 });
 
 const FEED = 'https://feeds.example/a.xml';
+const OTHER_FEED = 'https://feeds.example/b.xml';
 const ITEM = 'guid,https://media.example/1.mp3';
 
 async function newListener(): Promise<string> {
@@ -56,8 +60,8 @@ async function newListener(): Promise<string> {
   return userId;
 }
 
-const request = async (userId: string, scope: PendingErasure['scope']): Promise<PendingErasure> => ({
-  ...(await requestErasure(users, userId, scope)),
+const request = async (userId: string, target: ErasureTarget): Promise<PendingErasure> => ({
+  ...(await requestErasure(users, userId, target)),
   userId,
 });
 
@@ -92,6 +96,14 @@ const carryOnWith = (own: EventStore, erasure: PendingErasure) =>
 const untilDone = (erasure: PendingErasure): Promise<unknown> =>
   waitFor(() => carryOnWith(store, erasure), { what: 'the erasure' });
 
+/** What the stream of a listener shows, without checkpoints and markers. */
+async function shownIn(category: string, userId: string): Promise<string[]> {
+  const shown: string[] = [];
+  for await (const stored of store.read(streamOf(category, userId)))
+    for (const { type, data } of usersEvents.decode(stored)) if ('feed' in data) shown.push(`${type} ${data.feed}`);
+  return shown;
+}
+
 async function rowsOf(userId: string): Promise<number> {
   const tables = [
     ...['subscriptions', 'play_statuses', 'user_privacy', 'listener_revisions', 'erasures'].map((name) => [
@@ -107,6 +119,17 @@ async function rowsOf(userId: string): Promise<number> {
   return rows;
 }
 
+/** The podcasts of which a listener has rows. */
+async function podcastsOf(userId: string): Promise<string[]> {
+  const rows = await site.query<{ row: string }[]>(
+    `SELECT 'contributions ' || feed_id AS row FROM site_private.contributions WHERE listener = $1
+     UNION ALL SELECT 'plays ' || feed_id FROM users.play_statuses WHERE user_id = $1
+     UNION ALL SELECT 'subscriptions ' || feed_id FROM users.subscriptions WHERE user_id = $1 ORDER BY 1`,
+    [userId],
+  );
+  return rows.map(({ row }) => row);
+}
+
 /** More things than an erasure asks of the store, unless it never ends. */
 const STEPS_MAX = 200;
 
@@ -116,7 +139,7 @@ it('erases an account wherever whoever is at it dies', async () => {
     steps += 1;
     for (const isDone of [false, true]) {
       const userId = await newListener();
-      const erasure = await request(userId, 'account');
+      const erasure = await request(userId, WHOLE_ACCOUNT);
       const { store: dying, asked } = mortal(steps, isDone);
       const untilTheEnd = () =>
         carryOnWith(dying, erasure).catch((error: unknown) => {
@@ -137,7 +160,7 @@ it('erases an account wherever whoever is at it dies', async () => {
 
 it('erases what was appended late, and refuses what comes later', async () => {
   const userId = await newListener();
-  const erasure = await request(userId, 'account');
+  const erasure = await request(userId, WHOLE_ACCOUNT);
   const streams = openListenerStreams(store, 1_048_576);
   const late = () =>
     streams.listening.handle(
@@ -153,9 +176,38 @@ it('erases what was appended late, and refuses what comes later', async () => {
   await expect(late()).rejects.toThrow(StreamGone);
 });
 
+it('erases a podcast wherever whoever is at it dies, and nothing else', async () => {
+  let steps = 0;
+  for (let died = true; died && steps < STEPS_MAX;) {
+    steps += 1;
+    const userId = await newListener();
+    const streams = openListenerStreams(store, 1_048_576);
+    const metadata = { recordedAt: new Date().toISOString(), correlationId: 'test' };
+    const play = { feed: OTHER_FEED, item: ITEM, position: 7, played: false, now: Date.now() };
+    await streams.listening.handle(userId, { type: 'RecordPlay', data: play }, metadata, () => undefined);
+    const erasure = await request(userId, partOf(FEED, null));
+    const { store: dying, asked } = mortal(steps, steps % 2 === 0);
+    const untilTheEnd = () =>
+      carryOnWith(dying, erasure).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(StoreUnavailable);
+        return true;
+      });
+    await waitFor(untilTheEnd, { what: 'the end of the first who tries' });
+    died = asked() >= steps;
+    if (died) await untilDone(erasure);
+    expect(await podcastsOf(userId)).toEqual([`contributions ${feedId(OTHER_FEED)}`, `plays ${feedId(OTHER_FEED)}`]);
+    expect(await shownIn('subscriptions', userId)).toEqual([]);
+    expect(await shownIn('listening', userId)).toEqual([`PlayRecorded ${OTHER_FEED}`]);
+    const [held] = await openListenerStreams(store, 1_024).listening.query(userId, ({ state }) => [...allPlays(state)]);
+    expect(held).toMatchObject({ feed: OTHER_FEED, position: 7, revision: 1 });
+  }
+  expect(steps).toBeGreaterThan(10);
+  expect(steps).toBeLessThan(STEPS_MAX);
+});
+
 it('does not remove events before every projector has passed the markers', async () => {
   const userId = await newListener();
-  const erasure = await request(userId, 'account');
+  const erasure = await request(userId, WHOLE_ACCOUNT);
   const held = users.createQueryRunner();
   await held.startTransaction();
   await held.query(`SELECT FROM users.projector_segments WHERE projector = 'users' FOR UPDATE`);

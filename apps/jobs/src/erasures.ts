@@ -1,20 +1,14 @@
-import { RevisionConflict, streamOf, StreamGone } from '@balados/event-sourcing';
+import { findCheckpoint, RevisionConflict, streamOf, StreamGone, takeCheckpoint } from '@balados/event-sourcing';
 import { hasPassed, Sql } from '@balados/platform-stores';
 import { forgetListener } from '@balados/site-projections';
 import { finishErasure, forgetAccount, PendingErasure } from '@balados/users-accounts';
-import { ErasureScope, USERS_CATEGORIES } from '@balados/users-contracts';
-import { EraseHistory } from '@balados/users-domain';
+import { compaction, ERASED_CATEGORIES, USERS_CATEGORIES, usersEvents } from '@balados/users-contracts';
+import { EraseHistory, markerOf } from '@balados/users-domain';
 import { forgetReadModels } from '@balados/users-projections';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
 
 type Category = (typeof USERS_CATEGORIES)[number];
-
-/** In this order: privacy goes last, so that nothing is ever seen because a setting that hid it went first. */
-const CATEGORIES: Readonly<Record<ErasureScope, readonly Category[]>> = {
-  account: ['subscriptions', 'playlists', 'listening', 'privacy'],
-  history: ['subscriptions', 'playlists', 'listening'],
-};
 
 export interface ErasureParts {
   streams: ListenerStreams;
@@ -33,30 +27,24 @@ interface Marked {
 /**
  * Carries an erasure on as far as it goes now. How far it has come is seen in the log and in the tables alone, so that whoever goes on
  * with it, after whatever end of whoever was at it, does what is left: a marker in each stream, on which projectors delete what the
- * stream made; when all of them have passed the markers, the events; and of an account, whatever is left in any table.
+ * stream made; of a podcast or an episode a checkpoint behind it, that holds what stays; when all of them have passed these, the events;
+ * and of an account, whatever is left in any table.
  * @returns whether it is done; if not, projectors are not there yet, or somebody wrote meanwhile: it is to be called again
  */
 export async function carryOn(erasure: PendingErasure, parts: ErasureParts): Promise<boolean> {
   const { scope, userId } = erasure;
   const marked: Marked[] = [];
-  for (const category of CATEGORIES[scope]) {
+  for (const category of ERASED_CATEGORIES[scope]) {
     const stream = await unlessGone(() => mark(erasure, category, parts.streams));
     if (stream) marked.push(stream);
   }
   for (const { position } of marked) if (!(await isProjected(position, parts))) return false;
-  try {
-    for (const { stream, head, marker } of marked) {
-      const remove = () =>
-        scope === 'account'
-          ? // Nothing can have come between what projectors have passed and this, or it fails.
-            parts.streams.store.tombstone(stream, head)
-          : parts.streams.store.truncateBefore(stream, marker);
-      await unlessGone(remove);
-    }
-  } catch (error) {
-    if (error instanceof RevisionConflict) return false;
-    throw error;
+  let isRemoved = true;
+  for (const stream of marked) {
+    const removed = await unlessGone(() => remove(stream, erasure, parts));
+    isRemoved &&= removed ?? true;
   }
+  if (!isRemoved) return false;
   if (scope === 'account') await parts.site.transaction((sql) => forgetListener(sql, userId));
   await parts.users.transaction(async (sql: Sql) => {
     if (scope === 'account') {
@@ -69,19 +57,57 @@ export async function carryOn(erasure: PendingErasure, parts: ErasureParts): Pro
 }
 
 async function mark(
-  { id, userId, scope, requestedAt }: PendingErasure,
+  { id, userId, requestedAt, scope, feedId, episodeId }: PendingErasure,
   category: Category,
   streams: ListenerStreams,
 ): Promise<Marked> {
-  const command: EraseHistory = { type: 'EraseHistory', data: { scope, requestedAt: requestedAt.getTime() } };
+  const target = { scope, feedId, episodeId };
+  const command: EraseHistory = { type: 'EraseHistory', data: { ...target, requestedAt: requestedAt.getTime() } };
   const metadata = { recordedAt: new Date().toISOString(), correlationId: id };
   const { marker, head } = await streams[category].handle(userId, command, metadata, ({ state, revision }) => ({
-    marker: state.erased!.revision,
+    marker: markerOf(state.erasures, target)!,
     head: revision,
   }));
   const stream = streamOf(category, userId);
+  // Should it have been cut away already, what comes after it stands for it.
   for await (const { position } of streams.store.read(stream, marker)) return { stream, marker, head, position };
   throw new Error(`${stream} does not show its event ${marker}`);
+}
+
+/** Removes the events of a stream that were erased. @returns whether it is done */
+async function remove(
+  { stream, marker, head }: Marked,
+  erasure: PendingErasure,
+  parts: ErasureParts,
+): Promise<boolean> {
+  const { store } = parts.streams;
+  switch (erasure.scope) {
+    case 'account':
+      try {
+        // Nothing can have come between what projectors have passed and this, or it fails.
+        await store.tombstone(stream, head);
+        return true;
+      } catch (error) {
+        if (error instanceof RevisionConflict) return false;
+        throw error;
+      }
+    case 'history':
+      await store.truncateBefore(stream, marker);
+      return true;
+    case 'podcast':
+    case 'episode': {
+      const checkpoint = await findCheckpoint(store, stream, marker);
+      if (!checkpoint) {
+        const metadata = { recordedAt: new Date().toISOString(), correlationId: erasure.id };
+        await takeCheckpoint(store, stream, { codec: usersEvents, compaction: compaction(), metadata });
+        return false;
+      }
+      // What a projector has not passed would be gone without it: it takes from a checkpoint what it does not know, and no more.
+      if (!(await isProjected(checkpoint.position, parts))) return false;
+      await store.truncateBefore(stream, checkpoint.first);
+      return true;
+    }
+  }
 }
 
 /** site reads no playlists, but what comes after them. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CHECKPOINT, heldBy } from './checkpoint-event';
 import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { NewEvent, StoredEvent } from './event-store';
 
@@ -38,8 +39,33 @@ export class UnreadableEvent extends Error {
   }
 }
 
+function readable<Read>(stored: StoredEvent, read: () => Read): Read {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UnreadableEvent) throw error;
+    throw new UnreadableEvent(stored, error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
 /** Turns declared events into what the store keeps, and back; old versions are upcast here and nowhere else. */
 export function catalogue<const D extends Declarations>(declarations: D) {
+  /** `stored`: where it stands, should it be unreadable. */
+  const decodeOne = (
+    { type, data: held, metadata: about, revision }: Pick<StoredEvent, 'type' | 'data' | 'metadata' | 'revision'>,
+    stored: StoredEvent,
+  ): Recorded<EventOf<D>> => {
+    const declaration = Object.hasOwn(declarations, type) ? declarations[type] : undefined;
+    if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
+    return readable(stored, () => {
+      const { version, ...metadata } = storedMetadata.parse(about);
+      if (version > declaration.version) throw new Error(`version ${version} is later than ${declaration.version}`);
+      let data = held;
+      for (let from = version; from < declaration.version; from += 1) data = declaration.upcasts![from]!(data as never);
+      return { type, data: declaration.data.parse(data), metadata, revision } as Recorded<EventOf<D>>;
+    });
+  };
+
   return {
     declarations,
 
@@ -54,25 +80,14 @@ export function catalogue<const D extends Declarations>(declarations: D) {
       };
     },
 
-    /** @throws UnreadableEvent */
-    decode(stored: StoredEvent): Recorded<EventOf<D>> {
-      const declaration = Object.hasOwn(declarations, stored.type) ? declarations[stored.type] : undefined;
-      if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
-      try {
-        const { version, ...metadata } = storedMetadata.parse(stored.metadata);
-        if (version > declaration.version) throw new Error(`version ${version} is later than ${declaration.version}`);
-        let data = stored.data;
-        for (let from = version; from < declaration.version; from += 1)
-          data = declaration.upcasts![from]!(data as never);
-        return {
-          type: stored.type,
-          data: declaration.data.parse(data),
-          metadata,
-          revision: stored.revision,
-        } as Recorded<EventOf<D>>;
-      } catch (error) {
-        throw new UnreadableEvent(stored, error instanceof Error ? error.message : String(error), { cause: error });
-      }
+    /**
+     * What a stored event says, which is one thing; but a part of a checkpoint says again, in their order, those of the events before it
+     * that still say something. Whoever knows a stream up to a revision passes over those that are not later.
+     * @throws UnreadableEvent
+     */
+    decode(stored: StoredEvent): Recorded<EventOf<D>>[] {
+      if (stored.type !== CHECKPOINT) return [decodeOne(stored, stored)];
+      return readable(stored, () => heldBy(stored).map((held) => decodeOne(held, stored)));
     },
   };
 }
@@ -80,5 +95,5 @@ export function catalogue<const D extends Declarations>(declarations: D) {
 /** What `handle` and the projectors need of a catalogue. */
 export interface Codec<Event extends DomainEvent> {
   encode(event: Event, metadata: EventMetadata, id: string): NewEvent;
-  decode(stored: StoredEvent): Recorded<Event>;
+  decode(stored: StoredEvent): Recorded<Event>[];
 }

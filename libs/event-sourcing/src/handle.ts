@@ -148,11 +148,16 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     const cached = this.cache.get<State>(stream);
     let state = cached ? cached.state : this.decider.initialState();
     let revision = cached ? cached.revision : NO_EVENTS;
+    // Of what a checkpoint repeats, all is known already but in a stream that was cut before it.
+    let known = revision;
     try {
       for await (const stored of this.store.read(stream, revision + 1)) {
-        const event = this.codec.decode(stored);
-        state = this.decider.evolve(state, event);
-        revision = event.revision;
+        for (const event of this.codec.decode(stored)) {
+          if (event.revision <= known) continue;
+          state = this.decider.evolve(state, event);
+          known = event.revision;
+        }
+        revision = stored.revision;
       }
     } catch (error) {
       // A fold that broke off in the middle has changed the state in place.

@@ -1,4 +1,7 @@
 export * from './catalogue';
+export * from './checkpoint';
+export { CHECKPOINT, revisionAfter } from './checkpoint-event';
+export * from './compaction';
 export * from './decider';
 export * from './event-store';
 export * from './handle';

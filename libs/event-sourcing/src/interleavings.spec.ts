@@ -29,7 +29,8 @@ class UnreliableStore extends InMemoryEventStore {
 const replayed = (store: InMemoryEventStore, count = store.log.length) =>
   store.log
     .slice(0, count)
-    .reduce((state, event) => shelf.evolve(state, shelfEvents.decode(event)), shelf.initialState());
+    .flatMap((event) => shelfEvents.decode(event))
+    .reduce(shelf.evolve, shelf.initialState());
 
 const isRefused = (command: ShelfCommand, state: ReturnType<typeof shelf.initialState>): boolean => {
   try {

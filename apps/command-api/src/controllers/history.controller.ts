@@ -1,17 +1,18 @@
 import { Body, Controller, Delete, HttpCode, Inject, Query, UseGuards } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
+import { feedParameter, itemParameter } from '@balados/feeds-ids';
 import { Documented } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
 import { CurrentListener, ListenerGuard, requestErasure } from '@balados/users-accounts';
 import type { Listener } from '@balados/users-accounts';
 import { USERS_SQL } from '@balados/users-read';
-import { EraseListenerHistory } from '@balados/users-write';
+import { ChooseErasure, EraseListenerHistory } from '@balados/users-write';
 import { z } from 'zod';
 import { accepted, erasureAnswer } from '../answers';
 
-/** It is all or nothing: what seems to name a part must not be overlooked, for then all would go. */
-const nothing = z.strictObject({});
-const noBody = nothing.optional();
+/** What seems to name a part must not be overlooked, for then all would go. */
+const erasureQuery = z.strictObject({ feed: feedParameter.optional(), item: itemParameter.optional() });
+const noBody = z.strictObject({}).optional();
 
 @Controller('api/v1/history')
 @UseGuards(ListenerGuard)
@@ -24,18 +25,21 @@ export class HistoryController {
   /** Noted first, so that jobs carry it out whatever becomes of us; then it counts at once. */
   @Delete()
   @Documented({
-    summary: 'Erases subscriptions, plays, saves, shares and playlists up to now; account and privacy stay',
+    summary:
+      'Erases subscriptions, plays, saves, shares and what is in playlists up to now: of a podcast, of an episode, or all; account and privacy stay',
     status: 202,
     answer: erasureAnswer,
+    problems: { 404: ['episode_unknown'], 409: ['episode_ambiguous'], 422: ['erasures_full'] },
   })
   @HttpCode(202)
   async erase(
     @CurrentListener() { userId }: Listener,
-    @Query({ schema: nothing }) _query: z.infer<typeof nothing>,
+    @Query({ schema: erasureQuery }) { feed, item }: z.infer<typeof erasureQuery>,
     @Body({ schema: noBody }) _body: z.infer<typeof noBody>,
   ) {
-    const erasure = await requestErasure(this.sql, userId, 'history');
-    await this.commands.execute(new EraseListenerHistory(userId, erasure.requestedAt.getTime(), erasure.id));
+    const target = await this.commands.execute(new ChooseErasure(userId, feed, item));
+    const erasure = await requestErasure(this.sql, userId, target);
+    await this.commands.execute(new EraseListenerHistory(userId, target, erasure.requestedAt.getTime(), erasure.id));
     return accepted(erasure);
   }
 }

@@ -40,6 +40,20 @@ export interface Change {
 export const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, explicit, recorded_at,
   recorded_at < (SELECT starts_at FROM site_private.popularity_window) AS previous`;
 
+/** SQL: the rows of `erasedKinds`. */
+const ERASED = `SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[])
+  AS t (listener, kind, of_feed, of_episode)`;
+/** SQL: of a listener's contributions of a kind those that are to be erased: all, or those of one podcast or episode. */
+const IS_ERASED = (contribution: string): string =>
+  `(t.of_feed IS NULL OR t.of_feed = ${contribution}.feed_id)
+   AND (t.of_episode IS NULL OR t.of_episode = ${contribution}.episode_id)`;
+const erasedKinds = (erased: readonly ErasedKind[]) => [
+  erased.map(({ listener }) => listener),
+  erased.map(({ kind }) => kind),
+  erased.map(({ feedId }) => feedId),
+  erased.map(({ episodeId }) => episodeId),
+];
+
 /** Ids of the podcasts of which something is to be erased. */
 export async function feedsOfErased(sql: Sql, erased: readonly ErasedKind[]): Promise<string[]> {
   if (erased.length === 0) return [];
@@ -47,26 +61,26 @@ export async function feedsOfErased(sql: Sql, erased: readonly ErasedKind[]): Pr
   await sql.query('SET LOCAL statement_timeout = 0');
   const rows = await sql.query<{ feed_id: string }[]>(
     `SELECT DISTINCT feed_id FROM site_private.contributions
-     JOIN unnest($1::uuid[], $2::text[]) AS t (listener, kind) USING (listener, kind)`,
-    [erased.map(({ listener }) => listener), erased.map(({ kind }) => kind)],
+     JOIN (${ERASED}) t USING (listener, kind) WHERE ${IS_ERASED('contributions')}`,
+    erasedKinds(erased),
   );
   return rows.map(({ feed_id }) => feed_id);
 }
 
-/** Deletes all contributions of a listener's kind, and their rows of the timeline. */
+/** Deletes contributions of a listener's kind that were erased, and their rows of the timeline. */
 export async function eraseContributions(sql: Sql, erased: readonly ErasedKind[]): Promise<Change[]> {
   if (erased.length === 0) return [];
   return sql.query<Change[]>(
     `WITH gone AS (
-       DELETE FROM site_private.contributions c USING unnest($1::uuid[], $2::text[]) AS t (listener, kind)
-       WHERE c.listener = t.listener AND c.kind = t.kind
+       DELETE FROM site_private.contributions c USING (${ERASED}) t
+       WHERE c.listener = t.listener AND c.kind = t.kind AND ${IS_ERASED('c')}
        RETURNING c.*
      ), unseen AS (
        DELETE FROM site.public_events e USING gone
        WHERE e.recorded_at = ${seenAt('gone.visibility', 'gone.recorded_at')} AND e.id = gone.public_id
      )
      SELECT -1 AS sign, ${CHANGE} FROM gone`,
-    [erased.map(({ listener }) => listener), erased.map(({ kind }) => kind)],
+    erasedKinds(erased),
   );
 }
 

@@ -1,6 +1,6 @@
-import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
+import { Recorded } from '@balados/event-sourcing';
 import { episodeId, feedId, hasCredentials, itemKey, splitItem } from '@balados/feeds-ids';
-import { HistoryErased, ListeningEvent, PrivacyEvent, SubscriptionsEvent, usersEvents } from '@balados/users-contracts';
+import { HistoryErased, ListeningEvent, PrivacyEvent, SubscriptionsEvent } from '@balados/users-contracts';
 import { ACCOUNT, Setting } from './privacy';
 
 export type Kind = 'subscribe' | 'play' | 'save' | 'share';
@@ -41,11 +41,19 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   listening: ['play', 'save', 'share'],
 };
 
-/** Names contributions of a listener that are gone as if they had never been made. */
+/** Names contributions of a listener that are gone as if they had never been made: all, or those of a podcast or an episode. */
 export interface ErasedKind {
   listener: string;
   kind: Kind;
+  feedId: string | null;
+  episodeId: string | null;
 }
+
+/** An event of a listener's stream, by whom and of which category. */
+export type OfStream = Recorded<SubscriptionsEvent | ListeningEvent | PrivacyEvent | HistoryErased> & {
+  listener: string;
+  category: string;
+};
 
 /** What a batch comes down to: first what is erased, then what is taken back, then what is made. */
 export interface Batch {
@@ -75,9 +83,8 @@ function isSecret(item: string): boolean {
 /**
  * Reads events in the log's order. Of several that make the same contribution the first counts, and the last gives the item as sent;
  * what was undone and done again within the batch counts from the later time on.
- * @throws UnreadableEvent
  */
-export function readBatch(events: readonly StoredEvent[]): Batch {
+export function readBatch(events: readonly OfStream[]): Batch {
   const feeds = new Map<string, string>();
   const takenBack = new Map<string, TakenBack>();
   const made = new Map<string, Contribution>();
@@ -105,26 +112,28 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
     takenBack.set(key, undone);
   };
 
-  const forget = (rows: Map<string, { listener: string; kind?: Kind }>, listener: string, kind?: Kind): void => {
-    for (const [key, row] of rows) if (row.listener === listener && row.kind === kind) rows.delete(key);
+  const forgetKind = ({ listener, kind, feedId, episodeId }: ErasedKind): void => {
+    const isGone = (row: { listener: string; kind: Kind; feedId: string }, episode: string | null): boolean =>
+      row.listener === listener &&
+      row.kind === kind &&
+      (feedId === null || row.feedId === feedId) &&
+      (episodeId === null || episode === episodeId);
+    for (const [key, row] of made) if (isGone(row, row.episodeId)) made.delete(key);
+    for (const [key, row] of takenBack) if (isGone(row, row.subjectId)) takenBack.delete(key);
   };
 
-  for (const stored of events) {
-    // The projector's prefixes let no others through.
-    const event = usersEvents.decode(stored) as Recorded<
-      SubscriptionsEvent | ListeningEvent | PrivacyEvent | HistoryErased
-    >;
-    const { type, data, metadata } = event;
+  for (const event of events) {
+    const { type, data, metadata, category, listener } = event;
     const { recordedAt } = metadata;
-    const { category, userId: listener } = parseStream(stored.stream)!;
     if (type === 'HistoryErased') {
       for (const kind of KINDS[category] ?? []) {
-        forget(made, listener, kind);
-        forget(takenBack, listener, kind);
-        erased.set(`${listener} ${kind}`, { listener, kind });
+        const { feedId, episodeId } = data;
+        const gone = { listener, kind, feedId, episodeId };
+        forgetKind(gone);
+        erased.set([listener, kind, feedId, episodeId].join(' '), gone);
       }
       if (category === 'privacy') {
-        forget(settings as Map<string, { listener: string }>, listener);
+        for (const [key, row] of settings) if (row.listener === listener) settings.delete(key);
         unset.add(listener);
         // Should anything of theirs still come, it must not be seen because nothing is known of them.
         settings.set(`${listener} ${ACCOUNT}`, { listener, scopeId: ACCOUNT, privacy: 'private' });

@@ -4,11 +4,11 @@ import { Kind, POINTS } from './contributions';
 
 /** A listener's event as the naive model takes it. Times in epoch milliseconds. */
 export interface Act {
-  type: Kind | 'unsubscribe' | 'unsave' | 'move' | 'set' | 'reset' | 'erase';
+  type: Kind | 'unsubscribe' | 'unsave' | 'move' | 'set' | 'reset' | 'erase' | 'forget' | 'checkpoint';
   listener: string;
   feed: string;
   item: string;
-  /** What is set or reset, and to what; an account is erased with its settings, anything else without. */
+  /** What is set or reset, and to what, or erased: an account with its settings, anything else without. `forget` erases a history. */
   scope: 'account' | 'podcast' | 'episode';
   privacy: Privacy;
   claimedAt: number;
@@ -49,11 +49,18 @@ function standing(history: readonly Act[], defaultPrivacy: Privacy): Standing[] 
   const held = new Map<string, Act & { kind: Kind }>();
   for (const act of history) {
     const { type, listener, feed, item, recordedAt } = act;
-    if (type === 'erase') {
-      for (const [key, made] of [...held]) if (made.listener === listener) held.delete(key);
+    if (type === 'erase' || type === 'forget') {
+      const isGone = (made: Act & { kind: Kind }): boolean => {
+        if (made.listener !== listener) return false;
+        if (type === 'forget' || act.scope === 'account') return true;
+        if (made.feed !== feed) return false;
+        return act.scope === 'podcast' || (made.kind !== 'subscribe' && episodeKey(made.item) === episodeKey(item));
+      };
+      for (const [key, made] of [...held]) if (isGone(made)) held.delete(key);
       continue;
     }
-    if (type === 'move' || type === 'set' || type === 'reset' || hasCredentials(feed)) continue;
+    if (type === 'move' || type === 'set' || type === 'reset' || type === 'checkpoint' || hasCredentials(feed))
+      continue;
     const episode = `${feed} ${episodeKey(item)}`;
     if (type === 'unsubscribe') held.delete(`subscribe ${listener} ${feed}`);
     if (type === 'unsave') held.delete(`save ${listener} ${episode}`);

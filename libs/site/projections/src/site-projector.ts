@@ -1,6 +1,7 @@
-import { parseStream, StoredEvent } from '@balados/event-sourcing';
+import { NO_EVENTS, parseStream, revisionAfter, StoredEvent } from '@balados/event-sourcing';
 import { Projector, Sql } from '@balados/platform-stores';
-import { Batch, readBatch } from './contributions';
+import { usersEvents } from '@balados/users-contracts';
+import { Batch, OfStream, readBatch } from './contributions';
 import {
   Change,
   changeVisibility,
@@ -89,8 +90,12 @@ async function apply(sql: Sql, batch: Batch, { publicMinListeners }: SitePolicy)
   if (batch.erased.length + batch.takenBack.length > 0) await dropForgottenFeeds(sql, [...before.keys()]);
 }
 
-/** Leaves out what was applied before, and remembers how far each stream has come. @returns events that are new here */
-async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<StoredEvent[]> {
+/**
+ * Leaves out what was applied before, and remembers how far each stream has come.
+ * @returns events that are new here
+ * @throws UnreadableEvent
+ */
+async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<OfStream[]> {
   const streams = new Map(events.map(({ stream }) => [stream, parseStream(stream)!]));
   const users = [...new Set([...streams.values()].map(({ userId }) => userId))];
   const rows = await sql.query<{ user_id: string; category: string; revision: string }[]>(
@@ -98,21 +103,28 @@ async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<Stored
     [users],
   );
   const applied = new Map(rows.map((row) => [`${row.category}-${row.user_id}`, Number(row.revision)]));
-  const fresh = events.filter(({ stream, revision }) => {
-    if (revision <= (applied.get(stream) ?? -1)) return false;
-    applied.set(stream, revision);
-    return true;
-  });
-  const moved = [...new Set(fresh.map(({ stream }) => stream))];
-  if (moved.length === 0) return [];
+  const moved = new Set<string>();
+  const fresh: OfStream[] = [];
+  for (const stored of events) {
+    const { category, userId: listener } = streams.get(stored.stream)!;
+    const before = applied.get(stored.stream) ?? NO_EVENTS;
+    const after = revisionAfter(stored);
+    if (after <= before) continue;
+    applied.set(stored.stream, after);
+    moved.add(stored.stream);
+    // A checkpoint repeats what came before it: where nothing was cut, all of it was applied.
+    const news = usersEvents.decode(stored).filter(({ revision }) => revision > before);
+    fresh.push(...news.map((event) => ({ ...event, category, listener }) as OfStream));
+  }
+  if (moved.size === 0) return [];
   await sql.query(
     `INSERT INTO site_private.listener_revisions AS r (user_id, category, revision)
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
      ON CONFLICT (user_id, category) DO UPDATE SET revision = EXCLUDED.revision`,
     [
-      moved.map((stream) => streams.get(stream)!.userId),
-      moved.map((stream) => streams.get(stream)!.category),
-      moved.map((stream) => applied.get(stream)!),
+      [...moved].map((stream) => streams.get(stream)!.userId),
+      [...moved].map((stream) => streams.get(stream)!.category),
+      [...moved].map((stream) => applied.get(stream)!),
     ],
   );
   return fresh;

@@ -1,8 +1,15 @@
-import { StoredEvent, streamOf } from '@balados/event-sourcing';
+import { CHECKPOINT, checkpointOf, NewEvent, Recorded, StoredEvent, streamOf } from '@balados/event-sourcing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, templateDatabase } from '@balados/testing';
-import { ErasureScope, Privacy, UsersEvent, usersEvents } from '@balados/users-contracts';
+import {
+  compaction,
+  ERASED_CATEGORIES,
+  ErasureTarget,
+  Privacy,
+  UsersEvent,
+  usersEvents,
+} from '@balados/users-contracts';
 import { createHash } from 'node:crypto';
 import { DataSource } from 'typeorm';
 
@@ -35,6 +42,7 @@ export const emptySite = (site: DataSource): Promise<unknown> =>
 /** A log of listeners' events, written as sentences: `history.subscribed(ada, feed, '2026-03-01T10:00:00.000Z')`. */
 export class History {
   private readonly revisions = new Map<string, number>();
+  private readonly told = new Map<string, Recorded<UsersEvent>[]>();
   private position = 0n;
 
   /** `claimed`: when it happened as the client said; by default when the server accepted it. */
@@ -84,22 +92,48 @@ export class History {
     return this.stored('privacy', listener, { type: 'PrivacyReset', data }, recordedAt);
   }
 
-  /** All that the listener did; with their settings, too, when it is the account that goes. */
-  erased(listener: string, scope: ErasureScope, recordedAt: string): StoredEvent[] {
-    const data = { scope, requestedAt: recordedAt, before: recordedAt };
-    const categories = ['subscriptions', 'listening', ...(scope === 'account' ? ['privacy'] : [])];
+  /** What the listener did, all or of a part; with their settings, too, when it is the account that goes. */
+  erased(listener: string, target: ErasureTarget, recordedAt: string): StoredEvent[] {
+    const data = { ...target, requestedAt: recordedAt, before: recordedAt };
+    const categories = ERASED_CATEGORIES[target.scope].filter((category) => category !== 'playlists');
     return categories.map((category) => this.stored(category, listener, { type: 'HistoryErased', data }, recordedAt));
+  }
+
+  /**
+   * What jobs append of a listener, so that what was before can be cut away: of each stream, in parts of a few events.
+   */
+  checkpoint(listener: string, recordedAt: string): StoredEvent[] {
+    return ['subscriptions', 'listening', 'privacy'].flatMap((category) => {
+      const stream = streamOf(category, listener);
+      const kept = compaction();
+      for (const event of this.told.get(stream) ?? []) kept.add(event);
+      const metadata = { recordedAt, correlationId: 'test' };
+      return checkpointOf(kept.events(), usersEvents, metadata, 1_000).map((part) => this.placed(stream, part));
+    });
   }
 
   private stored(category: string, listener: string, event: UsersEvent, recordedAt: string): StoredEvent {
     const stream = streamOf(category, listener);
+    const encoded = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, '');
+    const placed = this.placed(stream, encoded);
+    this.told.set(stream, [...(this.told.get(stream) ?? []), ...usersEvents.decode(placed)]);
+    return placed;
+  }
+
+  private placed(stream: string, event: NewEvent): StoredEvent {
     const revision = (this.revisions.get(stream) ?? -1) + 1;
     this.revisions.set(stream, revision);
     this.position += 7n;
-    const id = uuidOf(`${stream} ${revision}`);
-    const encoded = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, id);
-    return { ...encoded, stream, revision, position: this.position };
+    return { ...event, id: uuidOf(`${stream} ${revision}`), stream, revision, position: this.position };
   }
+}
+
+/** What is left of a log when every stream is cut before its newest checkpoint. */
+export function cut(log: readonly StoredEvent[]): StoredEvent[] {
+  const starts = new Map<string, number>();
+  for (const { stream, revision, type, data } of log)
+    if (type === CHECKPOINT && (data as { nth: number }).nth === 0) starts.set(stream, revision);
+  return log.filter(({ stream, revision }) => revision >= (starts.get(stream) ?? 0));
 }
 
 /** The same name gives the same UUID. */

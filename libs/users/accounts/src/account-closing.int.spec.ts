@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { waitFor } from '@balados/testing';
+import { WHOLE_HISTORY } from '@balados/users-contracts';
 import { finishErasure, forgetAccount, pendingErasures, requestErasure, REVOCATION_MS } from './erasures';
 import { Listener } from './listener';
 import { accountsOnPostgres, bearer, Instance, password, pemOf, phone, rsaPair, TestAccounts } from './testing';
@@ -108,7 +109,7 @@ it('leaves of an erasure that is done a hash and its dates, and the name is free
   const { username, listener } = await newListener();
   const { userId } = listener;
   await here.tokens.create(userId, 'car', 'a key');
-  const history = { ...(await requestErasure(accounts.dataSource, userId, 'history')), userId };
+  const history = { ...(await requestErasure(accounts.dataSource, userId, WHOLE_HISTORY)), userId };
   const account = { ...(await here.closing.close(listener, password)), userId };
   // Not before everybody has missed the sessions.
   expect((await pendingErasures(accounts.dataSource)).filter((one) => one.userId === userId)).toEqual([]);

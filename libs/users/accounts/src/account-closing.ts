@@ -1,5 +1,6 @@
 import { Refusal } from '@balados/event-sourcing';
 import { Sql } from '@balados/platform-stores';
+import { WHOLE_ACCOUNT } from '@balados/users-contracts';
 import { AccountRow } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
 import { Erasure, requestErasure } from './erasures';
@@ -38,7 +39,7 @@ export class AccountClosing {
         userId,
       ]);
       return {
-        erasure: await requestErasure(sql, userId, 'account'),
+        erasure: await requestErasure(sql, userId, WHOLE_ACCOUNT),
         sessions: await deleteReturning(sql, 'api_tokens', 'id', userId),
         keys: await deleteReturning(sql, 'listener_keys', 'kid', userId),
         // Its answers name the account, and it must not be made again under the same key.

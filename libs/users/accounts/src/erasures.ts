@@ -1,28 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { Sql } from '@balados/platform-stores';
-import { ErasureScope } from '@balados/users-contracts';
+import { ErasureTarget } from '@balados/users-contracts';
 
 /** After this long what was revoked works nowhere any more, in milliseconds: then nothing new comes of an account that was closed. */
 export const REVOCATION_MS = 5_000;
 
-export interface Erasure {
+export interface Erasure extends ErasureTarget {
   id: string;
-  scope: ErasureScope;
   requestedAt: Date;
 }
 
 /** One that is not done yet. */
 export type PendingErasure = Erasure & { userId: string };
 
-const ROW = 'id, scope, requested_at AS "requestedAt"';
+const ROW = 'id, scope, feed_id AS "feedId", episode_id AS "episodeId", requested_at AS "requestedAt"';
 const HASH = `sha256(convert_to($1::uuid::text, 'UTF8'))`;
 
 /** Notes that something is to be erased; jobs carry it out. Of an account there is one: asked for again, it is that one. */
-export async function requestErasure(sql: Sql, userId: string, scope: ErasureScope): Promise<Erasure> {
+export async function requestErasure(
+  sql: Sql,
+  userId: string,
+  { scope, feedId, episodeId }: ErasureTarget,
+): Promise<Erasure> {
   const [made] = await sql.query<Erasure[]>(
-    `INSERT INTO users.erasures (id, user_id, user_hash, scope) VALUES ($2, $1::uuid, ${HASH}, $3)
-     ON CONFLICT DO NOTHING RETURNING ${ROW}`,
-    [userId, randomUUID(), scope],
+    `INSERT INTO users.erasures (id, user_id, user_hash, scope, feed_id, episode_id)
+     VALUES ($2, $1::uuid, ${HASH}, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING ${ROW}`,
+    [userId, randomUUID(), scope, feedId, episodeId],
   );
   if (made) return made;
   const [held] = await sql.query<Erasure[]>(
@@ -40,12 +43,14 @@ export const pendingErasures = (sql: Sql): Promise<PendingErasure[]> =>
     [REVOCATION_MS],
   );
 
-/** It is done: of whom is known by a hash alone, and of several erasures of one listener only the last is kept. */
+/** It is done: of whom is known by a hash alone, and of several erasures of one listener those that the last one covers are not kept. */
 export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): Promise<void> {
   await sql.query(
     `DELETE FROM users.erasures older USING users.erasures this
-     WHERE this.id = $2 AND older.user_hash = ${HASH} AND older.id <> this.id AND older.scope = 'history'
-       AND (this.scope = 'account' OR older.requested_at <= this.requested_at)`,
+     WHERE this.id = $2 AND older.user_hash = ${HASH} AND older.id <> this.id AND older.scope <> 'account'
+       AND (this.scope = 'account' OR older.requested_at <= this.requested_at)
+       AND (this.feed_id IS NULL OR this.feed_id = older.feed_id)
+       AND (this.episode_id IS NULL OR this.episode_id = older.episode_id)`,
     [userId, id],
   );
   await sql.query('UPDATE users.erasures SET user_id = NULL, finished_at = now() WHERE id = $1', [id]);

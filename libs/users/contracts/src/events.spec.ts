@@ -38,17 +38,20 @@ const stored: Record<UsersEvent['type'], string> = {
   PrivacyChanged:
     '{"feed":"https://feeds.example/a","item":null,"privacy":"private","changedAt":"2026-01-01T00:00:00.123Z"}',
   PrivacyReset: '{"feed":null,"item":null,"changedAt":"2026-01-01T00:00:00.123Z"}',
-  HistoryErased: '{"scope":"history","requestedAt":"2026-01-01T00:00:00.123Z","before":"2026-01-02T00:00:00.123Z"}',
+  HistoryErased:
+    '{"scope":"episode","feedId":"5b2c1a9e-0000-4000-8000-000000000001","episodeId":"5b2c1a9e-0000-4000-8000-000000000002","requestedAt":"2026-01-01T00:00:00.123Z","before":"2026-01-02T00:00:00.123Z"}',
 };
 
-const asStored = (type: string, data: string): StoredEvent => ({
+const versionOf = (type: string): number => usersEvents.declarations[type as UsersEvent['type']].version;
+
+const asStored = (type: string, data: string, version = versionOf(type)): StoredEvent => ({
   id: 'e',
   stream: 'listening-a',
   revision: 3,
   position: 1n,
   type,
   data: JSON.parse(data),
-  metadata: { version: 1, ...metadata },
+  metadata: { version, ...metadata },
 });
 
 describe('the events of a listener', () => {
@@ -58,11 +61,11 @@ describe('the events of a listener', () => {
   });
 
   it.each(Object.entries(stored))('%s is read as it was stored, and written the same', (type, data) => {
-    const event = usersEvents.decode(asStored(type, data));
+    const [event] = usersEvents.decode(asStored(type, data));
     expect(event).toEqual({ type, data: JSON.parse(data), metadata, revision: 3 });
-    const { data: written, metadata: meta } = usersEvents.encode(event, metadata, 'e');
+    const { data: written, metadata: meta } = usersEvents.encode(event!, metadata, 'e');
     expect(JSON.stringify(written)).toBe(data);
-    expect(meta).toEqual({ version: 1, ...metadata });
+    expect(meta).toEqual({ version: versionOf(type), ...metadata });
   });
 
   it.each(Object.entries(stored))('%s is not read without any one of its fields', (type, data) => {
@@ -70,5 +73,12 @@ describe('the events of a listener', () => {
       const { [field]: _, ...rest } = JSON.parse(data);
       expect(() => usersEvents.decode(asStored(type, JSON.stringify(rest)))).toThrow(field);
     }
+  });
+
+  it('an erasure of before there were parts is one of all', () => {
+    const data = '{"scope":"history","requestedAt":"2026-01-01T00:00:00.123Z","before":"2026-01-02T00:00:00.123Z"}';
+    expect(usersEvents.decode(asStored('HistoryErased', data, 1))).toMatchObject([
+      { data: { ...JSON.parse(data), feedId: null, episodeId: null } },
+    ]);
   });
 });

@@ -47,9 +47,16 @@ const playlistOrder = z.object({ playlistId: z.string(), items: z.array(z.string
 export const PRIVACIES = ['public', 'anonymous', 'private'] as const;
 export type Privacy = (typeof PRIVACIES)[number];
 
-/** Of an account that is deleted everything goes; of a history all but account and privacy. */
-export const ERASURE_SCOPES = ['account', 'history'] as const;
+/** Of an account that is deleted everything goes; of a history all but account and privacy, or what is of one podcast or one episode. */
+export const ERASURE_SCOPES = ['account', 'history', 'podcast', 'episode'] as const;
 export type ErasureScope = (typeof ERASURE_SCOPES)[number];
+
+/** Which podcast or episode is erased is said by their ids (`feedId`, `episodeId`): its address would be a trace. */
+const erasureTarget = {
+  scope: z.enum(ERASURE_SCOPES),
+  feedId: z.string().nullable(),
+  episodeId: z.string().nullable(),
+};
 
 /** Both null: the account. A feed alone: its podcast with all episodes. Both: one episode, as a feed and an item name it. */
 const privacyScope = { feed: feed.nullable(), item: item.nullable() };
@@ -84,12 +91,13 @@ export const usersEvents = catalogue({
   /** The scope has no setting of its own any more: the next wider one holds. */
   PrivacyReset: { version: 1, data: z.object({ ...privacyScope, changedAt: time }) },
   /**
-   * In any stream: all that came before it is to be forgotten, and goes; so it is the whole of what the stream says up to here. `before`
-   * is a floor, since older devices still hold what was erased: a claim of that date or an earlier one is not taken any more.
+   * In any stream: what came before it is to be forgotten, and goes. `before` is a floor, since older devices still hold what was erased:
+   * a claim of that date or an earlier one is not taken any more. 1: of account and history alone.
    */
   HistoryErased: {
-    version: 1,
-    data: z.object({ scope: z.enum(ERASURE_SCOPES), requestedAt: time, before: time }),
+    version: 2,
+    data: z.object({ ...erasureTarget, requestedAt: time, before: time }),
+    upcasts: { 1: (data: object) => ({ ...data, feedId: null, episodeId: null }) },
   },
 });
 
@@ -104,6 +112,8 @@ export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemove
 export type PlaylistReordered = OfType<'PlaylistReordered'>;
 export type PrivacyEvent = OfType<'PrivacyChanged' | 'PrivacyReset'>;
 export type HistoryErased = OfType<'HistoryErased'>;
+/** What is erased: all (both ids null), a podcast with its episodes, or an episode. */
+export type ErasureTarget = Pick<HistoryErased['data'], 'scope' | 'feedId' | 'episodeId'>;
 export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;
 
 /** Streams of listeners begin with one of these; projectors read no others. */

@@ -1,4 +1,6 @@
 export * from './answers';
+export { compaction } from './compaction';
+export * from './erasure-target';
 export * from './events';
 export * from './wire';
 export * from './wire-privacy';

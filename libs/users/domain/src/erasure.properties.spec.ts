@@ -1,6 +1,18 @@
 import { Decider, DomainEvent, Recorded } from '@balados/event-sourcing';
 import fc from 'fast-check';
-import { EraseHistory, Erased } from './erasure';
+import {
+  compaction,
+  concerns,
+  covers,
+  ErasureTarget,
+  HistoryErased,
+  isWhole,
+  partOf,
+  Subject,
+  UsersEvent,
+  WHOLE_HISTORY,
+} from '@balados/users-contracts';
+import { EraseHistory, Erasures } from './erasure';
 import { allMarks, allPlays, listening, ListeningCommand, PlayClaim } from './listening';
 import { PlaylistClaim, PlaylistItemClaim } from './playlist-claims';
 import { playlists, PlaylistsCommand } from './playlists';
@@ -83,34 +95,67 @@ const playlistsSaid: fc.Arbitrary<PlaylistsSaid> = fc.oneof(
     data: fc.record({
       playlists: fc.array(playlist, { maxLength: 3 }),
       items: fc.array(playlistItem, { maxLength: 4 }),
-      orders: fc.constant([]),
+      orders: fc.array(fc.record({ playlistId, items: fc.subarray(['x', 'y']), orderedAt: time }), { maxLength: 1 }),
     }),
   }),
 );
 
-const accepted = <Command>(command: Command): Accepted<Command> => ({ command, now: start });
-const erasing = time.map((requestedAt): EraseHistory => ({
-  type: 'EraseHistory',
-  data: { scope: 'history', requestedAt },
-}));
+const DAY_MS = 86_400_000;
+/** As the server accepts it, on one of three days. */
+const accepted = <Command>(command: Command, day = 0): Accepted<Command> => ({ command, now: start + day * DAY_MS });
+const erasing = (of: fc.Arbitrary<ErasureTarget>): fc.Arbitrary<EraseHistory> =>
+  fc.record({
+    type: fc.constant('EraseHistory'),
+    data: fc.tuple(of, time).map(([target, requestedAt]) => ({ ...target, requestedAt })),
+  });
+const whole = erasing(fc.constant(WHOLE_HISTORY));
+const part = fc.tuple(feed, fc.option(item)).map(([named, one]) => partOf(named, one));
 
-/** The properties of every stream; `echo` is the full sync of a device that holds all that stood. */
-function behaves<Said, State extends { erased: Erased | undefined }, Event extends DomainEvent>(
-  decider: Decider<Said | EraseHistory, State, Event>,
-  said: fc.Arbitrary<Said>,
-  sizeOf: (state: State) => number,
-  echo: (state: State) => Said,
+interface Stream<Said, State> {
+  said: fc.Arbitrary<Said>;
+  /** The full sync of a device that holds all that stands. */
+  echo: (state: State) => Said;
+  /** Everything that a state holds, with what it is about. */
+  held: (state: State) => Subject[];
+}
+
+/** The properties of every stream. */
+function behaves<Said, State extends { erasures: Erasures }, Event extends DomainEvent>(
+  decider: Decider<Said | EraseHistory, State, Event | HistoryErased>,
+  { said, echo, held }: Stream<Said, State>,
 ) {
+  type Told = Said | EraseHistory;
   const history = fc.array(said, { maxLength: 8 });
-  const after = (...commands: (Said | EraseHistory)[]): Replay<Said | EraseHistory, State, Event> =>
-    replay(decider, commands.map(accepted));
+  const after = (...commands: Told[]): Replay<Told, State, Event | HistoryErased> =>
+    replay(
+      decider,
+      commands.map((command) => accepted(command)),
+    );
+  const days = fc.array(
+    fc.tuple(
+      fc.oneof(
+        { weight: 6, arbitrary: said as fc.Arbitrary<Told> },
+        { weight: 1, arbitrary: whole as fc.Arbitrary<Told> },
+        { weight: 2, arbitrary: erasing(part) as fc.Arbitrary<Told> },
+      ),
+      fc.constantFrom(0, 1, 2),
+    ),
+    { maxLength: 14 },
+  );
+  const compacted = (events: readonly Recorded<Event | HistoryErased>[]): Recorded<Event>[] => {
+    const kept = compaction();
+    for (const event of events) kept.add(event as Recorded<UsersEvent>);
+    return kept.events() as never;
+  };
+  const folded = (events: readonly Recorded<Event | HistoryErased>[]): State =>
+    events.reduce(decider.evolve, decider.initialState());
 
   it('nothing is left, and a full sync of a device that holds what was erased brings nothing back', () => {
     fc.assert(
-      fc.property(history, erasing, (before, erase) => {
+      fc.property(history, whole, (before, erase) => {
         const known = echo(after(...before).state);
         const listener = after(...before, erase);
-        expect(sizeOf(listener.state)).toBe(0);
+        expect(held(listener.state)).toEqual([]);
         expect(decider.bytes(listener.state)).toBe(0);
         expect(listener.accept(accepted(known))).toEqual([]);
         // Nor is it erased again.
@@ -122,16 +167,16 @@ function behaves<Said, State extends { erased: Erased | undefined }, Event exten
 
   it('what came after stands as if nothing had been before, but for its dates', () => {
     fc.assert(
-      fc.property(history, erasing, history, (before, erase, afterwards) => {
+      fc.property(history, whole, history, (before, erase, afterwards) => {
         const listener = after(...before, erase);
-        const { floor } = listener.state.erased!;
+        const { floor } = listener.state.erasures.all!;
         // The same floor, and nothing that it was for.
-        const blank = after({ type: 'EraseHistory', data: { scope: 'history', requestedAt: floor } });
+        const blank = after({ type: 'EraseHistory', data: { ...WHOLE_HISTORY, requestedAt: floor } });
         for (const command of afterwards) {
           const [one, other] = [listener.accept(accepted(command)), blank.accept(accepted(command))];
           expect(one).toEqual(other);
         }
-        expect(sizeOf(listener.state)).toBe(sizeOf(blank.state));
+        expect(held(listener.state).length).toBe(held(blank.state).length);
       }),
       { numRuns: 300 },
     );
@@ -139,10 +184,89 @@ function behaves<Said, State extends { erased: Erased | undefined }, Event exten
 
   it('what precedes the marker can be cut: the fold of what is left is the fold of all', () => {
     fc.assert(
-      fc.property(history, erasing, history, (before, erase, afterwards) => {
+      fc.property(history, whole, history, (before, erase, afterwards) => {
         const { events, state } = after(...before, erase, ...afterwards);
-        const left = events.slice(state.erased!.revision) as Recorded<Event>[];
-        expect(left.reduce(decider.evolve, decider.initialState())).toEqual(state);
+        expect(folded(events.slice(state.erasures.all!.revision))).toEqual(state);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('of a podcast or an episode nothing is left, the rest stays as it was, and no old device brings it back', () => {
+    fc.assert(
+      fc.property(history, erasing(part), (before, erase) => {
+        const listener = after(...before);
+        const known = echo(listener.state);
+        const rest = held(listener.state).filter((entry) => !concerns(erase.data, entry));
+        expect(listener.accept(accepted(erase))).toHaveLength(1);
+        expect(held(listener.state)).toEqual(rest);
+        expect(listener.accept(accepted(known))).toEqual([]);
+        expect(listener.accept(accepted(erase))).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('what is wider makes void what is narrower, and its floor lies no lower', () => {
+    fc.assert(
+      fc.property(days, fc.oneof(whole, erasing(part)), (before, erase) => {
+        const { state } = replay(
+          decider,
+          before.map(([command, day]) => accepted(command, day)),
+        );
+        const { all, parts } = state.erasures;
+        const floors = [...(all ? [{ ...all, ...WHOLE_HISTORY }] : []), ...parts.values()];
+        const [marker] = decider.decide(erase, state) as HistoryErased[];
+        // What was asked for after this was erased already.
+        if (!marker) return;
+        const after = decider.evolve(state, {
+          ...marker,
+          revision: 1_000,
+          metadata: { recordedAt: '', correlationId: '' },
+        } as never);
+        const floor = Date.parse(marker.data.before);
+        for (const narrow of floors.filter((erased) => covers(erase.data, erased)))
+          expect(narrow.floor).toBeLessThanOrEqual(floor);
+        const covered = [...after.erasures.parts.values()].filter((erased) => covers(erase.data, erased));
+        expect(covered).toHaveLength(isWhole(erase.data) ? 0 : 1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('what a checkpoint repeats comes to the same as all that it was made of', () => {
+    fc.assert(
+      fc.property(days, days, (first, then) => {
+        const listener = replay(
+          decider,
+          first.map(([command, day]) => accepted(command, day)),
+        );
+        const kept = compacted(listener.events);
+        const asItWas = folded(kept);
+        expect(asItWas).toEqual(listener.state);
+        expect(decider.bytes(asItWas)).toBe(decider.bytes(listener.state));
+        expect(compacted(kept)).toEqual(kept);
+        // And so does whatever follows.
+        const checkpoint = listener.events.length;
+        for (const [command, day] of then) listener.accept(accepted(command, day));
+        expect(folded([...kept, ...listener.events.slice(checkpoint)])).toEqual(listener.state);
+        expect(compacted([...kept, ...listener.events.slice(checkpoint)])).toEqual(compacted(listener.events));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('no checkpoint repeats anything of what was erased', () => {
+    fc.assert(
+      fc.property(days, erasing(part), (before, erase) => {
+        const listener = replay(
+          decider,
+          before.map(([command, day]) => accepted(command, day)),
+        );
+        // What was asked for before something wider was, is done.
+        if (listener.accept(accepted(erase))!.length === 0) return;
+        const subjects = compacted(listener.events).filter(({ type }) => type !== 'HistoryErased');
+        expect(subjects.filter(({ data }) => concerns(erase.data, data as Subject))).toEqual([]);
       }),
       { numRuns: 300 },
     );
@@ -150,32 +274,32 @@ function behaves<Said, State extends { erased: Erased | undefined }, Event exten
 }
 
 describe('subscriptions that are erased', () =>
-  behaves(
-    subscriptions,
-    subscriptionsSaid,
-    ({ feeds }) => feeds.size,
-    ({ feeds }): SubscriptionsSaid => ({ type: 'MergeSubscriptions', data: { claims: [...feeds.values()] } }),
-  ));
+  behaves(subscriptions, {
+    said: subscriptionsSaid,
+    echo: ({ feeds }): SubscriptionsSaid => ({ type: 'MergeSubscriptions', data: { claims: [...feeds.values()] } }),
+    held: ({ feeds }) => [...feeds.values()],
+  }));
 
 describe('listening that is erased', () =>
-  behaves(
-    listening,
-    listeningSaid,
-    (state) => state.entries + [...allPlays(state)].length + [...allMarks(state)].length,
-    (state): ListeningSaid => ({ type: 'MergePlays', data: { claims: [...allPlays(state)] } }),
-  ));
+  behaves(listening, {
+    said: listeningSaid,
+    echo: (state): ListeningSaid => ({ type: 'MergePlays', data: { claims: [...allPlays(state)] } }),
+    held: (state) => [...allPlays(state), ...allMarks(state)],
+  }));
 
 describe('playlists that are erased', () =>
-  behaves(
-    playlists,
-    playlistsSaid,
-    (state) => state.playlists.size + state.itemCount,
-    (state): PlaylistsSaid => ({
+  behaves(playlists, {
+    said: playlistsSaid,
+    echo: ({ playlists: held }): PlaylistsSaid => ({
       type: 'MergePlaylists',
       data: {
-        playlists: [...state.playlists.values()],
-        items: [...state.playlists.values()].flatMap(({ items }) => [...items.values()]),
+        playlists: [...held.values()],
+        items: [...held.values()].flatMap(({ items }) => [...items.values()]),
         orders: [],
       },
     }),
-  ));
+    held: ({ playlists: held }) => [
+      ...[...held.values()].map(({ items: _, ...playlist }) => playlist as object),
+      ...[...held.values()].flatMap(({ items }) => [...items.values()]),
+    ],
+  }));

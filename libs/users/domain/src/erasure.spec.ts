@@ -24,10 +24,10 @@ const created = (second: number): PlaylistsEvent => ({
 });
 const erased = (requested: number, before = requested, scope: 'account' | 'history' = 'history'): HistoryErased => ({
   type: 'HistoryErased',
-  data: { scope, requestedAt: text(requested), before: text(before) },
+  data: { scope, feedId: null, episodeId: null, requestedAt: text(requested), before: text(before) },
 });
 const erase = (second: number, scope: 'account' | 'history' = 'history') =>
-  ({ type: 'EraseHistory', data: { scope, requestedAt: at(second) } }) as const;
+  ({ type: 'EraseHistory', data: { scope, feedId: null, episodeId: null, requestedAt: at(second) } }) as const;
 const claim = (second: number) => ({ feed: FEED, sourceId: null, subscribedAt: at(second), unsubscribedAt: null });
 const merge = (...seconds: number[]) => ({ type: 'MergeSubscriptions', data: { claims: seconds.map(claim) } }) as const;
 

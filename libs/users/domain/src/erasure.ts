@@ -1,50 +1,108 @@
-import { Recorded } from '@balados/event-sourcing';
-import { ErasureScope, HistoryErased } from '@balados/users-contracts';
+import { NO_EVENTS, Recorded } from '@balados/event-sourcing';
+import { episodeId, feedId } from '@balados/feeds-ids';
+import {
+  concerns,
+  covers,
+  ErasureTarget,
+  HistoryErased,
+  isWhole,
+  Subject,
+  WHOLE_HISTORY,
+} from '@balados/users-contracts';
 import { instant, rfc3339 } from './claims';
 
-/** What a stream remembers of the last time that all in it was erased. Times in epoch milliseconds. */
+/** What a stream remembers of the last time that something was erased from it. Times in epoch milliseconds. */
 export interface Erased {
   requestedAt: number;
   /** A claim that is not dated later is one of what was erased. */
   floor: number;
-  /** Of the event; nothing before it need be kept. */
+  /** Of the event. */
   revision: number;
 }
+
+/** What was ever erased from a stream. What is wider makes void what is narrower and came before. */
+export interface Erasures {
+  all: Erased | undefined;
+  /** By the id of the podcast or the episode. */
+  parts: ReadonlyMap<string, Erased & ErasureTarget>;
+  /** Of the last of all of these events; NO_EVENTS when nothing was ever erased. */
+  revision: number;
+}
+
+export const NOTHING_ERASED: Erasures = { all: undefined, parts: new Map(), revision: NO_EVENTS };
 
 export interface EraseHistory {
   type: 'EraseHistory';
   /** `requestedAt`: epoch milliseconds; the same again is the same erasure. */
-  data: { scope: ErasureScope; requestedAt: number };
+  data: ErasureTarget & { requestedAt: number };
+}
+
+/** The date up to which claims of a subject are not taken, if anything that it belongs to was ever erased. */
+export function floorOf({ all, parts }: Erasures, { feed, item }: { feed: string; item?: string }): number | undefined {
+  if (parts.size === 0) return all?.floor;
+  const ids = [feedId(feed), ...(item === undefined ? [] : [episodeId(feed, item)])];
+  const floors = [all, ...ids.map((id) => parts.get(id))].flatMap((erased) => erased?.floor ?? []);
+  return floors.length === 0 ? undefined : Math.max(...floors);
 }
 
 /** Whether a claim of this date is one of what was erased, or would have been. */
-export const isErased = (claimedAt: number, erased: Erased | undefined): boolean =>
-  erased !== undefined && claimedAt <= erased.floor;
+export const isErased = (claimedAt: number, floor: number | undefined): boolean =>
+  floor !== undefined && claimedAt <= floor;
 
 /**
- * `latest`: the latest date of what is held, -Infinity for none. The floor lies no lower, since a device whose clock is ahead holds the
- * same. Of an account that goes nothing may be left; what came since a request for its history stays.
+ * `latest`: the latest date of what is held of the target, -Infinity for none. The floor lies no lower, since a device whose clock is
+ * ahead holds the same. Of an account that goes nothing may be left; what came since a request for its history stays.
  */
 export function decideErasure(
-  { data: { scope, requestedAt } }: EraseHistory,
-  erased: Erased | undefined,
+  { data: { requestedAt, ...target } }: EraseHistory,
+  erasures: Erasures,
   latest: number,
 ): HistoryErased[] {
-  const isDone = erased !== undefined && erased.requestedAt >= requestedAt;
-  if (isDone && (scope === 'history' || latest === -Infinity)) return [];
-  const before = Math.max(requestedAt, latest, erased?.floor ?? -Infinity);
-  return [{ type: 'HistoryErased', data: { scope, requestedAt: rfc3339(requestedAt), before: rfc3339(before) } }];
+  const held = markersOf(erasures);
+  const isDone = held.some((erased) => covers(erased, target) && erased.requestedAt >= requestedAt);
+  if (isDone && (target.scope !== 'account' || latest === -Infinity)) return [];
+  const floors = held.filter((erased) => covers(target, erased)).map(({ floor }) => floor);
+  const before = Math.max(requestedAt, latest, ...floors);
+  return [
+    {
+      type: 'HistoryErased',
+      data: { ...target, requestedAt: rfc3339(requestedAt), before: rfc3339(before) },
+    },
+  ];
 }
 
-export const erasedBy = ({ data, revision }: Recorded<HistoryErased>): Erased => ({
-  requestedAt: instant(data.requestedAt),
-  floor: instant(data.before),
-  revision,
-});
+const markersOf = ({ all, parts }: Erasures): (Erased & ErasureTarget)[] => [
+  ...(all ? [{ ...all, ...WHOLE_HISTORY }] : []),
+  ...parts.values(),
+];
+
+/** Revision of the newest event by which all of the target was erased; undefined when it never was. */
+export function markerOf(erasures: Erasures, target: ErasureTarget): number | undefined {
+  const markers = markersOf(erasures).filter((erased) => covers(erased, target));
+  return markers.length === 0 ? undefined : Math.max(...markers.map(({ revision }) => revision));
+}
+
+/** What is remembered after the event. */
+export function erasedBy({ data, revision }: Recorded<HistoryErased>, before: Erasures): Erasures {
+  const { requestedAt, before: floor, ...target } = data;
+  const erased = { requestedAt: instant(requestedAt), floor: instant(floor), revision };
+  if (isWhole(target)) return { all: erased, parts: new Map(), revision };
+  const parts = new Map([...before.parts].filter(([, part]) => !covers(target, part)));
+  return {
+    all: before.all,
+    parts: parts.set((target.episodeId ?? target.feedId)!, { ...erased, ...target }),
+    revision,
+  };
+}
 
 /** The latest of some dates, -Infinity for none. */
 export function latestOf<Entry>(entries: Iterable<Entry>, dateOf: (entry: Entry) => number): number {
   let latest = -Infinity;
   for (const entry of entries) latest = Math.max(latest, dateOf(entry));
   return latest;
+}
+
+/** Those of some entries that an erasure concerns. */
+export function* concerned<Entry extends Subject>(target: ErasureTarget, entries: Iterable<Entry>): Generator<Entry> {
+  for (const entry of entries) if (concerns(target, entry)) yield entry;
 }

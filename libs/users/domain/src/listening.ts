@@ -1,8 +1,26 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
-import { EPISODES_MAX, HistoryErased, ITEM_FEEDS_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
+import {
+  concerns,
+  EPISODES_MAX,
+  HistoryErased,
+  isWhole,
+  ITEM_FEEDS_MAX,
+  ListeningEvent,
+  PlayEvent,
+} from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
-import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
+import {
+  concerned,
+  decideErasure,
+  erasedBy,
+  EraseHistory,
+  Erasures,
+  floorOf,
+  isErased,
+  latestOf,
+  NOTHING_ERASED,
+} from './erasure';
 import { decideMark, evolveMark, Mark, MarkCommand, markedAt } from './marks';
 
 /** What a device claims of one episode. Position in seconds, time in epoch milliseconds, item as `<guid>,<enclosure>`. */
@@ -24,7 +42,7 @@ export interface ListeningState {
   marks: Map<string, Mark[]>;
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
-  erased: Erased | undefined;
+  erasures: Erasures;
   /** Plays and marks together. */
   entries: number;
   bytes: number;
@@ -129,13 +147,33 @@ function put<Entry extends Play | Mark>(
   state.bytes += ENTRY_BYTES + entry.item.length;
 }
 
+/** Takes out the entries of which this holds, and the feeds that no other names. */
+function remove(state: ListeningState, isGone: (entry: Play | Mark) => boolean): void {
+  const feeds = new Set<string>();
+  for (const entries of [state.episodes, state.marks] as Map<string, (Play | Mark)[]>[])
+    for (const [key, ofItem] of entries) {
+      const left = ofItem.filter((entry) => !isGone(entry));
+      for (const { feed } of left) feeds.add(feed);
+      if (left.length === ofItem.length) continue;
+      for (const { item } of ofItem.filter(isGone)) state.bytes -= ENTRY_BYTES + item.length;
+      state.entries -= ofItem.length - left.length;
+      if (left.length > 0) entries.set(key, left);
+      else entries.delete(key);
+    }
+  for (const feed of [...state.feeds.keys()]) {
+    if (feeds.has(feed)) continue;
+    state.feeds.delete(feed);
+    state.bytes -= feed.length;
+  }
+}
+
 export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent | HistoryErased> = {
   category: 'listening',
   initialState: () => ({
     episodes: new Map(),
     marks: new Map(),
     feeds: new Map(),
-    erased: undefined,
+    erasures: NOTHING_ERASED,
     entries: 0,
     bytes: 0,
   }),
@@ -149,7 +187,9 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         // The same place on another day is another listen.
         if (already && held.listenedOn !== undefined && held.listenedOn >= utcDay(now)) return [];
         if (!held) assertRoom(state, said.item);
-        return [stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt ?? state.erased?.floor) })];
+        return [
+          stated('PlayRecorded', { ...said, updatedAt: dated(now, held?.updatedAt ?? floorOf(state.erasures, said)) }),
+        ];
       }
       case 'UpdatePosition': {
         const { now, item, position } = command.data;
@@ -159,16 +199,21 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const said = { feed, item, position, played };
         if (held && standsAlready(held, said)) return [];
         if (!held) assertRoom(state, item);
-        return [stated('PositionUpdated', { ...said, updatedAt: dated(now, held?.updatedAt ?? state.erased?.floor) })];
+        return [
+          stated('PositionUpdated', {
+            ...said,
+            updatedAt: dated(now, held?.updatedAt ?? floorOf(state.erasures, said)),
+          }),
+        ];
       }
       case 'MergePlays': {
         const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
         let room = EPISODES_MAX - state.entries;
         for (const claim of command.data.claims) {
-          if (isErased(claim.updatedAt, state.erased)) continue;
           const held = findPlay(state, claim.feed, claim.item);
           // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
           if (held && comparePlays(claim, held) <= 0) continue;
+          if (isErased(claim.updatedAt, floorOf(state.erasures, claim))) continue;
           const key = `${claim.feed}\n${episodeKey(claim.item)}`;
           const standing = newest.get(key)?.claim;
           // What finds no room is left out; the caller sees that it does not stand.
@@ -189,14 +234,20 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         return decideMark(command, feed, held);
       }
       case 'EraseHistory': {
-        const played = latestOf(allPlays(state), ({ updatedAt }) => updatedAt);
-        return decideErasure(command, state.erased, Math.max(played, latestOf(allMarks(state), markedAt)));
+        const played = latestOf(concerned(command.data, allPlays(state)), ({ updatedAt }) => updatedAt);
+        const marked = latestOf(concerned(command.data, allMarks(state)), markedAt);
+        return decideErasure(command, state.erasures, Math.max(played, marked));
       }
     }
   },
 
   evolve(state, event) {
-    if (event.type === 'HistoryErased') return { ...listening.initialState(), erased: erasedBy(event) };
+    if (event.type === 'HistoryErased') {
+      const erasures = erasedBy(event, state.erasures);
+      if (isWhole(event.data)) return { ...listening.initialState(), erasures };
+      remove(state, (entry) => concerns(event.data, entry));
+      return { ...state, erasures };
+    }
     const { data, revision, metadata } = event;
     const key = episodeKey(data.item);
     let feed = state.feeds.get(data.feed);

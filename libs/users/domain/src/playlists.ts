@@ -1,6 +1,9 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
+import { episodeKey } from '@balados/feeds-ids';
 import {
+  ErasureTarget,
   HistoryErased,
+  isWhole,
   PLAYLIST_ITEMS_KEPT_MAX,
   PLAYLIST_ITEMS_MAX,
   PLAYLISTS_KEPT_MAX,
@@ -8,7 +11,17 @@ import {
   PlaylistsEvent,
 } from '@balados/users-contracts';
 import { dated, instant, instantOrNull, rfc3339, rfc3339OrNull } from './claims';
-import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
+import {
+  concerned,
+  decideErasure,
+  erasedBy,
+  EraseHistory,
+  Erasures,
+  floorOf,
+  isErased,
+  latestOf,
+  NOTHING_ERASED,
+} from './erasure';
 import {
   comparePlaylistItems,
   comparePlaylistOrders,
@@ -39,7 +52,7 @@ export type Playlist = PlaylistClaim & {
 export interface PlaylistsState {
   /** By id; deleted ones stay with all that they held, for a newer claim may bring them back. */
   playlists: Map<string, Playlist>;
-  erased: Erased | undefined;
+  erasures: Erasures;
   /** Number of items in all of them, removed ones included. */
   itemCount: number;
   bytes: number;
@@ -75,6 +88,13 @@ export function standingPlaylist(state: PlaylistsState, playlistId: string): Pla
   const held = state.playlists.get(playlistId);
   if (!held || isDeleted(held)) throw playlistUnknown();
   return held;
+}
+
+/** The podcasts of which this item was ever in a playlist. */
+export function feedsInPlaylists({ playlists: held }: PlaylistsState, item: string): string[] {
+  const key = episodeKey(item);
+  const items = [...held.values()].flatMap((playlist) => [...playlist.items.values()]);
+  return items.filter((one) => episodeKey(one.item) === key).map(({ feed }) => feed);
 }
 
 /** The items that stand, in the order in which the listener wants them. */
@@ -123,7 +143,7 @@ const itemBytesOf = (item: PlaylistItem | undefined): number =>
 
 export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased> = {
   category: 'playlists',
-  initialState: () => ({ playlists: new Map(), erased: undefined, itemCount: 0, bytes: 0 }),
+  initialState: () => ({ playlists: new Map(), erasures: NOTHING_ERASED, itemCount: 0, bytes: 0 }),
 
   decide(command, state) {
     switch (command.type) {
@@ -136,7 +156,7 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         }
         if (countStanding(state.playlists) >= PLAYLISTS_MAX || state.playlists.size >= PLAYLISTS_KEPT_MAX)
           throw new Refusal('playlists_full', 'there are as many playlists as there can be');
-        return [became({ ...said, updatedAt: dated(now, state.erased?.floor), deletedAt: null }, false)];
+        return [became({ ...said, updatedAt: dated(now, state.erasures.all?.floor), deletedAt: null }, false)];
       }
       case 'ChangePlaylist': {
         const { playlistId, name, description, now } = command.data;
@@ -169,7 +189,7 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
           (!held && state.itemCount >= PLAYLIST_ITEMS_KEPT_MAX)
         )
           throw new Refusal('playlist_full', 'there are as many items as there can be');
-        const updatedAt = dated(now, held?.updatedAt ?? state.erased?.floor);
+        const updatedAt = dated(now, held?.updatedAt ?? floorOf(state.erasures, said));
         const createdAt = stands ? held.createdAt : updatedAt;
         return [itemBecame({ ...said, itemTitle, feedTitle, createdAt, updatedAt, deletedAt: null })];
       }
@@ -188,12 +208,15 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         // What another device removed meanwhile is left out; what it added comes last.
         const after = inOrder(before, items).map(({ id }) => id);
         if (before.every(({ id }, place) => id === after[place])) return [];
-        return [reordered({ playlistId, items: after, orderedAt: dated(now, held.orderedAt ?? state.erased?.floor) })];
+        return [
+          reordered({ playlistId, items: after, orderedAt: dated(now, held.orderedAt ?? state.erasures.all?.floor) }),
+        ];
       }
       case 'MergePlaylists': {
-        const claims = command.data.playlists.filter(({ updatedAt }) => !isErased(updatedAt, state.erased));
-        const items = command.data.items.filter(({ updatedAt }) => !isErased(updatedAt, state.erased));
-        const orders = command.data.orders.filter(({ orderedAt }) => !isErased(orderedAt, state.erased));
+        const { erasures } = state;
+        const claims = command.data.playlists.filter(({ updatedAt }) => !isErased(updatedAt, erasures.all?.floor));
+        const items = command.data.items.filter((claim) => !isErased(claim.updatedAt, floorOf(erasures, claim)));
+        const orders = command.data.orders.filter(({ orderedAt }) => !isErased(orderedAt, erasures.all?.floor));
         const held = state.playlists;
         const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, {
           max: PLAYLISTS_MAX,
@@ -219,12 +242,26 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         return events;
       }
       case 'EraseHistory':
-        return decideErasure(command, state.erased, latestOf(state.playlists.values(), latestIn));
+        return decideErasure(
+          command,
+          state.erasures,
+          latestOf(state.playlists.values(), (held) => latestIn(held, command.data)),
+        );
     }
   },
 
   evolve(state, event) {
-    if (event.type === 'HistoryErased') return { ...playlists.initialState(), erased: erasedBy(event) };
+    if (event.type === 'HistoryErased') {
+      const erasures = erasedBy(event, state.erasures);
+      if (isWhole(event.data)) return { ...playlists.initialState(), erasures };
+      for (const { items } of state.playlists.values())
+        for (const item of concerned(event.data, [...items.values()])) {
+          items.delete(item.id);
+          state.itemCount -= 1;
+          state.bytes -= itemBytesOf(item);
+        }
+      return { ...state, erasures };
+    }
     const { type, data, revision } = event;
     const held = state.playlists.get(data.playlistId);
     switch (type) {
@@ -281,13 +318,11 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
   bytes: (state) => state.bytes,
 };
 
-/** The latest date of anything in a playlist. */
-const latestIn = ({ updatedAt, orderedAt, items }: Playlist): number =>
-  Math.max(
-    updatedAt,
-    orderedAt ?? -Infinity,
-    latestOf(items.values(), (item) => item.updatedAt),
-  );
+/** The latest date of anything in a playlist that an erasure concerns; a podcast's has nothing to do with the playlist itself. */
+function latestIn({ updatedAt, orderedAt, items }: Playlist, target: ErasureTarget): number {
+  const latestItem = latestOf(concerned(target, items.values()), (item) => item.updatedAt);
+  return isWhole(target) ? Math.max(updatedAt, orderedAt ?? -Infinity, latestItem) : latestItem;
+}
 
 const orderOf = (playlist: Playlist | undefined): PlaylistOrderClaim | undefined =>
   playlist && playlist.orderedAt !== null

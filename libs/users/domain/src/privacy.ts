@@ -8,7 +8,7 @@ import {
   PrivacyEvent,
 } from '@balados/users-contracts';
 import { dated, instant, rfc3339 } from './claims';
-import { decideErasure, Erased, erasedBy, EraseHistory, latestOf } from './erasure';
+import { decideErasure, erasedBy, EraseHistory, Erasures, latestOf, NOTHING_ERASED } from './erasure';
 
 /** Both null: the account. A feed alone: its podcast. Both: one episode, with the item as last sent. An item never stands alone. */
 export interface PrivacyScope {
@@ -23,7 +23,7 @@ export interface PrivacyState {
   /** By scope. What is removed stays, so that a removal that comes again without its feed still finds it. */
   settings: Map<string, PrivacySetting>;
   /** Only of an account: settings survive the erasing of a history. */
-  erased: Erased | undefined;
+  erasures: Erasures;
   /** Of these, how many are not removed. */
   standing: number;
   bytes: number;
@@ -70,7 +70,7 @@ const ENTRY_BYTES = 350;
 /** What names the scope is held twice, in the setting and in its key. */
 const bytesOf = ({ feed, item }: PrivacyScope): number => ENTRY_BYTES + 2 * ((feed?.length ?? 0) + (item?.length ?? 0));
 
-const nothingSet = (): PrivacyState => ({ settings: new Map(), erased: undefined, standing: 0, bytes: 0 });
+const nothingSet = (): PrivacyState => ({ settings: new Map(), erasures: NOTHING_ERASED, standing: 0, bytes: 0 });
 
 export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent | HistoryErased> = {
   category: 'privacy',
@@ -80,7 +80,7 @@ export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent | Histo
     if (command.type === 'EraseHistory')
       return decideErasure(
         command,
-        state.erased,
+        state.erasures,
         latestOf(state.settings.values(), ({ changedAt }) => changedAt),
       );
     const { type, data } = command;
@@ -101,7 +101,7 @@ export const privacy: Decider<PrivacyCommand, PrivacyState, PrivacyEvent | Histo
   },
 
   evolve(state, event) {
-    if (event.type === 'HistoryErased') return { ...nothingSet(), erased: erasedBy(event) };
+    if (event.type === 'HistoryErased') return { ...nothingSet(), erasures: erasedBy(event, state.erasures) };
     const { feed, item, changedAt } = event.data;
     const key = scopeKey(event.data);
     const held = state.settings.get(key);

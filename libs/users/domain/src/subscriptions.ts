@@ -1,7 +1,17 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
-import { HistoryErased, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
+import { HistoryErased, isWhole, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
 import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
-import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
+import {
+  concerned,
+  decideErasure,
+  erasedBy,
+  EraseHistory,
+  Erasures,
+  floorOf,
+  isErased,
+  latestOf,
+  NOTHING_ERASED,
+} from './erasure';
 
 /** What a device claims of one podcast; at least one of the times is set. Times in epoch milliseconds. */
 export interface SubscriptionClaim {
@@ -17,7 +27,7 @@ export type Subscription = SubscriptionClaim & { revision: number };
 export interface SubscriptionsState {
   /** By feed; unsubscribed podcasts stay, as tombstones. */
   feeds: Map<string, Subscription>;
-  erased: Erased | undefined;
+  erasures: Erasures;
   bytes: number;
 }
 
@@ -61,9 +71,9 @@ const bytesOf = (entry: SubscriptionClaim): number => ENTRY_BYTES + entry.feed.l
 
 export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent | HistoryErased> = {
   category: 'subscriptions',
-  initialState: () => ({ feeds: new Map(), erased: undefined, bytes: 0 }),
+  initialState: () => ({ feeds: new Map(), erasures: NOTHING_ERASED, bytes: 0 }),
 
-  decide(command, { feeds, erased }) {
+  decide(command, { feeds, erasures }) {
     switch (command.type) {
       case 'Subscribe': {
         const { feed, sourceId, now } = command.data;
@@ -71,7 +81,7 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
         if (!held && feeds.size >= PODCASTS_MAX)
           throw new Refusal('library_full', `${PODCASTS_MAX} podcasts are kept already, and no more can be`);
-        const subscribedAt = dated(now, held ? claimedAt(held) : erased?.floor);
+        const subscribedAt = dated(now, held ? claimedAt(held) : floorOf(erasures, { feed }));
         return [
           became({
             feed,
@@ -91,7 +101,7 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         const newest = new Map<string, SubscriptionClaim>();
         let room = PODCASTS_MAX - feeds.size;
         for (const claim of command.data.claims) {
-          if (isErased(claimedAt(claim), erased)) continue;
+          if (isErased(claimedAt(claim), floorOf(erasures, { feed: claim.feed }))) continue;
           const standing = newest.get(claim.feed) ?? feeds.get(claim.feed);
           // What finds no room is left out; the caller sees that it does not stand.
           if (!standing && room-- <= 0) continue;
@@ -100,12 +110,20 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         return [...newest.values()].map(became);
       }
       case 'EraseHistory':
-        return decideErasure(command, erased, latestOf(feeds.values(), claimedAt));
+        return decideErasure(command, erasures, latestOf(concerned(command.data, feeds.values()), claimedAt));
     }
   },
 
   evolve(state, event) {
-    if (event.type === 'HistoryErased') return { ...subscriptions.initialState(), erased: erasedBy(event) };
+    if (event.type === 'HistoryErased') {
+      const erasures = erasedBy(event, state.erasures);
+      if (isWhole(event.data)) return { ...subscriptions.initialState(), erasures };
+      for (const entry of concerned(event.data, [...state.feeds.values()])) {
+        state.feeds.delete(entry.feed);
+        state.bytes -= bytesOf(entry);
+      }
+      return { ...state, erasures };
+    }
     const { data, revision } = event;
     const held = state.feeds.get(data.feed);
     const entry: Subscription = {

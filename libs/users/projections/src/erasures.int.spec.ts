@@ -1,7 +1,7 @@
 import { StoredEvent, streamOf } from '@balados/event-sourcing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { createDatabase, TestDatabase } from '@balados/testing';
-import { UsersEvent, usersEvents } from '@balados/users-contracts';
+import { UsersEvent, usersEvents, WHOLE_ACCOUNT } from '@balados/users-contracts';
 import { usersContext } from '@balados/users-schema';
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(() => (revisions = new Map()));
 
-const erased: UsersEvent = { type: 'HistoryErased', data: { scope: 'account', requestedAt: at, before: at } };
+const erased: UsersEvent = { type: 'HistoryErased', data: { ...WHOLE_ACCOUNT, requestedAt: at, before: at } };
 /** Everything that makes a row, of one podcast. */
 const everything = (feed: string): [category: string, event: UsersEvent][] => [
   [

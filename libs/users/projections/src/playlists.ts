@@ -1,7 +1,14 @@
 import { Recorded } from '@balados/event-sourcing';
 import { episodeId } from '@balados/feeds-ids';
 import { Sql } from '@balados/platform-stores';
-import { PlaylistEvent, PlaylistItemEvent, PlaylistReordered, PlaylistsEvent } from '@balados/users-contracts';
+import {
+  ErasureTarget,
+  PlaylistEvent,
+  PlaylistItemEvent,
+  PlaylistReordered,
+  PlaylistsEvent,
+} from '@balados/users-contracts';
+import { forgetErased } from './erasures';
 
 type Of<Event extends PlaylistsEvent> = Recorded<Event> & { userId: string };
 
@@ -28,15 +35,10 @@ export class PlaylistBatch {
     }
   }
 
-  /** The listener's playlists up to here were erased. */
-  forget(userId: string): void {
-    for (const rows of [this.playlists, this.items, this.orders]) forgetListener(rows, userId);
+  /** The listener's playlists up to here were erased, or what they hold of a podcast or an episode. */
+  forget(userId: string, target: ErasureTarget): void {
+    for (const rows of [this.playlists, this.items, this.orders]) forgetErased(rows, userId, target);
   }
-}
-
-/** Takes out of a batch, whose keys begin with the listener, what is of this one. */
-export function forgetListener(rows: Map<string, unknown>, userId: string): void {
-  for (const key of [...rows.keys()]) if (key.startsWith(`${userId} `)) rows.delete(key);
 }
 
 /** Orders come last: what they order was made by an earlier event, perhaps of the same batch. */

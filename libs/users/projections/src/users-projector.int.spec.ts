@@ -55,7 +55,7 @@ function expected(log: readonly StoredEvent[]) {
   for (const stored of log) {
     const userId = stored.stream.slice(stored.stream.indexOf('-') + 1);
     const { revision } = stored;
-    const { type, data } = usersEvents.decode(stored) as Recorded<UsersEvent>;
+    const [{ type, data }] = usersEvents.decode(stored) as [Recorded<UsersEvent>];
     rows.set(`revision ${stored.stream}`, { stream: stored.stream, revision });
     if (type === 'PodcastSubscribed' || type === 'PodcastUnsubscribed')
       rows.set(`${userId} ${data.feed}`, {

@@ -1,4 +1,4 @@
-import { parseStream, Recorded, StoredEvent } from '@balados/event-sourcing';
+import { CHECKPOINT, NO_EVENTS, parseStream, Recorded, revisionAfter, StoredEvent } from '@balados/event-sourcing';
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
 import {
@@ -9,9 +9,9 @@ import {
   UsersEvent,
   usersEvents,
 } from '@balados/users-contracts';
-import { ErasedStream, eraseRows } from './erasures';
+import { ErasedStream, eraseRows, forgetErased } from './erasures';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
-import { forgetListener, PlaylistBatch, writePlaylists } from './playlists';
+import { PlaylistBatch, writePlaylists } from './playlists';
 import { OfListener, scopeId, writePrivacy } from './privacy';
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
@@ -36,47 +36,54 @@ export const usersProjector: Projector = {
     const privacy = new Map<string, OfListener<PrivacyEvent>>();
     const erased: ErasedStream[] = [];
     const revisions = new Map<string, { userId: string; category: string; revision: number }>();
+    const known = await revisionsBefore(transaction, events);
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
-      const event = { ...usersEvents.decode(stored), userId };
-      revisions.set(stored.stream, { userId, category, revision: stored.revision });
-      switch (event.type) {
-        case 'PodcastSubscribed':
-        case 'PodcastUnsubscribed':
-          subscriptions.set(`${userId} ${event.data.feed}`, event);
-          break;
-        case 'PlayRecorded':
-        case 'PositionUpdated':
-          plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-          break;
-        case 'PlaylistCreated':
-        case 'PlaylistChanged':
-        case 'PlaylistDeleted':
-        case 'PlaylistItemAdded':
-        case 'PlaylistItemRemoved':
-        case 'PlaylistReordered':
-          playlists.add(event);
-          break;
-        case 'EpisodeSaved':
-        case 'EpisodeUnsaved':
-          saves.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-          break;
-        case 'EpisodeShared':
-          shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-          break;
-        case 'PrivacyChanged':
-        case 'PrivacyReset':
-          privacy.set(`${userId} ${scopeId(event)}`, event);
-          break;
-        case 'HistoryErased': {
-          const ofStream = { subscriptions: [subscriptions], listening: [plays, saves, shares], privacy: [privacy] };
-          for (const rows of ofStream[category as keyof typeof ofStream] ?? []) forgetListener(rows, userId);
-          if (category === 'playlists') playlists.forget(userId);
-          erased.push({ userId, category, revision: stored.revision });
-          break;
+      const before = revisions.get(stored.stream)?.revision ?? known.get(stored.stream) ?? NO_EVENTS;
+      revisions.set(stored.stream, { userId, category, revision: Math.max(before, revisionAfter(stored)) });
+      for (const decoded of usersEvents.decode(stored)) {
+        // Of what a checkpoint repeats all is in the tables, but in those that are made anew from a log that was cut.
+        if (stored.type === CHECKPOINT && decoded.revision <= before) continue;
+        const event = { ...decoded, userId };
+        switch (event.type) {
+          case 'PodcastSubscribed':
+          case 'PodcastUnsubscribed':
+            subscriptions.set(`${userId} ${event.data.feed}`, event);
+            break;
+          case 'PlayRecorded':
+          case 'PositionUpdated':
+            plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+            break;
+          case 'PlaylistCreated':
+          case 'PlaylistChanged':
+          case 'PlaylistDeleted':
+          case 'PlaylistItemAdded':
+          case 'PlaylistItemRemoved':
+          case 'PlaylistReordered':
+            playlists.add(event);
+            break;
+          case 'EpisodeSaved':
+          case 'EpisodeUnsaved':
+            saves.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+            break;
+          case 'EpisodeShared':
+            shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+            break;
+          case 'PrivacyChanged':
+          case 'PrivacyReset':
+            privacy.set(`${userId} ${scopeId(event)}`, event);
+            break;
+          case 'HistoryErased': {
+            const ofStream = { subscriptions: [subscriptions], listening: [plays, saves, shares], privacy: [privacy] };
+            for (const rows of ofStream[category as keyof typeof ofStream] ?? [])
+              forgetErased(rows, userId, event.data);
+            if (category === 'playlists') playlists.forget(userId, event.data);
+            erased.push({ userId, category, revision: event.revision, target: event.data });
+            break;
+          }
+          default:
+            event satisfies never;
         }
-        default:
-          event satisfies never;
       }
     }
     await eraseRows(transaction, erased);
@@ -94,6 +101,22 @@ function listenerOf({ stream }: StoredEvent): { category: string; userId: string
   const listener = parseStream(stream);
   if (!listener) throw new Error(`${stream} is no listener's stream`);
   return listener;
+}
+
+/** How far the streams had come of which a checkpoint is among the events. */
+async function revisionsBefore(sql: Sql, events: readonly StoredEvent[]): Promise<Map<string, number>> {
+  const streams = new Set(events.filter(({ type }) => type === CHECKPOINT).map(({ stream }) => stream));
+  if (streams.size === 0) return new Map();
+  const rows = await sql.query<{ stream: string; revision: string }[]>(
+    `SELECT stream, revision FROM unnest($1::text[], $2::uuid[], $3::text[]) AS t (stream, user_id, category)
+     JOIN users.listener_revisions USING (user_id, category)`,
+    [
+      [...streams],
+      [...streams].map((stream) => parseStream(stream)!.userId),
+      [...streams].map((stream) => parseStream(stream)!.category),
+    ],
+  );
+  return new Map(rows.map(({ stream, revision }) => [stream, Number(revision)]));
 }
 
 async function writeSubscriptions(sql: Sql, events: readonly Of<SubscriptionsEvent>[]): Promise<void> {

@@ -31,3 +31,23 @@ export class Erasures1700000000231 implements MigrationInterface {
       ALTER TABLE users.accounts DROP COLUMN closed_at;`);
   }
 }
+
+export class ErasuresOfParts1700000000240 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- Ids, which are hashes: the address of what was erased would be a trace of it.
+      ALTER TABLE users.erasures ADD COLUMN feed_id uuid, ADD COLUMN episode_id uuid,
+        DROP CONSTRAINT erasures_scope_check,
+        ADD CONSTRAINT erasures_scope_check CHECK (scope IN ('account', 'history', 'podcast', 'episode')),
+        ADD CHECK ((feed_id IS NOT NULL) = (scope IN ('podcast', 'episode'))),
+        ADD CHECK ((episode_id IS NOT NULL) = (scope = 'episode'));`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      DELETE FROM users.erasures WHERE feed_id IS NOT NULL;
+      ALTER TABLE users.erasures DROP COLUMN feed_id, DROP COLUMN episode_id,
+        DROP CONSTRAINT erasures_scope_check,
+        ADD CONSTRAINT erasures_scope_check CHECK (scope IN ('account', 'history'));`);
+  }
+}

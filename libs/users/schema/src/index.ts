@@ -1,6 +1,6 @@
 import { Context } from '@balados/platform-stores';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
-import { Erasures1700000000231 } from './erasures-migration';
+import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
@@ -20,5 +20,6 @@ export const usersContext: Context = {
     UserPrivacy1700000000005,
     KeysAndTokens1700000000210,
     Erasures1700000000231,
+    ErasuresOfParts1700000000240,
   ],
 };

@@ -1,17 +1,52 @@
+import { Refusal } from '@balados/event-sourcing';
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
+import { ERASED_CATEGORIES, ERASED_PARTS_MAX, ErasureTarget, partOf, WHOLE_HISTORY } from '@balados/users-contracts';
 import { EraseHistory } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
+import { feedOfItem } from './feed-of-item';
 import type { ListenerStreams } from './listener-streams';
 import { metadataOf } from './listener-streams';
 
 /**
- * Says in each of the listener's streams but privacy that all before it counts no more; from then on it is read nowhere. Whoever removes
- * it for good says so again, should this have got no further than the first.
+ * Finds out what a listener wants erased: all, a podcast, or an episode, whose feed is looked up when it comes without.
+ * @throws Refusal `episode_unknown`, `episode_ambiguous`, `erasures_full`
+ */
+export class ChooseErasure extends Command<ErasureTarget> {
+  constructor(
+    readonly userId: string,
+    readonly feed: string | undefined,
+    readonly item: string | undefined,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(ChooseErasure)
+export class ChooseErasureHandler implements ICommandHandler<ChooseErasure> {
+  constructor(@Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams) {}
+
+  async execute({ userId, feed: named, item }: ChooseErasure): Promise<ErasureTarget> {
+    if (named === undefined && item === undefined) return WHOLE_HISTORY;
+    const feed = named ?? (await feedOfItem(this.streams, userId, item!));
+    const parts = await this.streams.listening.query(userId, ({ state }) => state.erasures.parts.size);
+    if (parts >= ERASED_PARTS_MAX)
+      throw new Refusal(
+        'erasures_full',
+        `${ERASED_PARTS_MAX} podcasts and episodes were erased by themselves already: erase a whole podcast, or all`,
+      );
+    return partOf(feed, item ?? null);
+  }
+}
+
+/**
+ * Says in each of the listener's streams that may hold some of it that what came before counts no more; from then on it is read nowhere.
+ * Whoever removes it for good says so again, should this have got no further than the first.
  */
 export class EraseListenerHistory extends Command<void> {
   constructor(
     readonly userId: string,
+    readonly target: ErasureTarget,
     /** When it was asked for, epoch milliseconds, and under which id. */
     readonly requestedAt: number,
     readonly erasureId: string,
@@ -27,11 +62,11 @@ export class EraseListenerHistoryHandler implements ICommandHandler<EraseListene
     @Inject(CLOCK) private readonly clock: () => number,
   ) {}
 
-  async execute({ userId, requestedAt, erasureId }: EraseListenerHistory): Promise<void> {
-    const command: EraseHistory = { type: 'EraseHistory', data: { scope: 'history', requestedAt } };
+  async execute({ userId, target, requestedAt, erasureId }: EraseListenerHistory): Promise<void> {
+    const command: EraseHistory = { type: 'EraseHistory', data: { ...target, requestedAt } };
     // Nothing of the device: it is of all.
     const metadata = metadataOf({ userId, correlationId: erasureId }, this.clock());
-    for (const category of ['subscriptions', 'playlists', 'listening'] as const)
+    for (const category of ERASED_CATEGORIES[target.scope])
       await this.streams[category].handle(userId, command, metadata, () => undefined);
   }
 }

@@ -1,14 +1,15 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { Privacy, WirePrivacy, wirePrivacy } from '@balados/users-contracts';
-import { feedsOf, feedsWithPrivacy, findPrivacy, onlyFeed, PrivacyCommand, PrivacyScope } from '@balados/users-domain';
+import { findPrivacy, PrivacyCommand, PrivacyScope } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
+import { feedOfItem } from './feed-of-item';
 import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
 
 /**
  * Sets what the world may see of one scope, or with `privacy` null removes the setting; answers how the scope then stands.
- * The feed of an item that comes alone is looked up among what the listener played, saved, shared or gave a setting.
+ * The feed of an item that comes alone is looked up.
  */
 export class ChangePrivacy extends Command<WirePrivacy> {
   constructor(
@@ -28,7 +29,7 @@ export class ChangePrivacyHandler implements ICommandHandler<ChangePrivacy> {
   ) {}
 
   async execute({ speaker, scope: { feed: named, item }, privacy }: ChangePrivacy): Promise<WirePrivacy> {
-    const feed = named ?? (item === null ? null : await this.feedOf(speaker.userId, item));
+    const feed = named ?? (item === null ? null : await feedOfItem(this.streams, speaker.userId, item));
     const now = this.clock();
     const command: PrivacyCommand =
       privacy === null
@@ -38,13 +39,5 @@ export class ChangePrivacyHandler implements ICommandHandler<ChangePrivacy> {
       // Removing what was never set is so already.
       wirePrivacy({ feed, item, privacy: findPrivacy(state, { feed, item })?.privacy ?? null }),
     );
-  }
-
-  private async feedOf(userId: string, item: string): Promise<string> {
-    const [heard, set] = await Promise.all([
-      this.streams.listening.query(userId, ({ state }) => feedsOf(state, item)),
-      this.streams.privacy.query(userId, ({ state }) => feedsWithPrivacy(state, item)),
-    ]);
-    return onlyFeed([...new Set([...heard, ...set])]);
   }
 }

@@ -9,6 +9,7 @@ import {
 import {
   comparePlaylistItems,
   comparePlaylists,
+  floorOf,
   inOrder,
   isDeleted,
   isErased,
@@ -84,7 +85,7 @@ export function rejectExceeding(
 ): void {
   for (const claim of playlists) {
     const held = state.playlists.get(claim.playlistId);
-    if ((held && comparePlaylists(claim, held) <= 0) || isErased(claim.updatedAt, state.erased)) continue;
+    if ((held && comparePlaylists(claim, held) <= 0) || isErased(claim.updatedAt, state.erasures.all?.floor)) continue;
     rejected.push({
       path: claim.path,
       code: 'playlists_full',
@@ -95,7 +96,8 @@ export function rejectExceeding(
     const playlist = state.playlists.get(claim.playlistId);
     if (!playlist) continue;
     const held = playlist.items.get(playlistItemId(claim));
-    if ((held && comparePlaylistItems(claim, held) <= 0) || isErased(claim.updatedAt, state.erased)) continue;
+    if (held && comparePlaylistItems(claim, held) <= 0) continue;
+    if (isErased(claim.updatedAt, floorOf(state.erasures, claim))) continue;
     rejected.push({ path: claim.path, code: 'playlist_full', message: 'there are as many items as there can be' });
   }
 }
@@ -110,18 +112,21 @@ export function erasedPlaylists(
   rejected: Rejected[],
   shift: number,
 ): WirePlaylist[] {
-  const { erased } = state;
-  if (!erased) return [];
-  const isOld = (claim: { updatedAt: number; deletedAt: number | null }): boolean =>
-    isErased(claim.updatedAt, erased) && !isDeleted(claim);
+  const { erasures } = state;
+  if (erasures.revision === NO_EVENTS) return [];
+  const isOld = (claim: { updatedAt: number; deletedAt: number | null }, floor: number | undefined): boolean =>
+    isErased(claim.updatedAt, floor) && !isDeleted(claim);
   for (const claim of items) {
     const playlist = state.playlists.get(claim.playlistId);
     // A playlist that is erased takes its items with it.
-    if (playlist && isOld(claim) && !playlist.items.has(playlistItemId(claim))) rejected.push(erasedEntry(claim.path));
+    if (playlist && !playlist.items.has(playlistItemId(claim)) && isOld(claim, floorOf(erasures, claim)))
+      rejected.push(erasedEntry(claim.path));
   }
-  const old = playlists.filter((claim) => isOld(claim) && !state.playlists.has(claim.playlistId));
+  const floor = erasures.all?.floor;
+  if (floor === undefined) return [];
+  const old = playlists.filter((claim) => isOld(claim, floor) && !state.playlists.has(claim.playlistId));
   rejected.push(...old.map(({ path }) => erasedEntry(path)));
-  const gone = { updatedAt: erased.floor - shift, deletedAt: erased.floor - shift, order: [], orderedAt: null };
+  const gone = { updatedAt: floor - shift, deletedAt: floor - shift, order: [], orderedAt: null };
   return [...new Map(old.map((claim) => [claim.playlistId, claim])).values()].map((claim) =>
     wirePlaylist({ ...claim, ...gone }, []),
   );

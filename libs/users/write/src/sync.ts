@@ -14,8 +14,9 @@ import {
 import {
   allPlays,
   claimedAt,
-  Erased,
+  Erasures,
   findPlay,
+  floorOf,
   hasRoom,
   isErased,
   isSubscribed,
@@ -101,7 +102,8 @@ export class SyncHandler implements ICommandHandler<Sync> {
         ({ state, revision }) => {
           rejectWhatFoundNoRoom(
             subscriptionClaims,
-            (claim) => state.feeds.has(claim.feed) || isErased(claimedAt(claim), state.erased),
+            (claim) =>
+              state.feeds.has(claim.feed) || isErased(claimedAt(claim), floorOf(state.erasures, { feed: claim.feed })),
             rejected,
           );
           const erased = erasedSubscriptions(subscriptionClaims, state, rejected);
@@ -109,7 +111,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
             wireSubscription(less(held, shift)),
           );
           entries.push(...erased.map((claim) => wireSubscription(less(claim, shift))));
-          return { entries, revision, isBehind: isBehind(since?.subscriptions, state.erased) };
+          return { entries, revision, isBehind: isBehind(since?.subscriptions, state.erasures) };
         },
       ),
       this.streams.listening.handle(
@@ -120,16 +122,18 @@ export class SyncHandler implements ICommandHandler<Sync> {
           if (!hasRoom(state))
             rejectWhatFoundNoRoom(
               playClaims,
-              ({ feed, item, updatedAt }) =>
-                findPlay(state, feed, item) !== undefined || isErased(updatedAt, state.erased),
+              (claim) =>
+                findPlay(state, claim.feed, claim.item) !== undefined ||
+                isErased(claim.updatedAt, floorOf(state.erasures, claim)),
               rejected,
             );
-          for (const { feed, item, updatedAt, path } of state.erased ? playClaims : [])
-            if (isErased(updatedAt, state.erased) && !findPlay(state, feed, item)) rejected.push(erasedEntry(path));
+          for (const claim of state.erasures.revision > NO_EVENTS ? playClaims : [])
+            if (!findPlay(state, claim.feed, claim.item) && isErased(claim.updatedAt, floorOf(state.erasures, claim)))
+              rejected.push(erasedEntry(claim.path));
           const { entries } = answer(allPlays(state), revision, since?.listening, (held) =>
             wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
           );
-          return { entries, revision, isBehind: isBehind(since?.listening, state.erased) };
+          return { entries, revision, isBehind: isBehind(since?.listening, state.erasures) };
         },
       ),
       this.streams.playlists.handle(
@@ -140,7 +144,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
           rejectExceeding(playlistClaims, state, rejected);
           const entries = changedPlaylists(state, since?.playlists, shift);
           entries.push(...erasedPlaylists(playlistClaims, state, rejected, shift));
-          return { entries, revision, isBehind: isBehind(since?.playlists, state.erased) };
+          return { entries, revision, isBehind: isBehind(since?.playlists, state.erasures) };
         },
       ),
     ]);
@@ -182,8 +186,8 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
 }
 
 /** Whether a device that has seen a stream up to `since` may hold what was erased after that. */
-const isBehind = (since: number | undefined, erased: Erased | undefined): boolean =>
-  since !== undefined && erased !== undefined && since < erased.revision;
+const isBehind = (since: number | undefined, { revision }: Erasures): boolean =>
+  since !== undefined && since < revision;
 
 /** In the time of a device whose clock is off. */
 const less = <Claim extends SubscriptionClaim>(claim: Claim, shift: number): Claim => ({
@@ -195,16 +199,19 @@ const less = <Claim extends SubscriptionClaim>(claim: Claim, shift: number): Cla
 /** Claims of subscriptions that were erased, each added to `rejected`; what is to be answered is that they ended with the erasure. */
 function erasedSubscriptions<Claim extends SubscriptionClaim & { path: string }>(
   claims: readonly Claim[],
-  { feeds, erased }: SubscriptionsState,
+  { feeds, erasures }: SubscriptionsState,
   rejected: Rejected[],
 ): Claim[] {
-  if (!erased) return [];
-  const old = claims.filter(
+  const ofFeed = new Map<string, Claim>();
+  if (erasures.revision === NO_EVENTS) return [];
+  for (const claim of claims) {
     // Who says that it is over says the same as we.
-    (claim) => isErased(claimedAt(claim), erased) && !feeds.has(claim.feed) && isSubscribed(claim),
-  );
-  rejected.push(...old.map(({ path }) => erasedEntry(path)));
-  const ofFeed = new Map(old.map((claim) => [claim.feed, { ...claim, unsubscribedAt: erased.floor }]));
+    if (feeds.has(claim.feed) || !isSubscribed(claim)) continue;
+    const floor = floorOf(erasures, { feed: claim.feed });
+    if (floor === undefined || !isErased(claimedAt(claim), floor)) continue;
+    rejected.push(erasedEntry(claim.path));
+    ofFeed.set(claim.feed, { ...claim, unsubscribedAt: floor });
+  }
   return [...ofFeed.values()];
 }
 

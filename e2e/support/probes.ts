@@ -60,7 +60,9 @@ export const PROBES: Record<string, Probe> = {
     { method: 'DELETE', path: `/account?user_id=${userId}`, body: { password } },
     { method: 'DELETE', path: '/account', body: { password, user_id: userId } },
   ],
-  'delete /history': ({ userId }) => [
+  'delete /history': ({ userId, feed, item }) => [
+    { method: 'DELETE', path: `/history?item=${base64Url(item)}` },
+    { method: 'DELETE', path: `/history?feed=${base64Url(feed)}&item=${base64Url(item)}` },
     { method: 'DELETE', path: `/history?user_id=${userId}` },
     { method: 'DELETE', path: '/history', headers: { 'x-user-id': userId } },
   ],

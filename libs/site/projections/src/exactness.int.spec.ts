@@ -84,7 +84,7 @@ const aWhim = fc.record({
 });
 
 /** One of two listeners instead, one podcast, one of two episodes. */
-const fewOf = ({ listener, item }: Act | Drawn) => ({
+const fewOf = ({ listener, item }: Drawn) => ({
   listener: LISTENERS[LISTENERS.indexOf(listener) % 2]!,
   feed: FEEDS[0]!,
   item: ITEMS[ITEMS.indexOf(item) % 3]!,
@@ -230,7 +230,9 @@ it(
     await fc.assert(
       fc.asyncProperty(aRun, async ({ acts: drawn, batches, defaultPrivacy, publicMinListeners }) => {
         // Few do much of the same within a day or two, so that it is done again and again.
-        const acts = dated(drawn.map((act) => ({ ...act, ...fewOf(act), hoursLater: Math.min(act.hoursLater, 5) })));
+        const acts = dated(
+          drawn.map((act): Drawn => ({ ...act, ...fewOf(act), hoursLater: Math.min(act.hoursLater, 5) as 5 })),
+        );
         const history = new History();
         const events = cut(acts.flatMap((act) => stored(history, act)));
         const projector = createSiteProjector({ publicMinListeners });

@@ -5,7 +5,7 @@ import { UsersEvent } from './events';
 
 /**
  * What a checkpoint of a listener's stream repeats: the last word on everything, and beside it the events that count: of listens and
- * shares the first of each day, of saves and subscriptions the first since they were undone.
+ * shares the first of each day and the last, whose item is as it was sent; of saves and subscriptions the first since they were undone.
  */
 export const compaction = (): Compaction<UsersEvent> => new Compaction<UsersEvent>(claims);
 
@@ -26,7 +26,7 @@ function claims(event: Recorded<UsersEvent>): Claims {
       return [frees('subscribed', event.data.feed), last('subscription', event.data.feed)];
     case 'PlayRecorded': {
       const key = episodeOf(event.data);
-      return [first('listened', key, day), last('listen', key), last('play', key)];
+      return [first('listened', key, day), last('listened', key, day, 'again'), last('listen', key), last('play', key)];
     }
     case 'PositionUpdated':
       return [last('play', episodeOf(event.data))];
@@ -36,7 +36,7 @@ function claims(event: Recorded<UsersEvent>): Claims {
       return [frees('saved', episodeOf(event.data)), last('save', episodeOf(event.data))];
     case 'EpisodeShared': {
       const key = episodeOf(event.data);
-      return [first('shared', key, day), last('share', key)];
+      return [first('shared', key, day), last('shared', key, day, 'again'), last('share', key)];
     }
     // What is of a playlist follows the event that made it.
     case 'PlaylistCreated':

@@ -382,7 +382,7 @@ describe('a fetch', () => {
       ],
       [
         'a flood of early hints',
-        (socket) => endlessly(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n'),
+        (socket) => endlessly(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n'.repeat(1_000)),
         'bad_response',
         IN_TRANSIT,
       ],

@@ -3,7 +3,7 @@ import { waitFor } from '@balados/testing';
 import { createFeedCache, FeedCache } from './feed-cache';
 import { createFetcher, FetcherOptions } from './fetch-feed';
 import { FAILURE_KEPT_MS, FRESH_MS, SHARED_WAIT_MS, STALE_IF_ERROR_MS, STALE_WHILE_REVALIDATE_MS } from './limits';
-import { Origin, startOrigin } from './origin.fixture';
+import { Origin, startOrigin } from './testing';
 import { Redis, startRedis } from './redis.fixture';
 import { openSharedTier, SharedTier } from './shared-tier';
 

@@ -47,12 +47,13 @@ export interface CacheOptions<Document extends Weighed> {
   maxFeeds?: number;
   maxBytes?: number;
   now?: () => number;
+  /** Told what came of each question to an origin: `document`, `unchanged`, a code of FetchFailed, or `unreadable`. */
+  onAsked?: (outcome: string) => void;
 }
 
 /** What is remembered of an origin that failed. */
 interface Failure {
   error: unknown;
-  at: number;
   /** It is not asked before. */
   until: number;
 }
@@ -60,6 +61,8 @@ interface Failure {
 export interface FeedCache<Document> {
   /** @throws FetchFailed, or what `read` throws, when there is no copy that may be given */
   get(feed: string): Promise<Found<Document>>;
+  /** For how long the feed's failure is remembered, in milliseconds; null when it has not failed. */
+  failingForMs(feed: string): number | null;
   /** How many are held, and in how many bytes. */
   size(): { feeds: number; bytes: number };
   /** Stops what is under way. */
@@ -83,6 +86,7 @@ export function createFeedCache<Document extends Weighed>({
   maxFeeds = FEEDS_KEPT,
   maxBytes = CACHE_BYTES,
   now = Date.now,
+  onAsked = () => undefined,
 }: CacheOptions<Document>): FeedCache<Document> {
   type Copy = Held<Document>;
   // Keyv bounds neither number nor bytes; its store here does.
@@ -122,6 +126,7 @@ export function createFeedCache<Document extends Weighed>({
       const next: Copy = { document, etag, lastModified, movedTo, checkedAt: now() };
       await here.set(feed, next);
       failures.delete(feed);
+      onAsked(fetched.kind);
       if (tiers !== here && fetched.kind === 'document') shared?.keep(feed, next);
       return next;
     } catch (error) {
@@ -131,11 +136,11 @@ export function createFeedCache<Document extends Weighed>({
   }
 
   async function remember(feed: string, error: unknown): Promise<void> {
-    const { code, retryAfterMs } = error instanceof FetchFailed ? error : { code: undefined, retryAfterMs: null };
+    const { code, retryAfterMs } = error instanceof FetchFailed ? error : { code: 'unreadable', retryAfterMs: null };
+    onAsked(code);
     // That much is under way here, or that we are stopping, says nothing of the origin.
     if (code === 'busy' || closing.signal.aborted) return;
-    const at = now();
-    failures.set(feed, { error, at, until: at + Math.max(FAILURE_KEPT_MS, retryAfterMs ?? 0) });
+    failures.set(feed, { error, until: now() + Math.max(FAILURE_KEPT_MS, retryAfterMs ?? 0) });
     // What its publisher took away is not given any more, nor what its publisher does not give with this address.
     if (code === 'gone' || (code === 'access_denied' && isPrivateFeed(feed))) await everywhere.del(feed);
   }
@@ -170,6 +175,10 @@ export function createFeedCache<Document extends Weighed>({
         if (last && age(last) < STALE_IF_ERROR_MS) return given(last, true);
         throw error;
       }
+    },
+    failingForMs: (feed) => {
+      const failure = failures.get(feed);
+      return failure && failure.until > now() ? failure.until - now() : null;
     },
     size: () => ({ feeds: held.size, bytes: held.calculatedSize }),
     async close() {

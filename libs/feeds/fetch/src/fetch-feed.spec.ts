@@ -5,7 +5,7 @@ import { waitFor } from '@balados/testing';
 import { FetchFailed } from './fetch-failed';
 import { createFetcher, Fetched, FeedFetcher } from './fetch-feed';
 import { BODY_MAX_BYTES, FETCHES_PER_HOST, RETRY_AFTER_MAX_MS } from './limits';
-import { Origin, startOrigin, startRawOrigin } from './origin.fixture';
+import { Origin, startOrigin, startRawOrigin } from './testing';
 
 const FEED = '<?xml version="1.0"?><rss><channel><title>Pond</title></channel></rss>';
 const MiB = 1_048_576;

@@ -25,6 +25,7 @@ const badFeeds = {
   FEEDS_CACHE_MB: `${SECRET} MB`,
   REDIS_URL: `http://:${SECRET}@redis.example`,
 };
+const badFeedsUrl = { FEEDS_URL: `http://${SECRET}.example` };
 const badTransport = { FEEDS_PORT: `70000${SECRET}` };
 const badWindow = { TRENDING_WINDOW: '32' };
 
@@ -66,7 +67,7 @@ const APPS = [
   ['command-api', { ...badPort, ...badStore, ...badUsers, ...badAccounts }],
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
-  ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
+  ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow, ...badFeedsUrl }],
   ['rss-proxy', { ...badPort, ...badFeeds, ...badTransport }],
   ['play-gateway', badPort],
   [
@@ -91,7 +92,7 @@ it.concurrent.each([
   ['command-api', ['EVENTSTORE_URL', 'USERS_DATABASE_URL']],
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
   ['public-api', ['SITE_DATABASE_URL']],
-  ['jobs', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
+  ['jobs', ['EVENTSTORE_URL', 'FEEDS_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
 ])(
   '%s names what is missing, and counts what is empty as missing',
   async (app, required) => {

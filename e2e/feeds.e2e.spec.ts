@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { itemOf, openFeed } from '@balados/feeds-content';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
-import { base64, base64Url, request } from './support/client';
+import { waitFor } from '@balados/testing';
+import { base64, base64Url, newListener, request } from './support/client';
 import { KINDS, startSystem, System } from './support/system';
 
 /** Feeds to serve, by the path at which the origin has them: REAL_FEEDS when there are some, and those of the demo. */
@@ -16,20 +17,34 @@ const FEEDS = new Map([
   ...(process.env['REAL_FEEDS'] ? feedsOf(resolve(process.env['REAL_FEEDS'])) : []),
 ]);
 
+const feedOf = (title: string, more = '') =>
+  Buffer.from(
+    `<rss xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel><title>${title}</title>
+     <itunes:author>Somebody</itunes:author><itunes:image href="https://media.example/cover.jpg"/>${more}</channel></rss>`,
+  );
+/** Of which listeners make the origin's podcasts known. */
+const HEARD = new Map([
+  ['/titled.xml', feedOf('Titled &amp; heard')],
+  ['/blocked.xml', feedOf('Not for lists', '<itunes:block>yes</itunes:block>')],
+]);
+
 describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
   let system: System;
   let origin: Origin;
   let isDown = false;
   beforeAll(async () => {
     origin = await startOrigin(({ url, headers }, response) => {
-      const bytes = FEEDS.get(url!.split('?')[0]!);
+      const bytes = FEEDS.get(url!.split('?')[0]!) ?? HEARD.get(url!);
       if (isDown || !bytes) return response.writeHead(isDown ? 500 : 404).end();
       const isCompressed = String(headers['accept-encoding']).includes('gzip');
       return response
         .writeHead(200, isCompressed ? { 'content-encoding': 'gzip' } : {})
         .end(isCompressed ? gzipSync(bytes, { level: 1 }) : bytes);
     });
-    system = await startSystem(kind, { FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}` }, ['projections', 'rss-proxy']);
+    system = await startSystem(kind, {
+      FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}`,
+      PUBLIC_MIN_LISTENERS: '1',
+    });
   }, 120_000);
   afterAll(async () => {
     await system?.stop();
@@ -78,4 +93,23 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
     });
     expect(await request(proxied('file:///etc/passwd'))).toMatchObject({ status: 422 });
   });
+
+  it('give their titles to public lists, and leave these where their publishers want it', async () => {
+    const device = await newListener(system.listeners);
+    for (const path of HEARD.keys()) expect((await device.subscribe(url(path))).status).toBe(200);
+    const listed = async () => (await request(`${system.public}/api/v1/public/trending/podcasts`)).body.podcasts;
+    const expected = {
+      rss_source_feed: base64(url('/titled.xml')),
+      feed_title: 'Titled & heard',
+      feed_author: 'Somebody',
+      feed_cover: { src: 'https://media.example/cover.jpg', srcset: null },
+    };
+    await waitFor(async () => (await listed()).length === 1 && (await listed())[0].feed_title !== null, {
+      what: 'the title, and the other podcast to be withdrawn',
+      timeoutMs: 60_000,
+    });
+    expect(await listed()).toMatchObject([expected]);
+    const blocked = `${system.public}/api/v1/public/feed/${base64Url(url('/blocked.xml'))}/popularity`;
+    expect((await request(blocked)).status).toBe(404);
+  }, 90_000);
 });

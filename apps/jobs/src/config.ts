@@ -1,6 +1,7 @@
 import {
   defaultPrivacy,
   eventStoreUrl,
+  feedsUrl,
   postgresUrl,
   publicMinListeners,
   serviceConfig,
@@ -25,3 +26,8 @@ export const config = serviceConfig.extend({
 });
 
 export type Config = z.infer<typeof config>;
+
+/** Of the service in a process of its own: in that of rss-proxy it asks without a detour. */
+export const aloneConfig = config.extend({ FEEDS_URL: feedsUrl });
+
+export type AloneConfig = z.infer<typeof aloneConfig>;

@@ -1,21 +1,24 @@
+import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
 import { isMigrated, openEventStore, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
-import { Config } from './config';
+import { AloneConfig, Config } from './config';
 import { JobsModule } from './jobs.module';
 
-export { config } from './config';
+export { aloneConfig, config } from './config';
 
 /** Folds of listeners whose history is being erased. */
 const STATE_CACHE_BYTES = 16 * 1_048_576;
+/** Two jobs that are leaders hold one each while they work on others. */
+const SITE_CONNECTIONS = 6;
 
-export async function start(config: Config, log: Logger): Promise<Service> {
+export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>
     Promise.all([
       openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'jobs', poolSize: 4 }),
-      openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'jobs', poolSize: 2 }),
+      openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'jobs', poolSize: SITE_CONNECTIONS }),
     ]),
   );
   const store = openEventStore({ url: config.EVENTSTORE_URL });
@@ -29,6 +32,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
       trendingWindowMs: config.TRENDING_WINDOW,
       defaultPrivacy: config.DEFAULT_PRIVACY,
       publicMinListeners: config.PUBLIC_MIN_LISTENERS,
+      feeds,
     }),
     config,
     log,
@@ -42,4 +46,17 @@ export async function start(config: Config, log: Logger): Promise<Service> {
       await Promise.all([users.destroy(), site.destroy()]);
     },
   });
+}
+
+/** In a process of its own: asks rss-proxy over TCP. */
+export async function startAlone(config: AloneConfig, log: Logger): Promise<Service> {
+  const feeds = openFeedsClient(config.FEEDS_URL);
+  const service = await start(config, log, feeds);
+  return {
+    ...service,
+    close: async () => {
+      await service.close();
+      feeds.close();
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import { openFeedsClient } from '@balados/feeds-client';
 import { createLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
@@ -29,6 +30,7 @@ const copyWith = (defaultPrivacy: Privacy): ScheduledJobs =>
     trendingWindowMs: 1,
     defaultPrivacy,
     publicMinListeners: 2,
+    feeds: openFeedsClient('tcp://127.0.0.1:1'),
   });
 const stored = async () => (await site.query('SELECT privacy FROM site_private.default_privacy'))[0]?.privacy;
 

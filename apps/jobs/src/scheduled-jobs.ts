@@ -1,3 +1,4 @@
+import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
 import { Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
 import { Cron, Interval } from '@nestjs/schedule';
@@ -7,6 +8,7 @@ import type { Privacy } from '@balados/users-contracts';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
 import { carryOn } from './erasures';
+import { refreshFeedMetadata } from './feed-metadata';
 
 export interface JobsDependencies {
   users: DataSource;
@@ -17,6 +19,7 @@ export interface JobsDependencies {
   trendingWindowMs: number;
   defaultPrivacy: Privacy;
   publicMinListeners: number;
+  feeds: FeedsClient;
 }
 
 export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
@@ -25,6 +28,10 @@ export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 const LEADER_LOCK = '0x6a6f6273';
 /** As well, for erasures, which must not keep the other jobs from their turn ("eras"). */
 const ERASURES_LOCK = '0x65726173';
+/** As well, for what feeds say of themselves ("feed"). */
+const METADATA_LOCK = '0x66656564';
+/** New feeds are looked for this often, in milliseconds. */
+export const METADATA_EVERY_MS = 10_000;
 /** Erasures are carried on this often, in milliseconds. */
 export const ERASURES_EVERY_MS = 2_000;
 /** An erasure that takes longer than this is an error, in milliseconds. */
@@ -34,6 +41,7 @@ export const ERASURE_LATE_MS = 3_600_000;
 export class ScheduledJobs implements OnApplicationBootstrap {
   private isDefaultApplied = false;
   private isErasing = false;
+  private isLearning = false;
 
   constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
 
@@ -89,6 +97,29 @@ export class ScheduledJobs implements OnApplicationBootstrap {
       log.warn({ err: error }, 'erasures cannot be read; it is tried again');
     } finally {
       this.isErasing = false;
+    }
+  }
+
+  /** Learns what feeds say of themselves. */
+  @Interval(METADATA_EVERY_MS)
+  async learnOfFeeds(): Promise<void> {
+    if (this.isLearning) return;
+    this.isLearning = true;
+    const { site, log } = this.dependencies;
+    try {
+      await asLeader(
+        site,
+        async () => {
+          const { described, failed } = await refreshFeedMetadata({ ...this.dependencies, now: Date.now });
+          if (described > 0 || Object.keys(failed).length > 0)
+            log.info({ described, failed }, 'feeds were asked for their titles');
+        },
+        METADATA_LOCK,
+      );
+    } catch (error) {
+      log.warn({ err: error }, 'feeds cannot be asked for their titles; it is tried again');
+    } finally {
+      this.isLearning = false;
     }
   }
 

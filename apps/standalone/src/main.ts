@@ -56,7 +56,7 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
     commandApi.start(config, own('command-api')),
     publicApi.start({ ...config, SITE_DATABASE_URL: asSiteReader(config.SITE_DATABASE_URL) }, own('public-api')),
     playGateway.start(config, own('play-gateway')),
-    jobs.start(config, own('jobs')),
+    jobs.start(config, own('jobs'), feeds.feeds),
   ]);
   return {
     projections: projecting,

@@ -51,6 +51,11 @@ export type ServiceConfig = z.infer<typeof serviceConfig>;
 export const postgresUrl = z
   .string()
   .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), 'must be a postgres:// URL');
+export const feedsUrl = z
+  .string()
+  .refine((text) => /^tcp:\/\/[^/@?#]+:\d+$/.test(text) && URL.canParse(text), 'must be tcp://host:port')
+  .describe('Where rss-proxy answers other services, such as tcp://rss-proxy:4100.');
+
 export const eventStoreUrl = z
   .string()
   .refine((text) => /^(esdb|kurrentdb)(\+discover)?:\/\//.test(text), 'must be an esdb:// or esdb+discover:// URL');

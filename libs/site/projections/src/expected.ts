@@ -66,7 +66,7 @@ export const hidden = (minListeners: number): Derived[] => [
     key: ['feed_id'],
     columns: ['feed_id', 'feed', 'listeners', 'explicit', 'published'],
     select: `SELECT f.feed_id, f.feed, coalesce(l.listeners, 0) AS listeners, coalesce(e.explicit, 0) AS explicit,
-        coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0 AS published
+        (coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0) AND NOT f.blocked AS published
       FROM site_private.feeds f
       LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners GROUP BY feed_id) l
         USING (feed_id)

@@ -1,5 +1,6 @@
 export { POINTS } from './contributions';
 export { PEOPLE_MAX } from './expected';
+export { describeFeed, type DueFeed, type FeedDescription, feedsDue, putOff } from './feed-metadata';
 export { storeDefaultPrivacy } from './privacy';
 export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';

@@ -8,8 +8,16 @@ export interface FeedState {
   listeners: number;
   /** Contributions that are public because a setting says so of the podcast or the episode. */
   explicit: number;
+  /** Its publisher does not want it listed. */
+  blocked: boolean;
   published: boolean;
 }
+
+/** Enough have to do with it, or one wants it seen, and its publisher does not mind. */
+export const isPublic = (
+  { listeners, explicit, blocked }: Omit<FeedState, 'published'>,
+  minListeners: number,
+): boolean => (listeners >= minListeners || explicit > 0) && !blocked;
 
 /**
  * Locks the rows of a batch's podcasts (made where they are needed) and of the `others`, and gives what they hold. One that another
@@ -29,7 +37,7 @@ export async function lockFeeds(
       [[...feeds.keys()], [...feeds.values()]],
     );
     const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
-      `SELECT feed_id, listeners, explicit, published FROM site_private.feeds
+      `SELECT feed_id, listeners, explicit, blocked, published FROM site_private.feeds
        WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
       [ids],
     );
@@ -87,7 +95,7 @@ export async function countListeners(
     }
   }
 
-  for (const state of after.values()) state.published = state.listeners >= minListeners || state.explicit > 0;
+  for (const state of after.values()) state.published = isPublic(state, minListeners);
   const differs = [...after].filter(([feed, is]) => {
     const was = before.get(feed)!;
     return was.listeners !== is.listeners || was.explicit !== is.explicit || was.published !== is.published;

@@ -1,4 +1,5 @@
 import { Context } from '@balados/platform-stores';
+import { FeedMetadata1700000000340 } from './feed-metadata-migration';
 import {
   ForgottenFeeds1700000000131,
   Popularity1700000000101,
@@ -17,6 +18,7 @@ export const siteContext: Context = {
     Privacy1700000000103,
     ForgottenFeeds1700000000131,
     TimelineOfFeedAndType1700000000320,
+    FeedMetadata1700000000340,
   ],
 };
 

@@ -1,0 +1,73 @@
+import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
+import { describeFeed, DueFeed, feedsDue, putOff } from '@balados/site-projections';
+import type { DataSource } from 'typeorm';
+
+/** What a feed says of itself is asked for again after this long, in milliseconds, give or take a quarter: not all at the same time. */
+export const METADATA_KEPT_MS = 86_400_000;
+/** After a failure sooner, then twice as late each time, up to the above. */
+export const METADATA_RETRY_MS = 900_000;
+/** Feeds that are asked for in one run, and how many of them at a time. */
+export const METADATA_FEEDS_MAX = 500;
+export const METADATA_AT_A_TIME = 8;
+/** No feed is begun later than this in a run, in milliseconds: the next one goes on. */
+export const METADATA_RUN_MS = 60_000;
+
+export interface MetadataParts {
+  site: DataSource;
+  feeds: FeedsClient;
+  publicMinListeners: number;
+  now: () => number;
+}
+
+export interface MetadataOutcome {
+  described: number;
+  /** By the reason why nothing could be learned. */
+  failed: Record<string, number>;
+}
+
+/**
+ * Learns titles, authors and covers of the feeds that listeners have to do with, through rss-proxy; one that its publisher does not want
+ * listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
+ */
+export async function refreshFeedMetadata(parts: MetadataParts): Promise<MetadataOutcome> {
+  const { site, now } = parts;
+  const startedAt = now();
+  const outcome: MetadataOutcome = { described: 0, failed: {} };
+  const due = await feedsDue(site, new Date(startedAt), METADATA_FEEDS_MAX);
+  let isProxyAway = false;
+  async function inTurn(): Promise<void> {
+    for (let feed = due.shift(); feed && !isProxyAway && now() - startedAt < METADATA_RUN_MS; feed = due.shift()) {
+      const failure = await learn(feed, parts);
+      if (failure === undefined) outcome.described += 1;
+      else outcome.failed[failure] = (outcome.failed[failure] ?? 0) + 1;
+      isProxyAway ||= failure === UNREACHABLE;
+    }
+  }
+  await Promise.all(Array.from({ length: METADATA_AT_A_TIME }, inTurn));
+  return outcome;
+}
+
+/** rss-proxy itself does not answer: it says nothing of the feed. */
+const UNREACHABLE = 'unreachable';
+
+/** @returns why nothing was learned of it, or undefined */
+async function learn(
+  { feedId, feed, failures }: DueFeed,
+  { site, feeds, publicMinListeners, now }: MetadataParts,
+): Promise<string | undefined> {
+  try {
+    const metadata = await feeds.metadata({ feed });
+    const dueAt = new Date(now() + METADATA_KEPT_MS * (0.75 + Math.random() / 2));
+    // Of what is gone, what was known is the last word.
+    if (metadata.gone) await putOff(site, feedId, dueAt);
+    else await describeFeed(site, feedId, metadata, { publicMinListeners, dueAt });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof FeedUnavailable)) throw error;
+    if (error.code !== UNREACHABLE) {
+      const pause = Math.min(METADATA_RETRY_MS * 2 ** Math.min(failures, 16), METADATA_KEPT_MS);
+      await putOff(site, feedId, new Date(now() + Math.max(pause, error.retryAfterMs ?? 0)));
+    }
+    return error.code;
+  }
+}

@@ -1,0 +1,95 @@
+import { hasCredentials } from '@balados/feeds-ids';
+import { Sql } from '@balados/platform-stores';
+import { FeedState, isPublic, publish, withdraw } from './publication';
+import { SitePolicy } from './site-projector';
+import { Database, shareWindow } from './window';
+
+/** What the public is told of a podcast, beside what listeners did. */
+export interface FeedDescription {
+  title: string | null;
+  author: string | null;
+  /** http(s) URLs; of what carries credentials nothing is kept. */
+  cover: { src: string; srcset: string | null } | null;
+  /** `itunes:block`: it is not to be listed. */
+  blocked: boolean;
+}
+
+/** A longer title or author is cut, in characters. */
+export const DESCRIPTION_MAX_LENGTH = 500;
+/** A longer address of a cover is none, in characters. */
+export const COVER_MAX_LENGTH = 2_048;
+
+export interface DueFeed {
+  feedId: string;
+  feed: string;
+  /** How often in a row nothing could be learned of it. */
+  failures: number;
+}
+
+/** Feeds of which something may have to be learned by now, those that have waited longest first. */
+export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueFeed[]> {
+  return sql.query<DueFeed[]>(
+    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM site_private.feeds
+     WHERE metadata_due_at <= $1 ORDER BY metadata_due_at LIMIT $2`,
+    [now, limit],
+  );
+}
+
+/** Nothing could be learned of it; what is known stays. */
+export async function putOff(sql: Sql, feedId: string, dueAt: Date): Promise<void> {
+  await sql.query(
+    `UPDATE site_private.feeds SET metadata_due_at = $2, metadata_failures = metadata_failures + 1 WHERE feed_id = $1`,
+    [feedId, dueAt],
+  );
+}
+
+/** Keeps what a feed says of itself and shows it where the feed is public; one that wants to be listed nowhere leaves all lists. */
+export const describeFeed = (
+  database: Database,
+  feedId: string,
+  description: FeedDescription,
+  { publicMinListeners, dueAt }: Pick<SitePolicy, 'publicMinListeners'> & { dueAt: Date },
+): Promise<void> =>
+  database.transaction(async (sql) => {
+    await shareWindow(sql);
+    const { blocked } = description;
+    const [before] = await sql.query<FeedState[]>(
+      `SELECT listeners, explicit, blocked, published FROM site_private.feeds WHERE feed_id = $1 FOR UPDATE`,
+      [feedId],
+    );
+    // Nobody has to do with it any more.
+    if (!before) return;
+    const published = isPublic({ ...before, blocked }, publicMinListeners);
+    const [title, author] = [cut(description.title), cut(description.author)];
+    const cover = JSON.stringify(shownCover(description.cover));
+    await sql.query(
+      `UPDATE site_private.feeds SET feed_title = $2, feed_author = $3, feed_cover = nullif($4::jsonb, 'null'), blocked = $5,
+         published = $6, metadata_due_at = $7, metadata_failures = 0
+       WHERE feed_id = $1`,
+      [feedId, title, author, cover, blocked, published, dueAt],
+    );
+    if (before.published && !published) await withdraw(sql, [feedId]);
+    if (!before.published && published) await publish(sql, [feedId]);
+    await sql.query(
+      `UPDATE site.podcast_popularity p
+       SET feed_title = f.feed_title, feed_author = f.feed_author, feed_cover = f.feed_cover
+       FROM site_private.feeds f WHERE f.feed_id = $1 AND p.feed_id = f.feed_id
+         AND (p.feed_title, p.feed_author, p.feed_cover) IS DISTINCT FROM (f.feed_title, f.feed_author, f.feed_cover)`,
+      [feedId],
+    );
+  });
+
+/** By characters, not between the two halves of one. */
+function cut(text: string | null): string | null {
+  const characters = [...(text ?? '').trim()];
+  return characters.length === 0 ? null : characters.slice(0, DESCRIPTION_MAX_LENGTH).join('');
+}
+
+function shownCover(cover: FeedDescription['cover']): FeedDescription['cover'] {
+  if (!cover || !isShown(cover.src)) return null;
+  const isSet = cover.srcset !== null && cover.srcset.split(',').every((each) => isShown(each.trim().split(/\s/)[0]!));
+  return { src: cover.src, srcset: isSet ? cover.srcset : null };
+}
+
+const isShown = (url: string): boolean =>
+  /^https?:\/\//i.test(url) && url.length <= COVER_MAX_LENGTH && !hasCredentials(url);

@@ -1,4 +1,4 @@
-import { distinctEpisodes, itemOf, parseFeed } from '@balados/feeds-content';
+import { distinctEpisodes, itemOf, openFeed } from '@balados/feeds-content';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DemoFailed } from './api';
@@ -18,10 +18,10 @@ export function readLibrary(folder: string): Podcast[] {
   if (files.length === 0) throw new DemoFailed(`${folder} holds no .xml files`);
   return files.sort().map((file) => {
     try {
-      const { title, items } = parseFeed(readFileSync(join(folder, file)));
+      const { feed, items } = openFeed(readFileSync(join(folder, file)));
       return {
         feed: `https://feeds.example/${encodeURIComponent(file)}`,
-        title: title ?? file,
+        title: feed.title ?? file,
         episodes: distinctEpisodes(items).map(itemOf),
       };
     } catch (error) {

@@ -1,3 +1,8 @@
+import { NotAFeed } from './not-a-feed';
+
+/** References escaped in one document: each makes it four characters longer. Feeds have a few. */
+export const ESCAPES_MAX = 1_000_000;
+
 const KNOWN = /^&(?:amp|lt|gt|quot|apos|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/;
 /** Longest reference that is known, `&#1114111;`, in characters. */
 const REFERENCE_MAX_LENGTH = 10;
@@ -12,6 +17,7 @@ const OPAQUE = [
 /**
  * Escapes every `&` of an XML text that begins no reference which XML itself knows: a bare one, an entity of HTML such as `&nbsp;`, a
  * character that XML does not have. Nothing else differs. Takes time in proportion to the length.
+ * @throws NotAFeed when there are more than ESCAPES_MAX
  */
 export function escapeReferences(xml: string): string {
   const found: string[] = [];
@@ -21,6 +27,8 @@ export function escapeReferences(xml: string): string {
     if (xml[at] === '&') {
       if (!isKnown(xml.slice(at, at + REFERENCE_MAX_LENGTH))) {
         found.push(xml.slice(copied, at), '&amp;');
+        if (found.length > 2 * ESCAPES_MAX)
+          throw new NotAFeed('too_many_escapes', `more than ${ESCAPES_MAX} references that XML does not know`);
         copied = at + 1;
       }
       at += 1;

@@ -1,2 +1,5 @@
 export * from './escape-references';
-export * from './parse-feed';
+export * from './feed';
+export * from './not-a-feed';
+export * from './only-item';
+export * from './open-feed';

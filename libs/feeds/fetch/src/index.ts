@@ -1,1 +1,3 @@
-export {};
+export * from './fetch-failed';
+export * from './fetch-feed';
+export * from './limits';

@@ -1,43 +1,59 @@
-import { distinctEpisodes, FEED_MAX_DEPTH, itemOf, parseFeed } from './parse-feed';
+import { distinctEpisodes, FeedItem, itemOf } from './feed';
+import { FEED_MAX_DEPTH } from './feed-reader';
+import { openFeed } from './open-feed';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
 const rss = (content: string) => utf8(`<rss version="2.0"><channel>${content}</channel></rss>`);
-const item = (content: string) => parseFeed(rss(`<item>${content}</item>`)).items[0];
+const item = (content: string) => openFeed(rss(`<item>${content}</item>`)).items[0];
+/** What is known of an item, but for where it stands. */
+const said = ({ guid, enclosure, title, publishedAt, durationS }: FeedItem) => ({
+  guid,
+  enclosure,
+  title,
+  publishedAt,
+  durationS,
+});
 
 describe('RSS 2.0', () => {
   it('is read: the podcast and its items, in their order', () => {
-    const feed = parseFeed(
+    const feed = openFeed(
       utf8(`<?xml version="1.0" encoding="UTF-8"?>
         <rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">
           <channel>
             <title>Night Trains</title>
             <image><title>not this</title><url>https://a.example/cover.png</url></image>
             <itunes:author>Ada</itunes:author>
+            <link>https://a.example/</link><atom:link rel="self" href="https://a.example/feed"/>
             <item>
               <title><![CDATA[Over & <under>]]></title>
               <guid isPermaLink="false"> one, two </guid>
               <link>https://a.example/1</link>
               <enclosure url="https://cdn.example/1.mp3?a=1&amp;b=2" length="1" type="audio/mpeg"/>
               <pubDate>Thu, 01 Jan 2026 08:30:00 +0100</pubDate>
+              <itunes:duration>1:02:03</itunes:duration>
             </item>
             <item><guid>3</guid></item>
           </channel>
         </rss>`),
     );
-    expect(feed).toEqual({
+    expect(feed.feed).toEqual({
       title: 'Night Trains',
       author: 'Ada',
-      items: [
-        {
-          guid: 'one, two',
-          enclosure: 'https://cdn.example/1.mp3?a=1&b=2',
-          title: 'Over & <under>',
-          publishedAt: Date.UTC(2026, 0, 1, 7, 30),
-        },
-        { guid: '3', enclosure: '', title: null, publishedAt: null },
-      ],
+      link: 'https://a.example/',
+      cover: { src: 'https://a.example/cover.png', srcset: null },
+      blocked: false,
     });
+    expect(feed.items.map(said)).toEqual([
+      {
+        guid: 'one, two',
+        enclosure: 'https://cdn.example/1.mp3?a=1&b=2',
+        title: 'Over & <under>',
+        publishedAt: Date.UTC(2026, 0, 1, 7, 30),
+        durationS: 3_723,
+      },
+      { guid: '3', enclosure: '', title: null, publishedAt: null, durationS: null },
+    ]);
     expect(feed.items.map(itemOf)).toEqual(['one, two,https://cdn.example/1.mp3?a=1&b=2', '3,']);
   });
 
@@ -64,7 +80,7 @@ describe('RSS 2.0', () => {
   it('is not misled by what stands within something else, or speaks another language', () => {
     const other =
       '<source><guid>0</guid><title>no</title></source><itunes:title>no</itunes:title><media:group><enclosure url="no"/></media:group><atom:link rel="enclosure" href="no"/>';
-    expect(item(`${other}<guid>1</guid><title>yes</title>`)).toEqual({
+    expect(item(`${other}<guid>1</guid><title>yes</title>`)).toMatchObject({
       guid: '1',
       enclosure: '',
       title: 'yes',
@@ -82,17 +98,16 @@ describe('RSS 2.0', () => {
 
 describe('RSS 1.0', () => {
   it('is read: its items stand beside the channel', () => {
-    const feed = parseFeed(
+    const feed = openFeed(
       utf8(`<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">
         <channel rdf:about="https://a.example/"><title>Old Shortwave</title><dc:creator>Bo</dc:creator></channel>
         <item rdf:about="https://a.example/1"><title>One</title><link>https://a.example/1</link><dc:date>2026-01-01T00:00:00Z</dc:date></item>
       </rdf:RDF>`),
     );
-    expect(feed).toEqual({
-      title: 'Old Shortwave',
-      author: 'Bo',
-      items: [{ guid: 'https://a.example/1', enclosure: '', title: 'One', publishedAt: Date.UTC(2026, 0, 1) }],
-    });
+    expect(feed.feed).toMatchObject({ title: 'Old Shortwave', author: 'Bo' });
+    expect(feed.items).toMatchObject([
+      { guid: 'https://a.example/1', enclosure: '', title: 'One', publishedAt: Date.UTC(2026, 0, 1) },
+    ]);
   });
 });
 
@@ -110,9 +125,8 @@ describe('Atom', () => {
   </${p}feed>`;
 
   it.each(['', 'atom:'])('is read with the prefix %j', (prefix) => {
-    expect(parseFeed(utf8(entry(prefix)))).toEqual({
-      title: 'Field Notes',
-      author: 'Cy',
+    expect(openFeed(utf8(entry(prefix)))).toMatchObject({
+      feed: { title: 'Field Notes', author: 'Cy', link: null },
       items: [
         {
           guid: 'urn:1',
@@ -128,7 +142,7 @@ describe('Atom', () => {
 
 describe('of items with the same guid', () => {
   it('the first counts', () => {
-    const { items } = parseFeed(
+    const { items } = openFeed(
       rss(`<item><guid>1</guid><title>first</title><enclosure url="https://a.example/1"/></item>
            <item><guid>1</guid><title>again</title><enclosure url="https://b.example/1"/></item>
            <item><enclosure url="https://a.example/1"/></item>`),
@@ -168,8 +182,15 @@ describe('the charset', () => {
     ],
     ['may be UTF-16 with a mark', utf16(titled('\ufeff<?xml version="1.0" encoding="UTF-16"?>', 'Grüße')), undefined],
     ['may be UTF-16 without a mark', utf16(titled('<?xml version="1.0" encoding="UTF-16"?>', 'Grüße')), undefined],
+    [
+      'is another when the bytes make no text in the one that is claimed',
+      latin1(titled('<?xml version="1.0" encoding="ISO-8859-1"?>', 'Grüße')),
+      'text/xml; charset=utf-8',
+    ],
+    ['is not UTF-16 where single bytes say so', utf8(titled('<?xml version="1.0" encoding="UTF-16"?>', 'Grüße')), ''],
+    ['nor where the content type alone does', utf8(titled('', 'Grüße')), 'text/xml; charset=utf-16le'],
     ['may be UTF-16, the greater end first', utf16(titled('\ufeff', 'Grüße')).swap16(), undefined],
-  ])('%s', (_, bytes, contentType) => expect(parseFeed(bytes, contentType).title).toBe('Grüße'));
+  ])('%s', (_, bytes, contentType) => expect(openFeed(bytes, contentType).feed.title).toBe('Grüße'));
 });
 
 describe('what publishers get wrong is read all the same', () => {
@@ -183,7 +204,7 @@ describe('what publishers get wrong is read all the same', () => {
     ['a bare ampersand', '<rss><channel><title>a & b</title></channel></rss>', 'a & b'],
     ['an entity of HTML', '<rss><channel><title>a&nbsp;b</title></channel></rss>', 'a&nbsp;b'],
     ['something after the end', '<rss><channel><title>a</title></channel></rss> trailing <', 'a'],
-  ])('%s', (_, xml, title) => expect(parseFeed(utf8(xml)).title).toBe(title));
+  ])('%s', (_, xml, title) => expect(openFeed(utf8(xml)).feed.title).toBe(title));
 });
 
 describe('what is no feed', () => {
@@ -210,11 +231,11 @@ describe('what is no feed', () => {
     ['elements without end', `<rss>${nested(FEED_MAX_DEPTH)}</rss>`, 'too_deep'],
     ['a great many of them', '<rss>'.repeat(1_000_000), 'too_deep'],
   ])('%s is refused', (_, xml, code) => {
-    expect(() => parseFeed(utf8(xml))).toThrow(expect.objectContaining({ name: 'NotAFeed', code }));
+    expect(() => openFeed(utf8(xml))).toThrow(expect.objectContaining({ name: 'NotAFeed', code }));
   });
 
   it('is not what is deep, but not too deep', () => {
-    expect(parseFeed(utf8(`<rss>${nested(FEED_MAX_DEPTH - 1)}</rss>`)).items).toEqual([]);
+    expect(openFeed(utf8(`<rss>${nested(FEED_MAX_DEPTH - 1)}</rss>`)).items).toEqual([]);
   });
 });
 
@@ -232,4 +253,93 @@ describe('the date of an item', () => {
   ])('%j → %j: %s', (written, time) =>
     expect(item(`<guid>1</guid><pubDate>${written}</pubDate>`)?.publishedAt).toBe(time),
   );
+});
+
+describe('the duration of an item', () => {
+  it.each<[string, number | null, string]>([
+    ['3723', 3_723, 'seconds'],
+    ['3723.5', 3_723.5, 'a fraction'],
+    ['2:03', 123, 'minutes'],
+    ['1:02:03', 3_723, 'hours'],
+    ['01:02:03.250', 3_723.25, 'a fraction after hours'],
+    ['90:00', 5_400, 'more minutes than an hour has'],
+    ['PT1H2M3S', 3_723, 'ISO 8601'],
+    ['P1DT0.5S', 86_400.5, 'ISO 8601 with days'],
+    ['0', null, 'nothing, which says that nobody knows'],
+    ['00:00:00', null, 'nothing, in full'],
+    ['P', null, 'ISO 8601 of nothing'],
+    ['-5', null, 'less than nothing'],
+    ['1:2:3:4', null, 'too many parts'],
+    ['10000001', null, 'longer than a position may be'],
+    ['an hour', null, 'words'],
+  ])('%j → %j: %s', (written, seconds) =>
+    expect(item(`<guid>1</guid><itunes:duration> ${written} </itunes:duration>`)?.durationS).toBe(seconds),
+  );
+});
+
+describe('what a feed says of itself', () => {
+  const feed = (content: string) => openFeed(rss(content)).feed;
+
+  it.each([
+    ['<itunes:image href="https://a.example/i.png"/><image><url>https://a.example/r.png</url></image>', 'i.png'],
+    ['<image><url> https://a.example/r.png </url></image>', 'r.png'],
+    ['<itunes:image href="data:image/png,"/>', undefined],
+    ['<image><url>/relative.png</url></image>', undefined],
+    ['<item><itunes:image href="https://a.example/i.png"/></item>', undefined],
+  ])('its cover: %s → %j', (content, name) =>
+    expect(feed(content).cover).toEqual(name ? { src: `https://a.example/${name}`, srcset: null } : null),
+  );
+
+  it.each([
+    ['<itunes:block>Yes</itunes:block>', true],
+    ['<itunes:block> yes </itunes:block>', true],
+    ['<itunes:block>no</itunes:block><itunes:block>yes</itunes:block>', true],
+    ['<googleplay:block>yes</googleplay:block>', true],
+    ['<podcast:block>yes</podcast:block>', true],
+    ['<podcast:block id="one">yes</podcast:block>', false],
+    ['<itunes:block>no</itunes:block>', false],
+    ['<itunes:block/>', false],
+    ['<item><itunes:block>yes</itunes:block></item>', false],
+  ])('whether it is blocked: %s → %j', (content, blocked) => expect(feed(content).blocked).toBe(blocked));
+
+  it('is found under another prefix than the usual', () => {
+    const { feed } = openFeed(
+      utf8(`<rss xmlns:i="http://www.itunes.com/DTDs/Podcast-1.0.dtd"><channel><i:block>yes</i:block></channel></rss>`),
+    );
+    expect(feed.blocked).toBe(true);
+  });
+
+  it('has a link only where a page may link to', () => {
+    expect(feed('<link>https://a.example/</link>').link).toBe('https://a.example/');
+    expect(feed('<link>javascript:alert(1)</link>').link).toBeNull();
+  });
+});
+
+describe('the text that is served', () => {
+  it.each([
+    ['<rss><channel>\r\n<!-- a --><title><![CDATA[a & b]]>&amp;</title></channel></rss>\n<!-- b -->\n', 'all of it'],
+    ['<?xml version="1.0"?><rss/>', 'a declaration without encoding'],
+    ['<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<?xml-stylesheet href="a.xsl"?><rss/>', 'instructions'],
+  ])('is %j as it came: %s', (xml) => expect(openFeed(utf8(xml)).text).toBe(xml));
+
+  it.each([
+    ['\ufeff\n <rss/>', '<rss/>', 'mark and white space'],
+    ['<rss>&nbsp;&</rss>', '<rss>&amp;nbsp;&amp;</rss>', 'references'],
+    ['<?xml version="1.0" encoding="klingon"?><rss/>', '<?xml version="1.0" encoding="utf-8"?><rss/>', 'the encoding'],
+    [
+      `<?xml version='1.0' encoding='x-no' standalone='yes'?><rss/>`,
+      `<?xml version='1.0' encoding='utf-8' standalone='yes'?><rss/>`,
+      'the encoding alone',
+    ],
+    ['<!-- <!DOCTYPE a> -->\n<!DOCTYPE rss SYSTEM "[.dtd">\n<rss/>', '<!-- <!DOCTYPE a> -->\n\n<rss/>', 'a DOCTYPE'],
+    ['<rss></rss>\n<b>Warning', '<rss></rss>', 'what follows the root and is no XML'],
+    ['<rss/><rss/>', '<rss/>', 'another root'],
+  ])('%j → %j: %s', (xml, text) => expect(openFeed(utf8(xml)).text).toBe(text));
+
+  it('holds each item where it says', () => {
+    const first = '<item\r\n a="1"><guid>1</guid>&#x1F600;😀</item >';
+    const xml = `<!DOCTYPE rss>\n<rss><channel>&oacute;<title>ü😀</title>\r\n${first}<item/>\r<item><guid>2</guid></item></channel></rss>`;
+    const { text, items } = openFeed(utf8(xml));
+    expect(items.map(({ start, end }) => text.slice(start, end))).toEqual([first, '<item><guid>2</guid></item>']);
+  });
 });

@@ -1,0 +1,30 @@
+/** A fetch with all its redirects, its wait for a slot and its body, in milliseconds. */
+export const FETCH_TIMEOUT_MS = 20_000;
+/** Until a connection stands, in milliseconds. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** Longest document, in bytes, as it is sent and after decompression. */
+export const BODY_MAX_BYTES = 15 * 1_048_576;
+/** An answer's header, in bytes. */
+export const HEADER_MAX_BYTES = 32_768;
+/** Answers such as 103 before the one that counts. */
+export const INTERIM_MAX = 10;
+/** Redirects that are followed. */
+export const REDIRECTS_MAX = 5;
+/** Ports that are dialled, but for what FEEDS_ALLOW_PRIVATE names. */
+export const PORTS: readonly number[] = [80, 443];
+/** Requests at a time to one host, and to all. */
+export const FETCHES_PER_HOST = 2;
+export const FETCHES_MAX = 32;
+/** Fetches that wait for their turn; what comes on top is refused. */
+export const FETCHES_WAITING_MAX = 1_000;
+/** An origin that asks for more patience than this is asked again nevertheless, in milliseconds. */
+export const RETRY_AFTER_MAX_MS = 3_600_000;
+/** Who we are, to origins. */
+export const USER_AGENT = 'Balados-Sync/0.1 (podcast feed proxy)';
+
+/** What a test may lower, or open. */
+export interface FetchLimits {
+  timeoutMs: number;
+  maxBytes: number;
+  ports: readonly number[];
+}

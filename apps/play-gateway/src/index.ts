@@ -40,11 +40,10 @@ export async function start(config: Config, log: Logger, feeds?: FeedsClient): P
   const sayLost = atMostEvery(LOSS_LOGGED_EVERY_MS, (reason: LossReason) =>
     log.error({ reason }, 'plays are lost: their links redirect, and nobody will count them'),
   );
-  let delivery: Delivery | undefined;
   const journal = await Journal.open(folder, {
     maxBytes: config.PLAY_JOURNAL_MB,
     log,
-    onWritten: () => delivery?.wake(),
+    onWritten: () => delivery.wake(),
     onLost: (reason, plays) => {
       metrics.lost(reason, plays);
       sayLost(reason);
@@ -57,7 +56,7 @@ export async function start(config: Config, log: Logger, feeds?: FeedsClient): P
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES);
   const asked = feeds ? { ...feeds, close: () => undefined } : openFeedsClient(config.FEEDS_URL);
-  delivery = new Delivery({ journal, streams, tokens, log, onDelivered: metrics.delivered });
+  const delivery = new Delivery({ journal, streams, tokens, log, onDelivered: metrics.delivered });
   return createService({
     name: 'play-gateway',
     module: PlayGatewayModule,

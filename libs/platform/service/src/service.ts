@@ -79,7 +79,7 @@ export interface ServiceParts {
   docs?: ServiceDocs;
   /** What it answers is everybody's: any site may read it, and it has ETags. */
   publicReads?: boolean;
-  /** Answers some requests itself, before anything else is done for them. */
+  /** Answers some requests itself, before anything else is done for them, CORS included. */
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
@@ -146,7 +146,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     }
     done();
   });
-  allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
+  // What is answered beforehand says itself who may read it.
+  if (!parts.beforehand) allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
   serveHealth(server as never, registry, checks);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();

@@ -19,6 +19,7 @@ const badAccounts = {
   PASSWORD_CONCURRENCY: '0',
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
+const badLinks = { LINK_KEYS: SECRET, FEEDS_URL: `http://${SECRET}.example`, PLAY_JOURNAL_MB: `${SECRET} MB` };
 const badWindow = { TRENDING_WINDOW: '32' };
 
 const good = {
@@ -61,8 +62,11 @@ const APPS = [
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
   ['rss-proxy', badPort],
-  ['play-gateway', badPort],
-  ['standalone', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow }],
+  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks }],
+  [
+    'standalone',
+    { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow, ...badLinks },
+  ],
 ] as const;
 
 // Side by side: a start is mostly the loading of modules.
@@ -82,6 +86,7 @@ it.concurrent.each([
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
   ['public-api', ['SITE_DATABASE_URL']],
   ['jobs', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
+  ['play-gateway', ['EVENTSTORE_URL', 'FEEDS_URL', 'LINK_KEYS', 'USERS_DATABASE_URL']],
 ])(
   '%s names what is missing, and counts what is empty as missing',
   async (app, required) => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@balados/platform-service';
 import { openPostgres, Sql } from '@balados/platform-stores';
-import { usersContext } from '@balados/users-schema';
+import { tokenReadContext } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
 
 /** Pause before Postgres is tried again, in milliseconds, by a service that has not reached it yet. */
@@ -14,7 +14,7 @@ export function openUsersSql(url: string, log: Logger): { sql: Sql; close(): Pro
   const connecting = (async () => {
     for (let tries = 0; !closing.signal.aborted; tries += 1) {
       try {
-        users = await openPostgres(url, usersContext, { service: 'play-gateway' });
+        users = await openPostgres(url, tokenReadContext, { service: 'play-gateway' });
         return;
       } catch (error) {
         if (tries % 20 === 0) log.warn({ reason: (error as Error).message }, 'waiting for Postgres');

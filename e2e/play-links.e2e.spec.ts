@@ -57,74 +57,64 @@ async function listens(log: LogReader, userId: string): Promise<Listen[]> {
     .map(({ data }) => data as Listen);
 }
 
-describe.each(['services', 'standalone'] as const)('a play link on %s', (kind) => {
+/** The tests of every kind of system; `door` is where it takes play links. */
+function behaves(running: () => { system: System; door: string; log: LogReader }): void {
+  it('redirects, and is a listen that moves nothing', async () => {
+    const { system, door, log } = running();
+    const device = await newListener(system.listeners);
+    const { token } = await newToken(device);
+    await device.play(FEED, item('held'), 90.5, true);
+    const before = (await device.get('/play')).body.play_statuses[0];
+    expect(await follow(door, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
+    expect(await follow(door, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
+    expect(await follow(door, pathOf(token, 'held'))).toEqual({ status: 302, location: enclosure('held') });
+    // The listener played the other one today already.
+    await waitFor(async () => (await listens(log, device.userId)).length > 0, { what: 'the listen' });
+    expect((await listens(log, device.userId)).map((listen) => listen.item)).toEqual([item('new')]);
+    const { play_statuses: plays } = (await device.get('/play')).body;
+    const undated = {
+      rss_source_feed: base64(FEED),
+      rss_source_item: base64(item('new')),
+      position: 0,
+      played: false,
+      updated_at: '1970-01-01T00:00:00.000Z',
+    };
+    expect(plays).toHaveLength(2);
+    expect(plays).toEqual(expect.arrayContaining([before, undated]));
+    // A device whose clock is off may say again what it was told, and what one heard offline last year stands.
+    const slow = { client_time: new Date(Date.now() - 600_000).toISOString() };
+    const told = (await device.sync(slow)).body.data.play_statuses;
+    expect(told).toContainEqual(undated);
+    expect((await device.sync({ play_statuses: told, ...slow })).body.rejected).toEqual([]);
+    const offline = { ...undated, position: 12, updated_at: '2025-01-01T00:00:00.000Z' };
+    expect((await device.sync({ play_statuses: [offline] })).body.data.play_statuses).toContainEqual(offline);
+  });
+}
+
+describe('a play link on standalone', () => {
   let system: System;
   let log: LogReader;
-  let device: Device;
-  let token: string;
 
   beforeAll(async () => {
-    system = await startSystem(
-      kind,
-      {},
-      kind === 'services' ? ['projections', 'command-api', 'play-gateway'] : undefined,
-    );
+    system = await startSystem('standalone');
     log = new LogReader(system.eventStore);
-    device = await newListener(system.listeners);
-    ({ token } = await newToken(device));
   }, 120_000);
   afterAll(async () => {
     await log?.close();
     await system?.stop();
   }, 120_000);
 
-  it('redirects, and is a listen that moves nothing', async () => {
-    await device.play(FEED, item('held'), 90.5, true);
-    const before = (await device.get('/play')).body.play_statuses[0];
-    expect(await follow(system.play, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
-    expect(await follow(system.play, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
-    expect(await follow(system.play, pathOf(token, 'held'))).toEqual({ status: 302, location: enclosure('held') });
-    // The listener played the other one today already.
-    await waitFor(async () => (await listens(log, device.userId)).length > 0, { what: 'the listen' });
-    expect((await listens(log, device.userId)).map((listen) => listen.item)).toEqual([item('new')]);
-    const { play_statuses: plays } = (await device.get('/play')).body;
-    expect(plays).toHaveLength(2);
-    expect(plays).toContainEqual(before);
-    expect(plays).toContainEqual({
-      rss_source_feed: base64(FEED),
-      rss_source_item: base64(item('new')),
-      position: 0,
-      played: false,
-      updated_at: '1970-01-01T00:00:00.000Z',
-    });
-    // What a device heard offline, last year, stands against it, also by a clock that is off.
-    const claim = { ...plays.find((play: object) => JSON.stringify(play) !== JSON.stringify(before)), position: 12 };
-    const sent = { ...claim, updated_at: '2025-01-01T00:00:00.000Z' };
-    const synced = await device.sync({
-      play_statuses: plays,
-      client_time: new Date(Date.now() - 600_000).toISOString(),
-    });
-    expect(synced.body.rejected).toEqual([]);
-    expect((await device.sync({ play_statuses: [sent] })).body.data.play_statuses).toContainEqual(sent);
-  });
+  behaves(() => ({ system, door: system.listeners, log }));
 
   it('is known by its host alone', async () => {
-    expect((await follow(system.play, pathOf(token, 'new'), { host: 'PLAY.localhost' })).status).toBe(302);
-    if (kind === 'standalone')
-      expect((await follow(system.play, pathOf(token, 'new'), { host: 'localhost:4000' })).status).toBe(404);
-    expect((await follow(system.play, '/api/v1/account')).status).toBe(404);
-  });
-
-  it('ends with its token', async () => {
-    const { token: other, id } = await newToken(device);
-    expect((await follow(system.play, pathOf(other, 'new'))).status).toBe(302);
-    await device.send('DELETE', `/tokens/${id}`);
-    const ended = async () => (await follow(system.play, pathOf(other, 'new'))).status === 401;
-    await waitFor(ended, { what: 'the end of the token', timeoutMs: 5_000 });
+    const { token } = await newToken(await newListener(system.listeners));
+    expect((await follow(system.listeners, pathOf(token, 1), { host: 'PLAY.localhost' })).status).toBe(302);
+    expect((await follow(system.listeners, pathOf(token, 1), { host: 'localhost:4000' })).status).toBe(404);
+    expect((await follow(system.listeners, '/api/v1/account')).status).toBe(404);
   });
 });
 
-describe('the gateway, whatever happens around it', () => {
+describe('a play link on six processes, whatever happens around the gateway', () => {
   let system: System;
   let log: LogReader;
   let gateway: ServiceProcess;
@@ -159,6 +149,8 @@ describe('the gateway, whatever happens around it', () => {
     await postgres?.shut();
     if (folder) rmSync(folder, { recursive: true, force: true });
   }, 120_000);
+
+  behaves(() => ({ system, door: gateway.url, log }));
 
   const gauge = async (name: string): Promise<number> =>
     Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(await (await fetch(`${gateway.url}/metrics`)).text())?.[1]);

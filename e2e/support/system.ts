@@ -13,8 +13,6 @@ export interface System {
   /** Base of the listener's API, and of the public one. */
   listeners: string;
   public: string;
-  /** That of play links; standalone knows them by their host alone. */
-  play: string;
   /** By name; standalone has one. Further copies that a test adds are stopped with the rest. */
   processes: Record<string, ServiceProcess>;
   /** Connection to the database that the read models are in. */
@@ -100,7 +98,6 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     return {
       listeners: processes['command-api']?.url ?? '',
       public: processes['public-api']?.url ?? '',
-      play: processes['play-gateway']?.url ?? '',
       processes,
       database: database.url,
       eventStore,
@@ -154,7 +151,6 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
   return {
     listeners: standalone.url,
     public: standalone.url,
-    play: standalone.url,
     processes: { standalone },
     ...storesOf(standalone, folder),
     env: { ...extra, DATA_DIR: folder },

@@ -5,7 +5,7 @@ import { waitFor } from '@balados/testing';
 import { FetchFailed } from './fetch-failed';
 import { createFetcher, Fetched, FeedFetcher } from './fetch-feed';
 import { BODY_MAX_BYTES, FETCHES_PER_HOST, RETRY_AFTER_MAX_MS } from './limits';
-import { Origin, startOrigin, startRawOrigin } from './origin.fixture';
+import { Origin, startOrigin, startRawOrigin } from './testing';
 
 const FEED = '<?xml version="1.0"?><rss><channel><title>Pond</title></channel></rss>';
 const MiB = 1_048_576;
@@ -382,7 +382,7 @@ describe('a fetch', () => {
       ],
       [
         'a flood of early hints',
-        (socket) => endlessly(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n'),
+        (socket) => endlessly(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n'.repeat(1_000)),
         'bad_response',
         IN_TRANSIT,
       ],

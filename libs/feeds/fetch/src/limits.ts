@@ -28,3 +28,19 @@ export interface FetchLimits {
   maxBytes: number;
   ports: readonly number[];
 }
+
+/** Documents that are kept, and the memory for them in bytes unless told. */
+export const FEEDS_KEPT = 500;
+export const CACHE_BYTES = 128 * 1_048_576;
+/** A copy is given without asking its origin for this long after the origin last vouched for it, in milliseconds. */
+export const FRESH_MS = 300_000;
+/** Until then it is given while the origin is asked; after that, the answer waits for the origin. */
+export const STALE_WHILE_REVALIDATE_MS = 3_600_000;
+/** Until then it is given, marked, when the origin fails. */
+export const STALE_IF_ERROR_MS = 86_400_000;
+/** A failure is remembered for this long unless the origin asks for more, in milliseconds; and how many are. */
+export const FAILURE_KEPT_MS = 30_000;
+export const FAILURES_KEPT = 10_000;
+/** Longest wait for Redis, and after a vain one it is left alone for this long, in milliseconds. */
+export const SHARED_WAIT_MS = 250;
+export const SHARED_PAUSE_MS = 10_000;

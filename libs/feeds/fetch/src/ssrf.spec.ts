@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { isPublic, Lookup } from './addresses';
 import { FetchFailed } from './fetch-failed';
 import { createFetcher, FeedFetcher, FetcherOptions } from './fetch-feed';
-import { Origin, startOrigin } from './origin.fixture';
+import { Origin, startOrigin } from './testing';
 
 /** An address of the public internet; no test dials it. */
 const PUBLIC = '93.184.216.34';

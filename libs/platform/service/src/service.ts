@@ -81,6 +81,8 @@ export interface ServiceParts {
   publicReads?: boolean;
   /** Answers some requests itself, before anything else is done for them, CORS included. */
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
+  /** Its public answers depend on nothing but the address, and are given again for a moment. */
+  keepsAnswers?: boolean;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -115,10 +117,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   const ofAnswer = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     reply.headers(security(request.url)).header('x-correlation-id', request.id);
   // Before Nest adds its own: what is kept needs none of it.
-  if (parts.publicReads) {
-    tagReads(server as never);
-    keepAnswers(server as never, limits.address);
-  }
+  if (parts.publicReads) tagReads(server as never);
+  if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
   parts.beforehand?.(server as never, {
     admit: limits.address,
     refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),

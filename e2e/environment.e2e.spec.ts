@@ -19,7 +19,15 @@ const badAccounts = {
   PASSWORD_CONCURRENCY: '0',
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
-const badLinks = { LINK_KEYS: SECRET, FEEDS_URL: `http://${SECRET}.example`, PLAY_JOURNAL_MB: `${SECRET} MB` };
+const badLinks = { LINK_KEYS: SECRET, PLAY_JOURNAL_MB: `${SECRET} MB` };
+const badFeedsUrl = { FEEDS_URL: `http://${SECRET}.example` };
+const badFeeds = {
+  FEEDS_ALLOW_PRIVATE: `localhost:80,${SECRET}`,
+  FEEDS_CACHE: '0',
+  FEEDS_CACHE_MB: `${SECRET} MB`,
+  REDIS_URL: `http://:${SECRET}@redis.example`,
+};
+const badTransport = { FEEDS_PORT: `70000${SECRET}` };
 const badWindow = { TRENDING_WINDOW: '32' };
 
 const good = {
@@ -61,11 +69,21 @@ const APPS = [
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
-  ['rss-proxy', badPort],
-  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks }],
+  ['rss-proxy', { ...badPort, ...badFeeds, ...badTransport }],
+  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks, ...badFeedsUrl }],
   [
     'standalone',
-    { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow, ...badLinks },
+    {
+      ...badPort,
+      ...badStore,
+      ...badUsers,
+      ...badSite,
+      ...badAccounts,
+      ...badPublication,
+      ...badWindow,
+      ...badFeeds,
+      ...badLinks,
+    },
   ],
 ] as const;
 

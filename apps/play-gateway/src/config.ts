@@ -7,10 +7,6 @@ const MEGABYTE = 1_048_576;
 export const config = serviceConfig.extend({
   EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context, as a role that reads its tokens.'),
-  FEEDS_URL: z
-    .string()
-    .refine((text) => /^tcp:\/\/[^/@?#]+:\d+$/.test(text) && URL.canParse(text), 'must be tcp://host:port')
-    .describe('Where rss-proxy answers other services, such as tcp://rss-proxy:4100.'),
   LINK_KEYS: linkKeys,
   DATA_DIR: z.string().default('.data').describe('Folder of the journal of plays; each copy has its own.'),
   PLAY_JOURNAL_MB: z.coerce
@@ -23,3 +19,13 @@ export const config = serviceConfig.extend({
 });
 
 export type Config = z.infer<typeof config>;
+
+/** Of the service in a process of its own: in that of rss-proxy it asks without a detour. */
+export const aloneConfig = config.extend({
+  FEEDS_URL: z
+    .string()
+    .refine((text) => /^tcp:\/\/[^/@?#]+:\d+$/.test(text) && URL.canParse(text), 'must be tcp://host:port')
+    .describe('Where rss-proxy answers other services, such as tcp://rss-proxy:4100.'),
+});
+
+export type AloneConfig = z.infer<typeof aloneConfig>;

@@ -11,8 +11,8 @@ import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { hashOfPersonalToken } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
-import { config as schema } from './config';
-import { start } from './index';
+import { aloneConfig as schema } from './config';
+import { startAlone } from './index';
 
 const FEED = 'https://feeds.example/show.xml';
 const ENCLOSURE = 'https://media.example/1.mp3?a=b%20c';
@@ -67,7 +67,7 @@ beforeAll(async () => {
   const log = createLogger('play-gateway', 'trace');
   for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const)
     log[level] = (...said: unknown[]) => void (logged += `${JSON.stringify(said)} ${said.map(String).join()}\n`);
-  service = await start(config, log);
+  service = await startAlone(config, log);
   listener = await listen(service.handle, { port: 0, host: '127.0.0.1' });
   base = `http://127.0.0.1:${listener.port}`;
 }, 60_000);

@@ -4,7 +4,7 @@ import { createRegistry, createService, Logger, Service } from '@balados/platfor
 import { openEventStore } from '@balados/platform-stores';
 import { PersonalTokens } from '@balados/users-accounts';
 import { openListenerStreams } from '@balados/users-write';
-import { Config } from './config';
+import { AloneConfig, Config } from './config';
 import { Delivery } from './delivery';
 import { playLinks } from './gateway';
 import { Journal, LossReason } from './journal';
@@ -14,7 +14,7 @@ import { PlayGatewayModule } from './play-gateway.module';
 import { recentKey, RecentPlays } from './recent-plays';
 import { openUsersSql } from './users-sql';
 
-export { config } from './config';
+export { aloneConfig, config } from './config';
 
 /** Memory for the folded streams of those whose plays are delivered, in bytes. */
 export const DELIVERY_CACHE_BYTES = 32 * 1_048_576;
@@ -31,8 +31,8 @@ function atMostEvery<Said extends unknown[]>(ms: number, say: (...said: Said) =>
   };
 }
 
-/** Waits for no store: links redirect without them, and `/readyz` says so. `feeds`: in place of those at FEEDS_URL. */
-export async function start(config: Config, log: Logger, feeds?: FeedsClient): Promise<Service> {
+/** Waits for no store: links redirect without them, and `/readyz` says so. */
+export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
   const registry = createRegistry('play-gateway');
   const metrics = createMetrics(registry);
   const folder = join(config.DATA_DIR, 'plays');
@@ -55,7 +55,6 @@ export async function start(config: Config, log: Logger, feeds?: FeedsClient): P
   const tokens = new PersonalTokens(users.sql, { notesUse: false });
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES);
-  const asked = feeds ? { ...feeds, close: () => undefined } : openFeedsClient(config.FEEDS_URL);
   const delivery = new Delivery({ journal, streams, tokens, log, onDelivered: metrics.delivered });
   return createService({
     name: 'play-gateway',
@@ -67,7 +66,7 @@ export async function start(config: Config, log: Logger, feeds?: FeedsClient): P
     beforehand: playLinks({
       readLink: linkReader(config.LINK_KEYS),
       tokens,
-      feeds: asked,
+      feeds,
       journal,
       recent,
       answered: metrics.answered,
@@ -77,9 +76,21 @@ export async function start(config: Config, log: Logger, feeds?: FeedsClient): P
       await delivery.close();
       await journal.close();
       await recent.close();
-      asked.close();
       await store.close();
       await users.close();
     },
   });
+}
+
+/** In a process of its own: asks rss-proxy over TCP. */
+export async function startAlone(config: AloneConfig, log: Logger): Promise<Service> {
+  const feeds = openFeedsClient(config.FEEDS_URL);
+  const service = await start(config, log, feeds);
+  return {
+    ...service,
+    close: async () => {
+      await service.close();
+      feeds.close();
+    },
+  };
 }

@@ -19,7 +19,6 @@ const shape = z.object({
   EVENTSTORE_URL: eventStoreUrl.optional().describe('EventStoreDB; the embedded one when unset.'),
   USERS_DATABASE_URL: postgresUrl.optional().describe('Postgres of the users context; the embedded one when unset.'),
   SITE_DATABASE_URL: postgresUrl.optional().describe('Postgres of the site context; the embedded one when unset.'),
-  FEEDS_URL: playGateway.shape.FEEDS_URL.default('tcp://127.0.0.1:4100'),
   LINK_KEYS: playGateway.shape.LINK_KEYS.optional(),
   PLAY_HOST: z.string().default('play.localhost').describe('Host name of play links, without a port.'),
 });

@@ -54,13 +54,14 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
   const linkKeys = config.LINK_KEYS ?? (await loadLinkKeys(config.USERS_DATABASE_URL));
-  const [listeners, publicReads, feeds, links, clock] = await Promise.all([
+  const feeds = await rssProxy.start(config, own('rss-proxy'));
+  const [listeners, publicReads, links, clock] = await Promise.all([
     commandApi.start(config, own('command-api')),
     publicApi.start({ ...config, SITE_DATABASE_URL: asRole(SITE_READER, config.SITE_DATABASE_URL) }, own('public-api')),
-    rssProxy.start(config, own('rss-proxy')),
     playGateway.start(
       { ...config, LINK_KEYS: linkKeys, USERS_DATABASE_URL: asRole(TOKEN_READER, config.USERS_DATABASE_URL) },
       own('play-gateway'),
+      feeds.feeds,
     ),
     jobs.start(config, own('jobs')),
   ]);

@@ -119,7 +119,7 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
 }
 
 /** Where a running rss-proxy answers other services; nobody listens there without one. */
-function feedsUrlOf(proxy: ServiceProcess | undefined): string {
+export function feedsUrlOf(proxy: ServiceProcess | undefined): string {
   const line = proxy?.lines.findLast((text) => text.includes('"feedsPort"'));
   return `tcp://127.0.0.1:${line ? (JSON.parse(line) as { feedsPort: number }).feedsPort : 1}`;
 }

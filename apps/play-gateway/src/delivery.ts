@@ -8,6 +8,8 @@ import { Play } from './journal-lines';
 
 /** Plays that are delivered side by side, those of one listener one after the other. */
 export const DELIVERED_TOGETHER = 64;
+/** Between two such groups delivery rests as long as the last one took, but at most so many milliseconds: links come first. */
+export const LONGEST_REST_MS = 50;
 /** Pauses before what could not be delivered is tried again, in milliseconds: doubled from the first to the longest. */
 export const RETRY_PAUSE_MS = 100;
 export const RETRY_LONGEST_PAUSE_MS = 15_000;
@@ -88,6 +90,7 @@ export class Delivery {
     let failed = false;
     for (let start = 0; start < plays.length; start += DELIVERED_TOGETHER) {
       if (this.stopping.signal.aborted) return 'failed';
+      const startedAt = performance.now();
       const together = plays.slice(start, start + DELIVERED_TOGETHER);
       const done: number[] = [];
       let reason: unknown;
@@ -106,7 +109,11 @@ export class Delivery {
         }),
       );
       if (done.length > 0) await this.parts.journal.done(segment, done);
-      if (reason === undefined) continue;
+      if (reason === undefined) {
+        if (start + DELIVERED_TOGETHER < plays.length)
+          await delay(Math.min(LONGEST_REST_MS, performance.now() - startedAt));
+        continue;
+      }
       failed = true;
       if (isAway(reason)) {
         if (this.failures === 0) this.parts.log.warn({ err: reason }, 'plays wait in the journal: the stores are away');

@@ -6,6 +6,7 @@ import { PersonalTokens } from '@balados/users-accounts';
 import { openListenerStreams } from '@balados/users-write';
 import { AloneConfig, Config } from './config';
 import { Delivery } from './delivery';
+import { lockFolder } from './folder-lock';
 import { playLinks } from './gateway';
 import { Journal, LossReason } from './journal';
 import { linkReader } from './links';
@@ -36,6 +37,7 @@ export async function start(config: Config, log: Logger, feeds: FeedsClient): Pr
   const registry = createRegistry('play-gateway');
   const metrics = createMetrics(registry);
   const folder = join(config.DATA_DIR, 'plays');
+  const lock = await lockFolder(folder, { log });
   const recent = await RecentPlays.open(folder, { log });
   const sayLost = atMostEvery(LOSS_LOGGED_EVERY_MS, (reason: LossReason) =>
     log.error({ reason }, 'plays are lost: their links redirect, and nobody will count them'),
@@ -76,6 +78,7 @@ export async function start(config: Config, log: Logger, feeds: FeedsClient): Pr
       await delivery.close();
       await journal.close();
       await recent.close();
+      await lock.release();
       await store.close();
       await users.close();
     },

@@ -51,6 +51,7 @@ const command = fc.oneof(
   said('subscriptions', 'Subscribe', { feed, sourceId: nothing }),
   said('subscriptions', 'Unsubscribe', { feed }),
   said('listening', 'RecordPlay', { feed, item, position, played: fc.boolean() }),
+  said('listening', 'RecordListen', { feed, item, lateHours: fc.constantFrom(0, 5, 30) }),
   said('listening', 'UpdatePosition', { feed, item, position }),
   said('listening', 'SaveEpisode', { feed, item }),
   said('listening', 'UnsaveEpisode', { feed, item }),
@@ -85,13 +86,16 @@ async function logOf(steps: readonly (typeof step extends fc.Arbitrary<infer Ste
   let now = START;
   for (const { listener, hoursLater, does } of steps) {
     now += hoursLater * HOUR_MS + 1;
-    const metadata = { recordedAt: new Date(now).toISOString(), correlationId: 'test' };
-    const run = async ([category, { type, data }]: [keyof Streams, { type: string; data: object }]) =>
-      streams[category]
-        .handle(listener, { type, data: { ...data, now } } as never, metadata, () => undefined)
+    const metadataAt = (time: number) => ({ recordedAt: new Date(time).toISOString(), correlationId: 'test' });
+    const metadata = metadataAt(now);
+    const run = async ([category, { type, data }]: [keyof Streams, { type: string; data: { lateHours?: number } }]) => {
+      const heardAt = now - (data.lateHours ?? 0) * HOUR_MS;
+      return streams[category]
+        .handle(listener, { type, data: { ...data, now, heardAt } } as never, metadataAt(heardAt), () => undefined)
         .catch((error: unknown) => {
           if (!(error instanceof Refusal)) throw error;
         });
+    };
     if (does === 'checkpoint') {
       for (const category of USERS_CATEGORIES)
         await takeCheckpoint(store, streamOf(category, listener), {
@@ -101,7 +105,7 @@ async function logOf(steps: readonly (typeof step extends fc.Arbitrary<infer Ste
         });
     } else if ('erases' in does) {
       for (const category of ['subscriptions', 'playlists', 'listening'] as const)
-        await run([category, { type: 'EraseHistory', data: { ...does.erases, requestedAt: now } }]);
+        await run([category, { type: 'EraseHistory', data: { ...does.erases, requestedAt: now } as object }]);
     } else await run(does as never);
   }
   const starts = new Map<string, number>();

@@ -168,7 +168,7 @@ export function readBatch(events: readonly OfStream[]): Batch {
         takeBack({ ...ofPodcast, subjectId: id, kind: 'subscribe' });
         break;
       case 'PlayRecorded':
-        makeOfEpisode('play', data.item, data.updatedAt, dayOf(recordedAt));
+        makeOfEpisode('play', data.item, data.heardAt ?? data.updatedAt, dayOf(recordedAt));
         break;
       case 'PositionUpdated':
         break;

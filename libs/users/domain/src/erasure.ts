@@ -37,13 +37,24 @@ export interface EraseHistory {
   data: ErasureTarget & { requestedAt: number };
 }
 
-/** The date up to which claims of a subject are not taken, if anything that it belongs to was ever erased. */
-export function floorOf({ all, parts }: Erasures, { feed, item }: { feed: string; item?: string }): number | undefined {
-  if (parts.size === 0) return all?.floor;
+/** The latest request and floor of all erasures that took, or would have taken, what is of a podcast or an episode. */
+export function erasedOf(
+  { all, parts }: Erasures,
+  { feed, item }: { feed: string; item?: string },
+): Pick<Erased, 'requestedAt' | 'floor'> | undefined {
+  if (parts.size === 0) return all;
   const ids = [feedId(feed), ...(item === undefined ? [] : [episodeId(feed, item)])];
-  const floors = [all, ...ids.map((id) => parts.get(id))].flatMap((erased) => erased?.floor ?? []);
-  return floors.length === 0 ? undefined : Math.max(...floors);
+  const erased = [all, ...ids.map((id) => parts.get(id))].filter((one) => one !== undefined);
+  if (erased.length === 0) return undefined;
+  return {
+    requestedAt: Math.max(...erased.map(({ requestedAt }) => requestedAt)),
+    floor: Math.max(...erased.map(({ floor }) => floor)),
+  };
 }
+
+/** The date up to which claims of it are not taken, if anything that it belongs to was ever erased. */
+export const floorOf = (erasures: Erasures, subject: { feed: string; item?: string }): number | undefined =>
+  erasedOf(erasures, subject)?.floor;
 
 /** Whether a claim of this date is one of what was erased, or would have been. */
 export const isErased = (claimedAt: number, floor: number | undefined): boolean =>

@@ -14,6 +14,7 @@ import {
   concerned,
   decideErasure,
   erasedBy,
+  erasedOf,
   EraseHistory,
   Erasures,
   floorOf,
@@ -21,6 +22,7 @@ import {
   latestOf,
   NOTHING_ERASED,
 } from './erasure';
+import { decideListen, RecordListen } from './listens';
 import { decideMark, evolveMark, Mark, MarkCommand, markedAt } from './marks';
 
 /** What a device claims of one episode. Position in seconds, time in epoch milliseconds, item as `<guid>,<enclosure>`. */
@@ -54,7 +56,7 @@ export type PlayCommand =
   | { type: 'UpdatePosition'; data: { feed?: string; item: string; position: number; played?: boolean; now: number } }
   /** Claims of what was erased are dropped. */
   | { type: 'MergePlays'; data: { claims: readonly PlayClaim[] } };
-export type ListeningCommand = PlayCommand | MarkCommand | EraseHistory;
+export type ListeningCommand = PlayCommand | RecordListen | MarkCommand | EraseHistory;
 
 /** Newest wins; then the larger position; then played; then the greater item. */
 export const comparePlays = compareBy<PlayClaim>(
@@ -124,6 +126,10 @@ const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
     updatedAt: rfc3339(claim.updatedAt),
   },
 });
+
+/** The last day, also when a listen of an earlier one was long on its way. */
+const listenedOn = (held: Play | undefined, recordedAt: number): number =>
+  Math.max(held?.listenedOn ?? -Infinity, utcDay(recordedAt));
 
 const ENTRY_BYTES = 385;
 
@@ -225,6 +231,13 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           stated(known ? 'PositionUpdated' : 'PlayRecorded', claim),
         );
       }
+      case 'RecordListen': {
+        const { feed, item } = command.data;
+        const held = findPlay(state, feed, item);
+        const listens = decideListen(command.data, held, erasedOf(state.erasures, { feed, item }));
+        if (!held && listens.length > 0) assertRoom(state, item);
+        return listens;
+      }
       case 'SaveEpisode':
       case 'UnsaveEpisode':
       case 'ShareEpisode': {
@@ -269,7 +282,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           played,
           updatedAt: instant(updatedAt),
           revision,
-          listenedOn: event.type === 'PlayRecorded' ? utcDay(instant(metadata.recordedAt)) : held?.listenedOn,
+          listenedOn: event.type === 'PlayRecorded' ? listenedOn(held, instant(metadata.recordedAt)) : held?.listenedOn,
         });
         return state;
       }

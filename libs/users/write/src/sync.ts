@@ -22,6 +22,7 @@ import {
   isSubscribed,
   SubscriptionClaim,
   SubscriptionsState,
+  UNDATED,
 } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
@@ -89,7 +90,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
       item: entry.rss_source_item,
       position: entry.position,
       played: entry.played,
-      updatedAt: shifted(entry.updated_at, shift, now),
+      updatedAt: ofPlay(entry.updated_at, (time) => shifted(time, shift, now)),
     }));
     const playlistClaims = readPlaylists(body.playlists, rejected, (time) => shifted(time, shift, now));
 
@@ -131,7 +132,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
             if (!findPlay(state, claim.feed, claim.item) && isErased(claim.updatedAt, floorOf(state.erasures, claim)))
               rejected.push(erasedEntry(claim.path));
           const { entries } = answer(allPlays(state), revision, since?.listening, (held) =>
-            wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
+            wirePlay({ ...held, updatedAt: ofPlay(held.updatedAt, (time) => time - shift) }),
           );
           return { entries, revision, isBehind: isBehind(since?.listening, state.erasures) };
         },
@@ -188,6 +189,9 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
 /** Whether a device that has seen a stream up to `since` may hold what was erased after that. */
 const isBehind = (since: number | undefined, { revision }: Erasures): boolean =>
   since !== undefined && since < revision;
+
+/** What was never dated has no clock's error in it: said again it must be the same. */
+const ofPlay = (time: number, shift: (time: number) => number): number => (time === UNDATED ? time : shift(time));
 
 /** In the time of a device whose clock is off. */
 const less = <Claim extends SubscriptionClaim>(claim: Claim, shift: number): Claim => ({

@@ -17,11 +17,12 @@ export interface RecordListen {
  * A listen, once a UTC day. The claim that is held stands as it is, date and all, so that a device's next one meets what it
  * would have met; where none is held there is one now that loses to every other.
  * @param held what is held of this episode
+ * @param erased by when this episode was erased, and up to which date its claims are not taken
  */
 export function decideListen(
   { feed, item, heardAt }: RecordListen['data'],
   held: Play | undefined,
-  erased: Erased | undefined,
+  erased: Pick<Erased, 'requestedAt' | 'floor'> | undefined,
 ): PlayEvent[] {
   // It may have waited in a journal while its listener had everything erased. Both times are of our clocks.
   if (erased && heardAt <= erased.requestedAt) return [];

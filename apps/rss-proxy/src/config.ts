@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const MEGABYTE = 1_048_576;
 /** Below that the longest of all feeds could not be kept. */
-const CACHE_MIN_MB = 64;
+const CACHE_MIN_MB = 96;
 
 const isHostAndPort = (text: string): boolean =>
   /^(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}$/.test(text) && URL.canParse(`http://${text}`);

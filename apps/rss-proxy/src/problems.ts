@@ -11,6 +11,7 @@ const STATUSES: Record<FetchFailedCode, number> = {
   gone: 410,
   name_not_found: 502,
   not_reachable: 502,
+  bad_certificate: 502,
   too_many_redirects: 502,
   bad_redirect: 502,
   not_found: 502,

@@ -5,6 +5,7 @@ export type FetchFailedCode =
   | 'address_not_allowed'
   | 'name_not_found'
   | 'not_reachable'
+  | 'bad_certificate'
   | 'timeout'
   /** More than five redirects; one that leads nowhere. */
   | 'too_many_redirects'

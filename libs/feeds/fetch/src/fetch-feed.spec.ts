@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:https';
+import { AddressInfo, Socket } from 'node:net';
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { waitFor } from '@balados/testing';
+import { UNTRUSTED } from './certificate.fixture';
 import { FetchFailed } from './fetch-failed';
 import { createFetcher, Fetched, FeedFetcher } from './fetch-feed';
 import { BODY_MAX_BYTES, FETCHES_PER_HOST, RETRY_AFTER_MAX_MS } from './limits';
@@ -238,6 +241,18 @@ describe('a fetch', () => {
       const at = await startOrigin(() => undefined);
       await at.close();
       expect((await failure(fetcherFor([at]).fetch(url(at)))).code).toBe('not_reachable');
+    });
+
+    it('when a certificate proves nothing, and when there is none', async () => {
+      const server = createTlsServer(UNTRUSTED, (_request, response) => response.end(FEED)).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      opened({ close: async () => void server.close() });
+      const plain = await origin((_request, response) => response.end(FEED));
+      for (const { port } of [server.address() as AddressInfo, plain]) {
+        const fetcher = opened(createFetcher({ allowPrivate: [`127.0.0.1:${port}`] }));
+        expect((await failure(fetcher.fetch(`https://127.0.0.1:${port}/`))).code).toBe('bad_certificate');
+      }
+      expect(plain.requests).toEqual([]);
     });
 
     it('that tells nothing of the URL', async () => {

@@ -6,6 +6,7 @@ import {
   BODY_MAX_BYTES,
   FETCH_TIMEOUT_MS,
   FetchLimits,
+  FETCHES_BYTES,
   FETCHES_MAX,
   FETCHES_PER_HOST,
   FETCHES_WAITING_MAX,
@@ -63,7 +64,8 @@ export function createFetcher({
   limits = {},
   now = Date.now,
 }: FetcherOptions = {}): FeedFetcher {
-  const { timeoutMs = FETCH_TIMEOUT_MS, maxBytes = BODY_MAX_BYTES, ports = PORTS } = limits;
+  const { timeoutMs = FETCH_TIMEOUT_MS, maxBytes = BODY_MAX_BYTES, ports = PORTS, allBytes = FETCHES_BYTES } = limits;
+  const budget = { bytes: allBytes };
   const allowed = new Set(allowPrivate.map((each) => hostAndPort(new URL(`http://${each}`))));
   const slots = new Slots({ perHost: FETCHES_PER_HOST, total: FETCHES_MAX, waiting: FETCHES_WAITING_MAX });
   const agent = new Agent({
@@ -101,7 +103,7 @@ export function createFetcher({
         if (Number(header('content-length')) > maxBytes)
           throw new FetchFailed('too_large', `The document has more than ${maxBytes} bytes.`);
         const encoding = [answer.headers['content-encoding'] ?? ''].flat().join(',');
-        return { status, header, bytes: await readBody(answer.body, encoding, maxBytes) };
+        return { status, header, bytes: await readBody(answer.body, encoding, { maxBytes, budget }) };
       }
       return { status, header };
     } catch (error) {
@@ -244,6 +246,8 @@ function asFailure(error: unknown, signal: AbortSignal, hasBegun: boolean): Fetc
     return failed('timeout', 'The origin did not answer in time.');
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'ENODATA')
     return failed('name_not_found', 'The host is not known.');
+  if (/^(?:CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS_|ERR_SSL_|EPROTO$)/.test(code))
+    return failed('bad_certificate', 'The origin does not prove who it is: its TLS or its certificate is not valid.');
   if (code === 'Z_BUF_ERROR') return failed('truncated', 'The document ends before its end.');
   if (code.startsWith('Z_') || code.startsWith('ERR__ERROR_') || code.startsWith('ERR_BROTLI'))
     return failed('bad_encoding', 'The document is not in the coding that its origin says.');

@@ -12,9 +12,10 @@ export const INTERIM_MAX = 10;
 export const REDIRECTS_MAX = 5;
 /** Ports that are dialled, but for what FEEDS_ALLOW_PRIVATE names. */
 export const PORTS: readonly number[] = [80, 443];
-/** Requests at a time to one host, and to all. */
+/** Requests at a time to one host, and to all; and the memory for what these have read so far, in bytes. */
 export const FETCHES_PER_HOST = 2;
-export const FETCHES_MAX = 32;
+export const FETCHES_MAX = 64;
+export const FETCHES_BYTES = 128 * 1_048_576;
 /** Fetches that wait for their turn; what comes on top is refused. */
 export const FETCHES_WAITING_MAX = 1_000;
 /** An origin that asks for more patience than this is asked again nevertheless, in milliseconds. */
@@ -26,6 +27,8 @@ export const USER_AGENT = 'Balados-Sync/0.1 (podcast feed proxy)';
 export interface FetchLimits {
   timeoutMs: number;
   maxBytes: number;
+  /** Of all documents that are being read. */
+  allBytes: number;
   ports: readonly number[];
 }
 

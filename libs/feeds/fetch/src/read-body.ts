@@ -1,15 +1,22 @@
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import { FetchFailed } from './fetch-failed';
+import { busy, FetchFailed } from './fetch-failed';
 
 /** What we understand, as `Accept-Encoding` says it. */
 export const ACCEPT_ENCODING = 'gzip, br, deflate';
 
 const FIRST_BYTES = 65_536;
 
+export interface ReadLimits {
+  maxBytes: number;
+  /** What all bodies that are being read may still take together. */
+  budget: { bytes: number };
+}
+
 /** All of a body, decompressed; it is not read past `maxBytes`, neither as it comes nor as it becomes. @throws FetchFailed */
-export async function readBody(body: Readable, encoding: string, maxBytes: number): Promise<Buffer> {
+export async function readBody(body: Readable, encoding: string, limits: ReadLimits): Promise<Buffer> {
+  const { maxBytes } = limits;
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const first = await chunks.next();
   if (first.done) throw new FetchFailed('empty', 'The origin sent no document.');
@@ -18,13 +25,15 @@ export async function readBody(body: Readable, encoding: string, maxBytes: numbe
     yield* { [Symbol.asyncIterator]: () => chunks };
   };
   const decoder = decoderOf(encoding.trim().toLowerCase(), first.value);
-  const read = collect(maxBytes);
+  const read = collect(limits);
   try {
     if (decoder) await pipeline(all, bounded(maxBytes), decoder, read.from);
     else await read.from(all());
   } catch (error) {
     body.destroy();
     throw error;
+  } finally {
+    read.end();
   }
   if (read.bytes().length === 0) throw new FetchFailed('empty', 'The origin sent no document.');
   return read.bytes();
@@ -62,23 +71,29 @@ const bounded = (maxBytes: number) =>
   };
 
 /** Into one buffer that grows: a body may come in millions of tiny pieces. */
-function collect(maxBytes: number) {
-  let held = Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes));
+function collect({ maxBytes, budget }: ReadLimits) {
+  let held = Buffer.alloc(0);
   let length = 0;
+  const widen = (needed: number): void => {
+    const size = Math.min(Math.max(needed, held.length * 2, FIRST_BYTES), maxBytes);
+    if (size - held.length > budget.bytes) throw busy();
+    budget.bytes -= size - held.length;
+    const wider = Buffer.allocUnsafe(size);
+    held.copy(wider, 0, 0, length);
+    held = wider;
+  };
   return {
     async from(source: AsyncIterable<Buffer>): Promise<void> {
       for await (const chunk of source) {
         const needed = length + chunk.length;
         if (needed > maxBytes) throw tooLarge(maxBytes);
-        if (needed > held.length) {
-          const wider = Buffer.allocUnsafe(Math.min(Math.max(needed, held.length * 2), maxBytes));
-          held.copy(wider, 0, 0, length);
-          held = wider;
-        }
+        if (needed > held.length) widen(needed);
         chunk.copy(held, length);
         length = needed;
       }
     },
+    /** Gives its part of the budget back. */
+    end: () => (budget.bytes += held.length),
     bytes: (): Buffer => held.subarray(0, length),
   };
 }

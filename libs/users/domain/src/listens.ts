@@ -17,7 +17,7 @@ export interface RecordListen {
  * A listen, once a UTC day. The claim that is held stands as it is, date and all, so that a device's next one meets what it
  * would have met; where none is held there is one now that loses to every other.
  * @param held what is held of this episode
- * @param erased when it was last erased, alone or with more
+ * @param erased by when this episode was erased, and up to which date its claims are not taken
  */
 export function decideListen(
   { feed, item, heardAt }: RecordListen['data'],

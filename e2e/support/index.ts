@@ -1,3 +1,3 @@
 export { oneOf, randomFrom } from './limits';
 export { ServiceProcess } from './service-process';
-export { startSystem, storesOf, type Kind, type System } from './system';
+export { LINK_KEY, startSystem, storesOf, type Kind, type System } from './system';

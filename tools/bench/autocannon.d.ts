@@ -17,6 +17,7 @@ declare module 'autocannon' {
     /** Seconds. */
     duration: number;
     '2xx': number;
+    '3xx': number;
     non2xx: number;
     errors: number;
     timeouts: number;
@@ -31,6 +32,8 @@ declare module 'autocannon' {
     connections: number;
     duration: number;
     timeout?: number;
+    /** Requests a second of all connections together; as many as there can be when missing. */
+    overallRate?: number;
     expectBody?: string;
     setupClient?: (client: Client) => void;
   }): Promise<Result>;

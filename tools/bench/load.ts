@@ -18,6 +18,8 @@ export type Load = Bounds &
     | { kind: 'positions'; listeners: Listener[]; round: number }
     | { kind: 'syncs'; listeners: Listener[]; playsEach: number }
     | { kind: 'get'; path: string; expected: string }
+    /** Each path once, then from the beginning; at `rate` a second in all, or as many as there can be. */
+    | { kind: 'redirects'; paths: string[]; host: string; rate?: number }
   );
 
 export interface Generated extends Spread {
@@ -99,6 +101,10 @@ export async function runLoad(load: Load): Promise<Generated> {
     connection += 1;
     if (load.kind === 'positions')
       client.setRequests(positionRequests(load.listeners[own % load.listeners.length]!, own, load.round));
+    if (load.kind === 'redirects') {
+      const mine = load.paths.filter((_, index) => index % load.connections === own);
+      client.setRequests(mine.map((path) => ({ path, headers: { host: load.host } })));
+    }
     if (load.kind === 'syncs') {
       const listeners = load.listeners.filter((_, index) => index % load.connections === own);
       client.setRequests([syncRequest(listeners, load.playsEach, (reason) => (failure ??= reason))]);
@@ -110,22 +116,28 @@ export async function runLoad(load: Load): Promise<Generated> {
     connections: load.connections,
     duration: load.seconds,
     timeout: 30,
+    ...(load.kind === 'redirects' && load.rate !== undefined && { overallRate: load.rate }),
     ...(load.kind === 'get' ? { expectBody: load.expected } : { setupClient }),
   });
   const { user, system } = process.cpuUsage(cpu);
-  const wrong = failure ?? failureOf(result);
+  const good = load.kind === 'redirects' ? '3xx' : '2xx';
+  const wrong = failure ?? failureOf(result, good);
   if (wrong) throw new Error(`${load.kind}: ${wrong}`);
   return {
-    requests: result['2xx'],
-    perSecond: result['2xx'] / result.duration,
+    requests: result[good],
+    perSecond: result[good] / result.duration,
     p50: result.latency.p50,
     p99: result.latency.p99,
     cores: (user + system) / 1e6 / result.duration,
   };
 }
 
-function failureOf({ errors, timeouts, non2xx, mismatches, statusCodeStats, ...result }: Result): string | undefined {
-  if (result['2xx'] > 0 && errors + timeouts + non2xx + mismatches === 0) return undefined;
+function failureOf(
+  { errors, timeouts, mismatches, statusCodeStats, ...result }: Result,
+  good: '2xx' | '3xx',
+): string | undefined {
+  const answered = Object.values(statusCodeStats).reduce((sum, { count }) => sum + count!, 0);
+  if (result[good] > 0 && result[good] === answered && errors + timeouts + mismatches === 0) return undefined;
   const answers = Object.entries(statusCodeStats).map(([status, { count }]) => `${count} × ${status}`);
   return `${answers.join(', ')}; ${errors} errors, ${timeouts} timeouts, ${mismatches} unexpected bodies`;
 }

@@ -6,15 +6,18 @@ import { measureCeilings } from './ceilings';
 import { catchUp } from './figures/catch-up';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
+import { feedFigures } from './figures/feeds';
+import { redirects } from './figures/redirects';
 import { timeStarts } from './figures/start';
 import { smallSyncs, unchangedSync } from './figures/syncs';
 import { trending } from './figures/trending';
 import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
+import { publishFeeds } from './origin';
 import { printTable, Row, say } from './report';
 import { buildApps, stopEverything, Running, startPostgres, startServices, startStandalone } from './systems';
-import { isWorker } from './workers';
+import { isWorker, withWorker } from './workers';
 
 /**
  * npm run bench [-- --only <figure>] [--full]: measures the system as an operator runs it, each figure beside what the machine gives
@@ -31,6 +34,8 @@ const onServices = (listeners: number): readonly Figure[] => [
   trending,
   stateCache(listeners),
 ];
+/** On a system of its own, which may fetch from the origin at this port. */
+const onFeeds = (port: number): readonly Figure[] => [...feedFigures(port), redirects];
 /** Listeners whose states come and go in the cache: half as many again as it holds, or, with `--full`, a small town. */
 const CACHE_LISTENERS = 400;
 const CACHE_LISTENERS_FULL = 2_000;
@@ -38,7 +43,7 @@ const START = 'start';
 
 async function bench({ only, full }: { only?: string; full?: boolean }): Promise<void> {
   const services = onServices(full ? CACHE_LISTENERS_FULL : CACHE_LISTENERS);
-  const names = [START, ...new Set([...services, ...onStandalone].map(({ name }) => name))];
+  const names = [START, ...new Set([...services, ...onStandalone, ...onFeeds(0)].map(({ name }) => name))];
   if (only !== undefined && !names.includes(only)) throw new Error(`no figure ${only}; there are ${names.join(', ')}`);
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
   const began = performance.now();
@@ -55,6 +60,14 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
     if (services.some(isWanted)) {
       say('Six processes …');
       rows.push(...(await measureAll(services.filter(isWanted), await startServices(), ceilings)));
+    }
+    if (onFeeds(0).some(isWanted)) {
+      say('Six processes, with feeds …');
+      const ofFeeds = await withWorker('origin', {}, async (port: number) => {
+        const system = await startServices({ FEEDS_ALLOW_PRIVATE: `127.0.0.1:${port}` });
+        return measureAll(onFeeds(port).filter(isWanted), system, ceilings);
+      });
+      rows.push(...ofFeeds);
     }
   } finally {
     await postgres.stop();
@@ -94,7 +107,7 @@ async function measureAll(figures: readonly Figure[], system: Running, ceilings:
 
 const report = ({ what, measured }: Row): void => say(`  ${what}: ${measured}`);
 
-if (!isWorker({ load: runLoad, fastify: serveBuffer })) {
+if (!isWorker({ load: runLoad, fastify: serveBuffer, origin: publishFeeds })) {
   const fail = async (error: Error): Promise<void> => {
     process.stderr.write(`bench: ${error.stack}\n`);
     await stopEverything();

@@ -91,8 +91,8 @@ export async function startStores(): Promise<Pick<System, 'database' | 'eventSto
   });
 }
 
-export const startServices = async (): Promise<Running> =>
-  remembered<Running>({ ...(await startSystem('services', ENVIRONMENT)), kind: 'six processes' });
+export const startServices = async (extra: Record<string, string> = {}): Promise<Running> =>
+  remembered<Running>({ ...(await startSystem('services', { ...ENVIRONMENT, ...extra })), kind: 'six processes' });
 
 export const startStandalone = async (): Promise<Running> =>
   remembered<Running>({ ...(await startSystem('standalone', ENVIRONMENT)), kind: 'standalone' });

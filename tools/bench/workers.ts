@@ -8,7 +8,7 @@ export type Worker = (order: never) => Promise<unknown>;
 const PROGRAM = __filename;
 const ROLE_VARIABLE = 'BALADOS_BENCH_WORKER';
 /** No worker is busy for longer, in milliseconds. */
-const WORK_LIMIT_MS = 120_000;
+const WORK_LIMIT_MS = 600_000;
 
 type Reply = { result: unknown } | { error: string };
 

@@ -31,7 +31,8 @@ function allProcesses(): Process[] {
     });
 }
 
-function residentOf(pid: number): number {
+/** Resident set of a process, in bytes. */
+export function residentOf(pid: number): number {
   const found = allProcesses().find((each) => each.pid === pid);
   if (!found) throw new Error(`process ${pid} is gone`);
   return found.resident;

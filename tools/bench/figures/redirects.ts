@@ -1,0 +1,70 @@
+import { createSecretKey, randomUUID } from 'node:crypto';
+import { playLink } from '@balados/feeds-ids';
+import { LINK_KEY } from '@balados/e2e-support';
+import { Figure } from '../bench';
+import { send } from '../http';
+import { createListeners } from '../listeners';
+import { generate } from '../load';
+import { processorTimes, timePerRequest } from '../processor-time';
+import { loadDetails, milliseconds, percent, perSecond, say } from '../report';
+import { withWorker } from '../workers';
+
+const CONNECTIONS = 32;
+const WARM_UP_SECONDS = 5;
+const SECONDS = 5;
+const GOAL_SHARE = 0.6;
+const RATE = 500;
+const P99_GOAL_MS = 10;
+/** Enough that no link is followed twice in a run: a repeat is no play. */
+const LINKS = 120_000;
+const HOST = 'play.localhost';
+
+/** Play links that we signed, each a play that is written to the journal before its answer, beside Fastify alone that redirects. */
+export const redirects: Figure = {
+  name: 'redirects',
+  async measure({ database, listeners: base, processes, kind }) {
+    const gateway = (processes['play-gateway'] ?? processes['standalone']!).url;
+    const [listener] = await createListeners(database, base, 1);
+    const made = await send(base, listener!, 'POST', '/tokens', JSON.stringify({ name: randomUUID() }));
+    const { token } = JSON.parse(made.toString()) as { token: string };
+    const key = createSecretKey(LINK_KEY);
+    let next = 0;
+    const links = (count: number): string[] =>
+      Array.from({ length: count }, () => {
+        const item = `${next},https://media.example/${next++}.mp3`;
+        return playLink('', { token, feed: 'https://feeds.example/1.xml', item }, key)!;
+      });
+    const load = { kind: 'redirects', host: HOST, connections: CONNECTIONS } as const;
+    const ceiling = await withWorker('fastify', { size: 1 }, async (port: number) => {
+      const bare = { ...load, base: `http://127.0.0.1:${port}`, paths: links(CONNECTIONS * 10) };
+      await generate({ ...bare, seconds: WARM_UP_SECONDS });
+      return generate({ ...bare, seconds: SECONDS });
+    });
+    await generate({ ...load, base: gateway, paths: links(LINKS), seconds: WARM_UP_SECONDS });
+    const before = processorTimes();
+    const measured = await generate({ ...load, base: gateway, paths: links(LINKS), seconds: SECONDS });
+    say(`  processor time of a redirect: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
+    const steady = await generate({
+      ...load,
+      base: gateway,
+      paths: links(2 * RATE * SECONDS),
+      rate: RATE,
+      seconds: SECONDS,
+    });
+    return [
+      {
+        what: `play links, ${CONNECTIONS} connections, ${kind}`,
+        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${loadDetails(measured)})`,
+        ceiling: `${perSecond(ceiling.perSecond)} by bare Fastify`,
+        goal: `≥ ${percent(GOAL_SHARE)} of it`,
+        met: measured.perSecond >= GOAL_SHARE * ceiling.perSecond,
+      },
+      {
+        what: `play links at ${RATE}/s, ${kind}`,
+        measured: `p99 ${milliseconds(steady.p99)} (${perSecond(steady.perSecond)})`,
+        goal: `p99 < ${P99_GOAL_MS} ms`,
+        met: steady.p99 < P99_GOAL_MS,
+      },
+    ];
+  },
+};

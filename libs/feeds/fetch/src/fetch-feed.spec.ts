@@ -170,7 +170,7 @@ describe('a fetch', () => {
       },
     );
 
-    it('with the userinfo of the feed to its own origin alone, and never with that of a redirect', async () => {
+    it('with the userinfo of the feed until they leave its origin, and never with that of a redirect', async () => {
       const other: Origin = await origin((_request, response) =>
         response.writeHead(302, { location: `http://who:what@127.0.0.1:${at.port}/end` }).end(),
       );
@@ -184,7 +184,7 @@ describe('a fetch', () => {
       expect(at.requests.map(({ url: path, headers }) => [path, headers.authorization])).toEqual([
         ['/feed.xml', basic],
         ['/next', basic],
-        ['/end', basic],
+        ['/end', undefined],
       ]);
       expect(other.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
       // Where it is without its userinfo is no address for it.

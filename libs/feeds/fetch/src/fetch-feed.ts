@@ -119,6 +119,7 @@ export function createFetcher({
   async function follow(start: URL, held: Validators | undefined, signal: AbortSignal): Promise<Fetched> {
     const authorization = basicOf(start);
     let url = start;
+    let isAtHome = true;
     let isPermanent = true;
     for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects += 1) {
       check(url);
@@ -130,7 +131,7 @@ export function createFetcher({
           'user-agent': USER_AGENT,
           ...(held?.etag && { 'if-none-match': held.etag }),
           ...(held?.lastModified && { 'if-modified-since': held.lastModified }),
-          ...(authorization && url.origin === start.origin && { authorization }),
+          ...(authorization && isAtHome && { authorization }),
         },
         signal,
       );
@@ -140,6 +141,8 @@ export function createFetcher({
       }
       isPermanent &&= PERMANENT.includes(hop.status);
       url = targetOf(hop, url);
+      // A stranger's redirect back does not choose what is asked for in the listener's name.
+      isAtHome &&= url.origin === start.origin;
     }
     throw new FetchFailed('too_many_redirects', `There are more than ${REDIRECTS_MAX} redirects.`);
   }

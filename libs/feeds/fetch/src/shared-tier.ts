@@ -9,7 +9,7 @@ import { BODY_MAX_BYTES, SHARED_PAUSE_MS, SHARED_WAIT_MS, STALE_IF_ERROR_MS } fr
 
 /** Raised when what is stored changes its form. */
 const NAMESPACE = 'balados-feeds-1';
-/** Commands that wait for Redis; more than one at a time fetch has not. */
+/** Commands that wait for Redis to answer; beyond that none is sent. */
 const COMMANDS_WAITING_MAX = 64;
 const CONNECT_TIMEOUT_MS = 5_000;
 

@@ -1,6 +1,7 @@
 // npm test: installs what is missing, then runs Jest in four stages, one after another, and adds their counts up.
 // The last line is `N passed, N failed` (and `, N skipped`). --long runs more rounds; other arguments go to Jest.
-// TEST_SUMMARY=<file>: the counts are written there as JSON instead, for a caller who adds checks of its own.
+// For a caller who adds checks of its own: TEST_APPS_BUILT=1, dist/apps is built already; TEST_SUMMARY=<file>, the counts are written there
+// as JSON instead.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,8 @@ const toJest = process.argv.slice(2).filter((argument) => argument !== '--long')
 const counts = { passed: 0, failed: 0, skipped: 0 };
 let current;
 let interrupted;
+/** Whether dist/apps is built from these sources; the first stage that needs it builds it. */
+let isBuilt = process.env.TEST_APPS_BUILT === '1';
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     interrupted = signal;
@@ -50,7 +53,12 @@ async function run(stage) {
 
   current = spawn(process.execPath, [jest, ...flags, ...toJest], {
     cwd: root,
-    env: { ...process.env, TEST_STAGE: stage, ...(long && { LONG_TESTS: '1' }) },
+    env: {
+      ...process.env,
+      TEST_STAGE: stage,
+      ...(long && { LONG_TESTS: '1' }),
+      ...(isBuilt && { TEST_APPS_BUILT: '1' }),
+    },
     // Its JSON goes to the file; what it says of each suite comes on stderr.
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -65,6 +73,8 @@ async function run(stage) {
   clearInterval(progress);
 
   const result = read(outputFile);
+  // Where there is a result, the set-up has passed, and with it the build.
+  if (result && stage !== 'unit') isBuilt = true;
   rmSync(folder, { recursive: true });
   const failed = result ? result.numFailedTests + result.numRuntimeErrorTestSuites : 0;
   counts.passed += result?.numPassedTests ?? 0;

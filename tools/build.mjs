@@ -15,6 +15,6 @@ if (apps.length === 0 || unknown) {
 }
 for (const app of apps) {
   const input = entriesOf(app).map((name) => [name, `${root}/apps/${app}/src/${name}.ts`]);
-  await bundle(Object.fromEntries(input), `${root}/dist/apps/${app}`);
+  await bundle(Object.fromEntries(input), `${root}/dist/apps/${app}`, { withPackages: true });
   console.log(`built ${app}: ${entriesOf(app).join(', ')}`);
 }

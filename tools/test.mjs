@@ -9,10 +9,11 @@ import { join, resolve } from 'node:path';
 
 /** How long a stage may take on a busy machine, in seconds, before it is ended and counts as failed; a quiet one needs a third. */
 const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 1_200, alone: 600 };
-/** Suites at a time and processor. Those of int and e2e wait half of their time: for leases to run out, for processes to come and go. */
-const SUITES = { unit: 1, int: 2, e2e: 2 };
+/** Suites at a time, by processors. Those of int and e2e wait half of their time: for leases to run out, for processes to come and go. */
+const SUITES = { unit: 1, int: 1.5, e2e: 1.5, alone: 0 };
 /** Their Postgres has no more connections than for so many. */
 const MOST_SUITES = 8;
+const workersOf = (stage) => Math.min(Math.max(Math.floor(SUITES[stage] * availableParallelism()), 1), MOST_SUITES);
 /** --long: by how much more. */
 const LONG_FACTOR = 6;
 const PROGRESS_EVERY_S = 60;
@@ -45,7 +46,7 @@ async function run(stage) {
   const flags = [
     '-c',
     'jest.config.js',
-    `--maxWorkers=${stage === 'alone' ? 1 : Math.min(SUITES[stage] * availableParallelism(), MOST_SUITES)}`,
+    `--maxWorkers=${workersOf(stage)}`,
     '--passWithNoTests',
     '--json',
     `--outputFile=${outputFile}`,

@@ -16,6 +16,7 @@ module.exports = {
     .filter((folder) => existsSync(`${__dirname}/${folder}`))
     .map((folder) => `<rootDir>/${folder}`),
   testRegex: stages[process.env.TEST_STAGE] ?? '\\.spec\\.ts$',
+  testSequencer: '<rootDir>/tools/jest-sequencer.cjs',
   globalSetup: '<rootDir>/tools/jest-global-setup.mjs',
   globalTeardown: '<rootDir>/tools/jest-global-teardown.mjs',
 };

@@ -14,5 +14,6 @@ module.exports = {
   transform: { '^.+\\.(ts|js|mjs)$': `${__dirname}/tools/jest-transformer.cjs` },
   transformIgnorePatterns: [],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.nx/'],
-  testTimeout: 60_000,
+  // Suites share the machine: a limit is for what hangs.
+  testTimeout: 120_000,
 };

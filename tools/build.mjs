@@ -1,16 +1,20 @@
-// Bundles one app into dist/apps/<app>.
+// Bundles apps into dist/apps/<app>.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { bundle } from './bundle.mjs';
 
-const [app] = process.argv.slice(2);
+const apps = process.argv.slice(2);
 const root = resolve(import.meta.dirname, '..');
-const source = resolve(root, `apps/${app}/src`);
 // An app may have more entries than main.ts: processes that it supervises.
-const entries = ['main', 'eventstore', 'postgres'].filter((name) => existsSync(`${source}/${name}.ts`));
-if (!app || entries.length === 0) {
-  console.error(`build: no app ${app ?? '(none named)'}; usage: node tools/build.mjs <app>`);
+const entriesOf = (app) =>
+  ['main', 'eventstore', 'postgres'].filter((name) => existsSync(`${root}/apps/${app}/src/${name}.ts`));
+const unknown = apps.find((app) => entriesOf(app).length === 0);
+if (apps.length === 0 || unknown) {
+  console.error(`build: no app ${unknown ?? '(none named)'}; usage: node tools/build.mjs <app> ...`);
   process.exit(2);
 }
-await bundle(Object.fromEntries(entries.map((name) => [name, `${source}/${name}.ts`])), `${root}/dist/apps/${app}`);
-console.log(`built ${app}: ${entries.join(', ')}`);
+for (const app of apps) {
+  const input = entriesOf(app).map((name) => [name, `${root}/apps/${app}/src/${name}.ts`]);
+  await bundle(Object.fromEntries(input), `${root}/dist/apps/${app}`, { withPackages: true });
+  console.log(`built ${app}: ${entriesOf(app).join(', ')}`);
+}

@@ -2,7 +2,7 @@
 // whose stdin we hold: when Jest dies, however it dies, the child sees the end of its stdin and stops.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, chmodSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, chmodSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,7 +15,7 @@ export default async function globalSetup() {
   // Names the run's databases, so that those of a killed suite can be told from another run's.
   process.env.TEST_RUN_ID = randomBytes(4).toString('hex');
   if (process.env.TEST_STAGE === 'unit') return;
-  build();
+  if (process.env.TEST_APPS_BUILT !== '1') build();
   if (process.env.TEST_POSTGRES_URL) return;
 
   removeLeftovers();
@@ -39,15 +39,12 @@ export default async function globalSetup() {
 }
 
 function build() {
-  const apps = readdirSync(resolve(root, 'apps'));
-  const hasEntry = (app) =>
-    ['main', 'postgres', 'eventstore'].some((name) => existsSync(resolve(root, `apps/${app}/src/${name}.ts`)));
-  for (const app of apps.filter(hasEntry)) {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [resolve(root, 'tools/build.mjs'), app], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(`The app ${app} does not build:\n${stdout}${stderr}`);
-  }
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [resolve(root, 'tools/build.mjs'), ...readdirSync(resolve(root, 'apps'))],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`The apps do not build:\n${stdout}${stderr}`);
 }
 
 /** Folders of runs that were killed: their number names a process that is gone. */

@@ -14,5 +14,5 @@ await import('./install.mjs');
 // Only now: install.mjs may just have brought what bundles.
 const { bundle } = await import('./bundle.mjs');
 const folder = resolve(root, `dist/tools/${name}`);
-await bundle({ main }, folder);
+await bundle({ main }, folder, { withPackages: false });
 await import(`${folder}/main.js`);

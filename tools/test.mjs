@@ -1,13 +1,19 @@
 // npm test: installs what is missing, then runs Jest in four stages, one after another, and adds their counts up.
 // The last line is `N passed, N failed` (and `, N skipped`). --long runs more rounds; other arguments go to Jest.
-// TEST_SUMMARY=<file>: the counts are written there as JSON instead, for a caller who adds checks of its own.
+// For a caller who adds checks of its own: TEST_APPS_BUILT=1, dist/apps is built already; TEST_SUMMARY=<file>, the counts are written there
+// as JSON instead.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /** How long a stage may take on a busy machine, in seconds, before it is ended and counts as failed; a quiet one needs a third. */
-const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 900, alone: 900 };
+const STAGE_LIMIT_S = { unit: 600, int: 900, e2e: 1_200, alone: 600 };
+/** Suites at a time, by processors. Those of int and e2e wait half of their time: for leases to run out, for processes to come and go. */
+const SUITES = { unit: 1, int: 1.5, e2e: 1.5, alone: 0 };
+/** Their Postgres has no more connections than for so many. */
+const MOST_SUITES = 8;
+const workersOf = (stage) => Math.min(Math.max(Math.floor(SUITES[stage] * availableParallelism()), 1), MOST_SUITES);
 /** --long: by how much more. */
 const LONG_FACTOR = 6;
 const PROGRESS_EVERY_S = 60;
@@ -18,6 +24,8 @@ const toJest = process.argv.slice(2).filter((argument) => argument !== '--long')
 const counts = { passed: 0, failed: 0, skipped: 0 };
 let current;
 let interrupted;
+/** Whether dist/apps is built from these sources; the first stage that needs it builds it. */
+let isBuilt = process.env.TEST_APPS_BUILT === '1';
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     interrupted = signal;
@@ -34,12 +42,11 @@ async function run(stage) {
   const folder = mkdtempSync(join(tmpdir(), 'balados-summary-'));
   const outputFile = join(folder, 'jest.json');
   const limitS = STAGE_LIMIT_S[stage] * (long ? LONG_FACTOR : 1);
-  const workers = stage === 'alone' ? '1' : '100%';
   const jest = resolve(root, 'node_modules/jest/bin/jest.js');
   const flags = [
     '-c',
     'jest.config.js',
-    `--maxWorkers=${workers}`,
+    `--maxWorkers=${workersOf(stage)}`,
     '--passWithNoTests',
     '--json',
     `--outputFile=${outputFile}`,
@@ -50,7 +57,12 @@ async function run(stage) {
 
   current = spawn(process.execPath, [jest, ...flags, ...toJest], {
     cwd: root,
-    env: { ...process.env, TEST_STAGE: stage, ...(long && { LONG_TESTS: '1' }) },
+    env: {
+      ...process.env,
+      TEST_STAGE: stage,
+      ...(long && { LONG_TESTS: '1' }),
+      ...(isBuilt && { TEST_APPS_BUILT: '1' }),
+    },
     // Its JSON goes to the file; what it says of each suite comes on stderr.
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -65,6 +77,8 @@ async function run(stage) {
   clearInterval(progress);
 
   const result = read(outputFile);
+  // Where there is a result, the set-up has passed, and with it the build.
+  if (result && stage !== 'unit') isBuilt = true;
   rmSync(folder, { recursive: true });
   const failed = result ? result.numFailedTests + result.numRuntimeErrorTestSuites : 0;
   counts.passed += result?.numPassedTests ?? 0;

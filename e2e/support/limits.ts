@@ -1,8 +1,9 @@
 import { waitFor } from '@balados/testing';
 import { ServiceProcess } from './service-process';
 
-/** Lines of each process that a failure shows. */
+/** Lines of each process that a failure shows, beside those that tell of errors. */
 const LINES_SHOWN = 25;
+const IS_ERROR = /"level":"error"/;
 
 /** Long runs are asked for by LONG_TESTS=1. */
 export const LONG = process.env.LONG_TESTS === '1';
@@ -30,7 +31,8 @@ export function within(
       await Promise.race([body(), late]);
     } catch (error) {
       for (const { name, lines } of processes()) {
-        process.stderr.write(`--- last lines of ${name}\n${lines.slice(-LINES_SHOWN).join('\n')}\n`);
+        const shown = lines.filter((line, index) => index >= lines.length - LINES_SHOWN || IS_ERROR.test(line));
+        process.stderr.write(`--- last lines of ${name}\n${shown.join('\n')}\n`);
       }
       throw error;
     } finally {

@@ -3,6 +3,8 @@ import { Client } from 'pg';
 
 /** Postgres cuts longer names without a word. */
 const MAX_NAME_LENGTH = 63;
+/** File by file. Postgres's other way, page by page through its log, takes a server that does not sync five times the processor time. */
+const COPIED = 'STRATEGY FILE_COPY';
 
 export interface TestDatabase {
   /** Connection URL as superuser. */
@@ -14,7 +16,7 @@ export interface TestDatabase {
 /** Makes a new database on the server of TEST_POSTGRES_URL: an empty one, or a copy of what `templateDatabase` returned. */
 export async function createDatabase(template = 'template1'): Promise<TestDatabase> {
   const name = `test_${required('TEST_RUN_ID')}_${randomBytes(6).toString('hex')}`;
-  await asSuperuser((server) => server.query(`CREATE DATABASE "${name}" TEMPLATE "${template}"`));
+  await asSuperuser((server) => server.query(`CREATE DATABASE "${name}" TEMPLATE "${template}" ${COPIED}`));
   return {
     url: databaseUrl(name),
     drop: () => asSuperuser(async (server) => void (await server.query(`DROP DATABASE "${name}" WITH (FORCE)`))),
@@ -37,7 +39,7 @@ export async function templateDatabase(name: string, prepare: (url: string) => P
     ]);
     if (rowCount) return;
     await server.query(`DROP DATABASE IF EXISTS "${template}" WITH (FORCE)`); // half-made by a suite that was killed
-    await server.query(`CREATE DATABASE "${template}"`);
+    await server.query(`CREATE DATABASE "${template}" ${COPIED}`);
     await prepare(databaseUrl(template));
     await server.query(`ALTER DATABASE "${template}" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
   });

@@ -99,15 +99,18 @@ describe('when commits fail', () => {
         }
       }
     });
-    for (let kill = 1; kill <= 6; kill++) {
+    try {
+      for (let kill = 1; kill <= 6; kill++) {
+        const before = acknowledged.size;
+        await eventually(() => acknowledged.size > before + 200);
+        await killWriterConnection();
+        await eventually(() => logged.filter(({ message }) => message.includes('taking it again')).length >= kill);
+      }
       const before = acknowledged.size;
       await eventually(() => acknowledged.size > before + 200);
-      await killWriterConnection();
-      await eventually(() => logged.filter(({ message }) => message.includes('taking it again')).length >= kill);
+    } finally {
+      running = false;
     }
-    const before = acknowledged.size;
-    await eventually(() => acknowledged.size > before + 200);
-    running = false;
     await Promise.all(writers);
 
     const stored = (await collect(client.readAll())).filter(({ event }) => event!.streamId.startsWith('load-'));
@@ -162,6 +165,7 @@ describe('when commits fail', () => {
     const client = connect(await start());
     await client.appendToStream('s-1', event(0));
     await killWriterConnection();
+    await eventually(() => logged.some(({ message }) => message.includes('taking it again')));
     await client.appendToStream('s-1', event(1), { expectedRevision: 0n });
     expect(numbers(await collect(client.readStream('s-1')))).toEqual([0, 1]);
   });

@@ -29,7 +29,7 @@ export async function query(url: string, text: string, values: unknown[] = []): 
 }
 
 /** Milliseconds that a test waits for a condition before it fails. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 /** Resolves with what the condition gives as soon as that is truthy. */
 export async function eventually<T>(condition: () => T | Promise<T>): Promise<T> {

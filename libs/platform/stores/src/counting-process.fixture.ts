@@ -4,7 +4,7 @@ import { runProjector } from './projector-runner';
 
 /** The counting projector as a process of its own, for tests that kill it. */
 async function main(): Promise<void> {
-  const { EVENTSTORE_URL, DATABASE_URL } = process.env;
+  const { EVENTSTORE_URL, DATABASE_URL, LEASE_MS } = process.env;
   const log = (details: object, message?: string) => process.stderr.write(`${message} ${JSON.stringify(details)}\n`);
   const store = openEventStore({ url: EVENTSTORE_URL! });
   const dataSource = await openCounting(DATABASE_URL!);
@@ -13,6 +13,7 @@ async function main(): Promise<void> {
     store,
     dataSource,
     owner: `process ${process.pid}`,
+    leaseMs: Number(LEASE_MS),
     log: { info: log, warn: log, error: log } as never,
   });
   process.on('SIGTERM', async () => {

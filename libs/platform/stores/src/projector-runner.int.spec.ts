@@ -339,7 +339,7 @@ describe('several processes', () => {
     const said: string[] = [];
     const start = () => {
       const child = spawn(process.execPath, [main], {
-        env: { ...process.env, EVENTSTORE_URL: standIn.url, DATABASE_URL: database.url },
+        env: { ...process.env, EVENTSTORE_URL: standIn.url, DATABASE_URL: database.url, LEASE_MS: '2000' },
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       child.stderr!.on('data', (text) => said.push(String(text)));

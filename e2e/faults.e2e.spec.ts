@@ -18,7 +18,7 @@ describe('processes that die at any moment under sixteen writers', () => {
   it(
     'lose nothing that was acknowledged, and do nothing twice',
     ...within(
-      LONG ? 900 : 150,
+      LONG ? 900 : 300,
       () => Object.values(system.processes),
       async () => {
         const seed = newSeed('faults');

@@ -8,7 +8,7 @@ import { Conformance, conformanceOf } from './support/conformance';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
 import { startSystem, System } from './support/system';
 
-const REQUESTS = LONG ? 200_000 : 12_000;
+const REQUESTS = LONG ? 200_000 : 10_000;
 const CONNECTIONS = 8;
 /** What moves by itself: leases of projectors, and the window that a job moves on. */
 const RESTLESS = /projector|popularity_window|segments_caught_up/;
@@ -71,7 +71,7 @@ describe('every route, whatever is sent', () => {
       // It is well, and so is its listener.
       expect((await device.get('/subscriptions')).status).toBe(200);
     },
-    LONG ? 1_200_000 : 180_000,
+    LONG ? 1_200_000 : 400_000,
   );
 });
 

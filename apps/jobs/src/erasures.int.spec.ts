@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { EventStore, StoreUnavailable, streamOf, StreamGone } from '@balados/event-sourcing';
+import { CHECKPOINT, EventStore, StoreUnavailable, streamOf, StreamGone } from '@balados/event-sourcing';
 import { feedId } from '@balados/feeds-ids';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { migrate, openPostgres, runProjector, RunningProjector } from '@balados/platform-stores';
@@ -203,6 +203,24 @@ it('erases a podcast wherever whoever is at it dies, and nothing else', async ()
   }
   expect(steps).toBeGreaterThan(10);
   expect(steps).toBeLessThan(STEPS_MAX);
+});
+
+it('does not let checkpoints pile up of who erases again before the last erasure is done', async () => {
+  const userId = await newListener();
+  const stream = streamOf('listening', userId);
+  const taken = () => store.log.filter((event) => event.stream === stream && event.type === CHECKPOINT).length;
+  for (let times = 1; times <= 4; times += 1) {
+    const erasure = await request(userId, partOf(OTHER_FEED, null));
+    const isTaken = async () => {
+      await carryOnWith(store, erasure);
+      return taken() === times;
+    };
+    await waitFor(isTaken, { what: `checkpoint ${times}` });
+  }
+  const left: string[] = [];
+  for await (const { type } of store.read(stream)) left.push(type);
+  expect(left).toEqual([CHECKPOINT, 'HistoryErased', CHECKPOINT]);
+  expect(await shownIn('listening', userId)).toEqual([`PlayRecorded ${FEED}`, `PlayRecorded ${FEED}`]);
 });
 
 it('does not remove events before every projector has passed the markers', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { CHECKPOINT, revisionAfter } from './checkpoint-event';
-import { CHECKPOINT_PART_MAX_BYTES, findCheckpoint, takeCheckpoint } from './checkpoint';
+import { CHECKPOINT_CONFLICTS_MAX, CHECKPOINT_PART_MAX_BYTES, findCheckpoint, takeCheckpoint } from './checkpoint';
 import { Claim, Compaction } from './compaction';
 import { Recorded, streamOf } from './decider';
 import { EventStore, NewEvent } from './event-store';
@@ -123,13 +123,42 @@ it('begins anew when somebody writes between its parts', async () => {
       };
     },
   });
-  await take(disturbed);
+  let encoded = 0;
+  const codec: typeof shelfEvents = {
+    ...shelfEvents,
+    encode: (...given) => {
+      encoded += 1;
+      return shelfEvents.encode(...given);
+    },
+  };
+  await takeCheckpoint(disturbed, STREAM, { codec, compaction: new Compaction(claims), metadata: metadata() });
+  // What it had encoded it has: else who writes often would always come first.
+  expect(encoded).toBe(wide.length + 2);
   const before = await cold(store);
   const found = await findCheckpoint(store, STREAM);
   expect(found!.last).toBe(before.revision);
   await store.truncateBefore(STREAM, found!.first);
   expect(await cold(store)).toEqual(before);
   expect(before.state.things.size).toBe(wide.length + 2);
+});
+
+it('gives up in the end when somebody always comes between, and cuts nothing', async () => {
+  const store = new InMemoryEventStore(now);
+  const writer = handlerOf(store);
+  let appends = 0;
+  const disturbed = new Proxy(store, {
+    get(target, name: keyof InMemoryEventStore) {
+      if (name !== 'append') return (target[name] as (...given: unknown[]) => unknown).bind(target);
+      return async (...given: Parameters<EventStore['append']>) => {
+        appends += 1;
+        await writer.handle('ada', place(`between ${appends}`), metadata(), () => undefined);
+        return target.append(...given);
+      };
+    },
+  });
+  await writer.handle('ada', place('a'), metadata(), () => undefined);
+  await expect(take(disturbed)).rejects.toThrow(`${CHECKPOINT_CONFLICTS_MAX} conflicts`);
+  expect(appends).toBe(CHECKPOINT_CONFLICTS_MAX);
 });
 
 it('of a stream that says nothing there is none', async () => {

@@ -1,13 +1,25 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { Codec } from './catalogue';
 import { CHECKPOINT, CHECKPOINT_VERSION, CheckpointTaken, held, HeldEvent, readPart } from './checkpoint-event';
 import { Compaction } from './compaction';
 import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict, StoredEvent } from './event-store';
-import { MAX_CONFLICTS, TooContended } from './handle';
+import { TooContended } from './handle';
 
 /** A part of a checkpoint repeats events of at most this many bytes, or a single one. */
 export const CHECKPOINT_PART_MAX_BYTES = 384 * 1024;
+
+/** Writes of others that come between, after which a checkpoint is given up for now. */
+export const CHECKPOINT_CONFLICTS_MAX = 10;
+/** So many events are encoded until somebody else of this process has a turn. */
+const ENCODED_AT_A_TIME = 500;
+
+/** An event as it is repeated, with the bytes that it takes. */
+interface Measured {
+  event: HeldEvent;
+  bytes: number;
+}
 
 /** Where a whole checkpoint stands in its stream: what comes before `first` can be cut away. */
 export interface StandingCheckpoint {
@@ -31,7 +43,9 @@ export async function takeCheckpoint<Event extends DomainEvent>(
 ): Promise<boolean> {
   let revision = NO_EVENTS;
   let known = NO_EVENTS;
-  for (let conflicts = 0; conflicts < MAX_CONFLICTS; conflicts += 1) {
+  // By revision. Each is encoded once: a large library takes long, and who writes meanwhile must not make it take as long again.
+  const encoded = new Map<number, Measured>();
+  for (let conflicts = 0; conflicts < CHECKPOINT_CONFLICTS_MAX; conflicts += 1) {
     for await (const stored of store.read(stream, revision + 1)) {
       for (const event of codec.decode(stored)) {
         if (event.revision <= known) continue;
@@ -43,15 +57,21 @@ export async function takeCheckpoint<Event extends DomainEvent>(
     known = revision;
     const kept = compaction.events();
     if (kept.length === 0) return false;
+    for (const event of kept) {
+      if (encoded.has(event.revision)) continue;
+      encoded.set(event.revision, measured(event, codec));
+      if (encoded.size % ENCODED_AT_A_TIME === 0) await othersTurn();
+    }
+    const repeated = kept.map((event) => encoded.get(event.revision)!);
     try {
       let appended = revision;
-      for (const part of checkpointOf(kept, codec, metadata)) appended = await store.append(stream, appended, [part]);
+      for (const part of partsOf(repeated, metadata)) appended = await store.append(stream, appended, [part]);
       return true;
     } catch (error) {
       if (!(error instanceof RevisionConflict)) throw error;
     }
   }
-  throw new TooContended(stream);
+  throw new TooContended(stream, CHECKPOINT_CONFLICTS_MAX);
 }
 
 /** The newest whole checkpoint of a stream at or after `fromRevision`, if there is one: it is seen in the stream itself. */
@@ -79,22 +99,36 @@ const partOf = (stored: StoredEvent): CheckpointTaken | undefined =>
   stored.type === CHECKPOINT ? readPart(stored) : undefined;
 
 /** The parts of a checkpoint that repeats these events, each of at most `maxBytes` or with a single one. */
-export function checkpointOf<Event extends DomainEvent>(
+export const checkpointOf = <Event extends DomainEvent>(
   kept: readonly Recorded<Event>[],
   codec: Codec<Event>,
   metadata: EventMetadata,
   maxBytes = CHECKPOINT_PART_MAX_BYTES,
+): NewEvent[] =>
+  partsOf(
+    kept.map((event) => measured(event, codec)),
+    metadata,
+    maxBytes,
+  );
+
+function measured<Event extends DomainEvent>(kept: Recorded<Event>, codec: Codec<Event>): Measured {
+  const event = held(codec.encode(kept, kept.metadata, ''), kept.revision);
+  return { event, bytes: Buffer.byteLength(JSON.stringify(event)) + 1 };
+}
+
+function partsOf(
+  repeated: readonly Measured[],
+  metadata: EventMetadata,
+  maxBytes = CHECKPOINT_PART_MAX_BYTES,
 ): NewEvent[] {
   const parts: HeldEvent[][] = [];
-  let bytes = Infinity;
-  for (const event of kept) {
-    const repeated = held(codec.encode(event, event.metadata, ''), event.revision);
-    const size = Buffer.byteLength(JSON.stringify(repeated)) + 1;
-    bytes += size;
-    if (bytes <= maxBytes) parts.at(-1)!.push(repeated);
+  let size = Infinity;
+  for (const { event, bytes } of repeated) {
+    size += bytes;
+    if (size <= maxBytes) parts.at(-1)!.push(event);
     else {
-      parts.push([repeated]);
-      bytes = size;
+      parts.push([event]);
+      size = bytes;
     }
   }
   return parts.map((events, nth) => ({

@@ -12,8 +12,8 @@ export const APPEND_MAX_BYTES = 512 * 1024;
 
 /** Too many others wrote to the stream at the same time; nothing more of this command was applied, and it can be sent again. */
 export class TooContended extends Error {
-  constructor(stream: string) {
-    super(`${MAX_CONFLICTS} conflicts in a row on ${stream}`);
+  constructor(stream: string, conflicts = MAX_CONFLICTS) {
+    super(`${conflicts} conflicts in a row on ${stream}`);
     this.name = 'TooContended';
   }
 }

@@ -1,7 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { waitFor } from '@balados/testing';
-import { WHOLE_HISTORY } from '@balados/users-contracts';
-import { finishErasure, forgetAccount, pendingErasures, requestErasure, REVOCATION_MS } from './erasures';
+import { ErasureTarget, partOf, WHOLE_HISTORY } from '@balados/users-contracts';
+import {
+  ERASURES_AT_ONCE,
+  finishErasure,
+  forgetAccount,
+  pendingErasures,
+  requestErasure,
+  REVOCATION_MS,
+} from './erasures';
 import { Listener } from './listener';
 import { accountsOnPostgres, bearer, Instance, password, pemOf, phone, rsaPair, TestAccounts } from './testing';
 
@@ -122,4 +129,43 @@ it('leaves of an erasure that is done a hash and its dates, and the name is free
   ]);
   expect(left).toEqual([{ id: account.id, user_id: null, scope: 'account' }]);
   expect((await here.accounts.create({ username, password })).userId).not.toBe(userId);
+});
+
+describe('erasures that wait', () => {
+  const [ada, bob] = [randomUUID(), randomUUID()];
+  const request = async (userId: string, target: ErasureTarget) => {
+    const { id } = await requestErasure(accounts.dataSource, userId, target);
+    return id;
+  };
+  /** As if a minute had passed. */
+  const waiting = async () => {
+    await accounts.dataSource.query(
+      `UPDATE users.erasures SET requested_at = requested_at - interval '1 minute' WHERE user_id IN ($1, $2)`,
+      [ada, bob],
+    );
+    return (await pendingErasures(accounts.dataSource)).filter(({ userId }) => userId === ada || userId === bob);
+  };
+  const feed = (n: number) => `https://feeds.example/${n}.xml`;
+
+  it('of one listener, however many, keep none of another’s back', async () => {
+    for (let n = 0; n < 2 * ERASURES_AT_ONCE; n += 1) await request(ada, partOf(feed(n), null));
+    const ofBob = await request(bob, WHOLE_HISTORY);
+    const pending = await waiting();
+    expect(pending.findIndex(({ id }) => id === ofBob)).toBe(1);
+    expect(pending.filter(({ userId }) => userId === ada)).toHaveLength(ERASURES_AT_ONCE);
+  });
+
+  it('are done with a later one that covers them', async () => {
+    await request(ada, WHOLE_HISTORY);
+    await request(ada, partOf(feed(1), 'a,'));
+    const other = await request(ada, partOf(feed(2), 'a,'));
+    await request(ada, partOf(feed(1), 'b,'));
+    await request(ada, partOf(feed(1), 'b,'));
+    const podcast = await request(ada, partOf(feed(1), null));
+    const ofAda = async () => (await waiting()).flatMap(({ userId, id }) => (userId === ada ? id : []));
+    expect((await ofAda()).slice(1).sort()).toEqual([other, podcast].sort());
+    const all = await request(ada, WHOLE_HISTORY);
+    expect(await ofAda()).toEqual([all]);
+    expect((await waiting()).filter(({ userId }) => userId === bob)).toHaveLength(1);
+  });
 });

@@ -5,6 +5,9 @@ import { ErasureTarget } from '@balados/users-contracts';
 /** After this long what was revoked works nowhere any more, in milliseconds: then nothing new comes of an account that was closed. */
 export const REVOCATION_MS = 5_000;
 
+/** So many erasures of one listener are carried on in a turn. */
+export const ERASURES_AT_ONCE = 20;
+
 export interface Erasure extends ErasureTarget {
   id: string;
   requestedAt: Date;
@@ -16,15 +19,28 @@ export type PendingErasure = Erasure & { userId: string };
 const ROW = 'id, scope, feed_id AS "feedId", episode_id AS "episodeId", requested_at AS "requestedAt"';
 const HASH = `sha256(convert_to($1::uuid::text, 'UTF8'))`;
 
-/** Notes that something is to be erased; jobs carry it out. Of an account there is one: asked for again, it is that one. */
+/** SQL: whether the erasure `this` takes all that `older` does. */
+const COVERS = `(this.feed_id IS NULL OR this.feed_id = older.feed_id)
+  AND (this.episode_id IS NULL OR this.episode_id = older.episode_id)`;
+
+/**
+ * Notes that something is to be erased; jobs carry it out. Of an account there is one: asked for again, it is that one. Those of the
+ * listener's that wait and ask for no more are done with it.
+ */
 export async function requestErasure(
   sql: Sql,
   userId: string,
   { scope, feedId, episodeId }: ErasureTarget,
 ): Promise<Erasure> {
   const [made] = await sql.query<Erasure[]>(
-    `INSERT INTO users.erasures (id, user_id, user_hash, scope, feed_id, episode_id)
-     VALUES ($2, $1::uuid, ${HASH}, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING ${ROW}`,
+    `WITH this AS (
+       INSERT INTO users.erasures (id, user_id, user_hash, scope, feed_id, episode_id)
+       VALUES ($2, $1::uuid, ${HASH}, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING *
+     ), covered AS (
+       DELETE FROM users.erasures older USING this
+       WHERE older.user_hash = ${HASH} AND older.user_id IS NOT NULL AND older.scope <> 'account' AND ${COVERS}
+     )
+     SELECT ${ROW} FROM this`,
     [userId, randomUUID(), scope, feedId, episodeId],
   );
   if (made) return made;
@@ -35,12 +51,14 @@ export async function requestErasure(
   return held!;
 }
 
-/** Those that can be carried on, the oldest first. */
+/** Those that can be carried on: the oldest of each listener, then the second of each, so that nobody's many keep another's back. */
 export const pendingErasures = (sql: Sql): Promise<PendingErasure[]> =>
   sql.query<PendingErasure[]>(
-    `SELECT ${ROW}, user_id AS "userId" FROM users.erasures
-     WHERE user_id IS NOT NULL AND requested_at < now() - $1 * interval '1 ms' ORDER BY requested_at`,
-    [REVOCATION_MS],
+    `SELECT ${ROW}, user_id AS "userId" FROM (
+       SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY requested_at) AS nth FROM users.erasures
+       WHERE user_id IS NOT NULL AND requested_at < now() - $1 * interval '1 ms'
+     ) waiting WHERE nth <= $2 ORDER BY nth, requested_at`,
+    [REVOCATION_MS, ERASURES_AT_ONCE],
   );
 
 /** It is done: of whom is known by a hash alone, and of several erasures of one listener those that the last one covers are not kept. */
@@ -49,8 +67,7 @@ export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): P
     `DELETE FROM users.erasures older USING users.erasures this
      WHERE this.id = $2 AND older.user_hash = ${HASH} AND older.id <> this.id AND older.scope <> 'account'
        AND (this.scope = 'account' OR older.requested_at <= this.requested_at)
-       AND (this.feed_id IS NULL OR this.feed_id = older.feed_id)
-       AND (this.episode_id IS NULL OR this.episode_id = older.episode_id)`,
+       AND ${COVERS}`,
     [userId, id],
   );
   await sql.query('UPDATE users.erasures SET user_id = NULL, finished_at = now() WHERE id = $1', [id]);

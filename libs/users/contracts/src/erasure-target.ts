@@ -38,10 +38,23 @@ export interface Subject {
   item?: string | null;
 }
 
-/** Whether an erasure takes what is about this; slow, since ids are hashes. */
-export function concerns(target: ErasureTarget, { feed, item }: Subject): boolean {
+/**
+ * Ids are hashes, and slow: each is made once, for a whole library is gone through at each of its erasures. What they are kept for must
+ * not change.
+ */
+const idsOf = new WeakMap<Subject, { feedId: string; episodeId?: string }>();
+
+/** Whether an erasure takes what is about this. */
+export function concerns(target: ErasureTarget, subject: Subject): boolean {
   if (isWhole(target)) return true;
+  const { feed, item } = subject;
   if (typeof feed !== 'string') return false;
-  if (target.episodeId === null) return target.feedId === feedId(feed);
-  return typeof item === 'string' && target.episodeId === episodeId(feed, item);
+  let ids = idsOf.get(subject);
+  if (!ids) {
+    ids = { feedId: feedId(feed) };
+    idsOf.set(subject, ids);
+  }
+  if (target.feedId !== ids.feedId) return false;
+  if (target.episodeId === null) return true;
+  return typeof item === 'string' && target.episodeId === (ids.episodeId ??= episodeId(feed, item));
 }

@@ -98,13 +98,13 @@ export function erasedBy({ data, revision }: Recorded<HistoryErased>, before: Er
   const { requestedAt, before: floor, ...target } = data;
   const erased = { requestedAt: instant(requestedAt), floor: instant(floor), revision };
   if (isWhole(target)) return { all: erased, parts: new Map(), revision };
-  const parts = new Map([...before.parts].filter(([, part]) => !covers(target, part)));
-  return {
-    all: before.all,
-    parts: parts.set((target.episodeId ?? target.feedId)!, { ...erased, ...target }),
-    revision,
-  };
+  const parts = partsBeside(before, target).set((target.episodeId ?? target.feedId)!, { ...erased, ...target });
+  return { all: before.all, parts, revision };
 }
+
+/** The parts that are remembered beside this one once it is erased: those that it does not cover. */
+export const partsBeside = ({ parts }: Erasures, target: ErasureTarget): Map<string, Erased & ErasureTarget> =>
+  new Map([...parts].filter(([, part]) => !covers(target, part)));
 
 /** The latest of some dates, -Infinity for none. */
 export function latestOf<Entry>(entries: Iterable<Entry>, dateOf: (entry: Entry) => number): number {

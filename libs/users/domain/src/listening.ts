@@ -3,6 +3,7 @@ import { episodeKey } from '@balados/feeds-ids';
 import {
   concerns,
   EPISODES_MAX,
+  ErasureTarget,
   HistoryErased,
   isWhole,
   ITEM_FEEDS_MAX,
@@ -153,21 +154,25 @@ function put<Entry extends Play | Mark>(
   state.bytes += ENTRY_BYTES + entry.item.length;
 }
 
-/** Takes out the entries of which this holds, and the feeds that no other names. */
-function remove(state: ListeningState, isGone: (entry: Play | Mark) => boolean): void {
+/** Takes out what an erasure concerns, and the feeds that nothing else names. */
+function remove(state: ListeningState, target: ErasureTarget): void {
+  const isGone = (entry: Play | Mark): boolean => concerns(target, entry);
   const feeds = new Set<string>();
   for (const entries of [state.episodes, state.marks] as Map<string, (Play | Mark)[]>[])
     for (const [key, ofItem] of entries) {
+      if (!ofItem.some(isGone)) continue;
       const left = ofItem.filter((entry) => !isGone(entry));
-      for (const { feed } of left) feeds.add(feed);
-      if (left.length === ofItem.length) continue;
-      for (const { item } of ofItem.filter(isGone)) state.bytes -= ENTRY_BYTES + item.length;
+      for (const { feed, item } of ofItem.filter(isGone)) {
+        feeds.add(feed);
+        state.bytes -= ENTRY_BYTES + item.length;
+      }
       state.entries -= ofItem.length - left.length;
       if (left.length > 0) entries.set(key, left);
       else entries.delete(key);
     }
-  for (const feed of [...state.feeds.keys()]) {
-    if (feeds.has(feed)) continue;
+  if (feeds.size === 0) return;
+  for (const { feed } of [...allPlays(state), ...allMarks(state)]) feeds.delete(feed);
+  for (const feed of feeds) {
     state.feeds.delete(feed);
     state.bytes -= feed.length;
   }
@@ -258,7 +263,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
     if (event.type === 'HistoryErased') {
       const erasures = erasedBy(event, state.erasures);
       if (isWhole(event.data)) return { ...listening.initialState(), erasures };
-      remove(state, (entry) => concerns(event.data, entry));
+      remove(state, event.data);
       return { ...state, erasures };
     }
     const { data, revision, metadata } = event;

@@ -2,7 +2,7 @@ import { Refusal } from '@balados/event-sourcing';
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { ERASED_CATEGORIES, ERASED_PARTS_MAX, ErasureTarget, partOf, WHOLE_HISTORY } from '@balados/users-contracts';
-import { EraseHistory } from '@balados/users-domain';
+import { EraseHistory, partsBeside } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import { feedOfItem } from './feed-of-item';
 import type { ListenerStreams } from './listener-streams';
@@ -29,13 +29,14 @@ export class ChooseErasureHandler implements ICommandHandler<ChooseErasure> {
   async execute({ userId, feed: named, item }: ChooseErasure): Promise<ErasureTarget> {
     if (named === undefined && item === undefined) return WHOLE_HISTORY;
     const feed = named ?? (await feedOfItem(this.streams, userId, item!));
-    const parts = await this.streams.listening.query(userId, ({ state }) => state.erasures.parts.size);
+    const target = partOf(feed, item ?? null);
+    const parts = await this.streams.listening.query(userId, ({ state }) => partsBeside(state.erasures, target).size);
     if (parts >= ERASED_PARTS_MAX)
       throw new Refusal(
         'erasures_full',
-        `${ERASED_PARTS_MAX} podcasts and episodes were erased by themselves already: erase a whole podcast, or all`,
+        `${ERASED_PARTS_MAX} podcasts and episodes were erased by themselves already: erase a podcast of such episodes, or all`,
       );
-    return partOf(feed, item ?? null);
+    return target;
   }
 }
 

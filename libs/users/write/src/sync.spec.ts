@@ -1,5 +1,10 @@
+import { randomUUID } from 'node:crypto';
+import { InMemoryEventStore } from '@balados/event-sourcing/testing';
+import { encodeBase64 } from '@balados/feeds-ids';
+import { WHOLE_HISTORY } from '@balados/users-contracts';
 import fc from 'fast-check';
-import { CLOCK_SKEW_MS, clockShift } from './sync';
+import { openListenerStreams } from './listener-streams';
+import { CLOCK_SKEW_MS, clockShift, Sync, SyncHandler } from './sync';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -36,4 +41,32 @@ describe('the shift of a device’s times', () => {
       }),
     );
   });
+});
+
+it('brings nothing back that was erased, of a device whose clock went a little more wrong since', async () => {
+  const streams = openListenerStreams(new InMemoryEventStore(() => Promise.resolve()), 1_048_576);
+  const speaker = { userId: randomUUID(), correlationId: 'test' };
+  let now = NOW;
+  /** As a device whose clock is `behind` milliseconds late. */
+  const sync = (behind: number, body: object) => {
+    const client_time = now - behind;
+    return new SyncHandler(streams, () => now).execute(new Sync(speaker, { ...body, client_time }));
+  };
+  const play = {
+    rss_source_feed: encodeBase64('https://feeds.example/a.xml'),
+    rss_source_item: encodeBase64('guid,https://media.example/1.mp3'),
+    position: 1,
+    played: false,
+  };
+  const first = await sync(70_000, {});
+  // Made half a minute before all was erased, and not yet sent: 60 s are added to its time, as long as the error is near that.
+  const plays = [{ ...play, updated_at: new Date(now + 10_000 - 60_000).toISOString() }];
+  now += 40_000;
+  const erasure = { type: 'EraseHistory', data: { ...WHOLE_HISTORY, requestedAt: now } } as const;
+  const metadata = { recordedAt: new Date(now).toISOString(), correlationId: 'test' };
+  await streams.listening.handle(speaker.userId, erasure, metadata, () => undefined);
+
+  const answer = await sync(95_000, { since: first.sync_token, play_statuses: plays });
+  expect(answer.data.play_statuses).toEqual([]);
+  expect(answer).toMatchObject({ full: true, rejected: [{ code: 'erased' }] });
 });

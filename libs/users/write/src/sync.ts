@@ -29,7 +29,7 @@ import type { ListenerStreams, Speaker } from './listener-streams';
 import { metadataOf } from './listener-streams';
 import { erasedEntry, read, Rejected, shifted } from './sync-entries';
 import { changedPlaylists, erasedPlaylists, readPlaylists, rejectExceeding } from './sync-playlists';
-import { decodeSyncToken, encodeSyncToken } from './sync-token';
+import { decodeSyncToken, encodeSyncToken, SyncToken } from './sync-token';
 
 /** A device's clock that is off by no more than this is taken as it is, in milliseconds. */
 export const CLOCK_SKEW_MS = 60_000;
@@ -40,6 +40,14 @@ export interface Synced {
   sync_token: string;
   /** Whether the answer is everything; otherwise it is what changed since the token. */
   full: boolean;
+}
+
+/** What is known of a device: what it has seen of which store, and what to add to its times, in milliseconds. */
+interface Seen {
+  now: number;
+  store: string;
+  since: SyncToken | undefined;
+  shift: number;
 }
 
 /**
@@ -64,12 +72,17 @@ export class SyncHandler implements ICommandHandler<Sync> {
 
   async execute({ speaker, body }: Sync): Promise<Synced> {
     const now = this.clock();
-    const metadata = metadataOf(speaker, now);
-    const { userId } = speaker;
     const store = await this.streams.store.storeId();
     const token = body.since ? decodeSyncToken(body.since) : undefined;
-    const since = token?.store === store && token.user === userId ? token : undefined;
+    const since = token?.store === store && token.user === speaker.userId ? token : undefined;
     const shift = clockShift(body.client_time ?? undefined, now, since?.shift);
+    return this.merge(speaker, body, { now, store, since, shift });
+  }
+
+  private async merge(speaker: Speaker, body: SyncBody, seen: Seen): Promise<Synced> {
+    const { now, store, since, shift } = seen;
+    const metadata = metadataOf(speaker, now);
+    const { userId } = speaker;
     const rejected: Rejected[] = [];
     const subscriptionClaims = read(
       'subscriptions',
@@ -157,9 +170,8 @@ export class SyncHandler implements ICommandHandler<Sync> {
       (since.subscriptions > subscriptions.revision ||
         since.listening > plays.revision ||
         since.playlists > playlists.revision);
-    if (isAhead || isErasedSince) {
-      return this.execute(new Sync(speaker, { ...body, since: null }));
-    }
+    // Everything, then; of the same claims as just now, so their dates stay what they were.
+    if (isAhead || isErasedSince) return this.merge(speaker, body, { ...seen, since: undefined });
     return {
       data: { subscriptions: subscriptions.entries, play_statuses: plays.entries, playlists: playlists.entries },
       rejected,

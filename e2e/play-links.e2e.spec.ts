@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
 import { playLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
-import { base64, base64Url, Device, newListener } from './support/client';
+import { base64, base64Url, Device, newListener, request } from './support/client';
 import { Door } from './support/door';
 import { LONG, newSeed, randomFrom, report, within } from './support/limits';
 import { LogReader } from './support/log';
@@ -129,6 +129,25 @@ describe('a play link on standalone', () => {
 
   behaves(() => ({ system, door: system.listeners, log }));
 
+  it('shows in the timeline when it was heard, although no device has dated it', async () => {
+    const device = await newListener(system.listeners);
+    const { token } = await newToken(device);
+    await device.send('PUT', '/privacy', { privacy: 'public' });
+    const before = Date.now();
+    await follow(system.listeners, pathOf(token, 'shown'));
+    const event = await waitFor(
+      async () => {
+        const { body } = await request(`${system.public}/api/v1/public/timeline?feed=${base64Url(FEED)}`);
+        const { events } = body as { events: { rss_source_item: string; occurred_at: string; user_id: string }[] };
+        return events.find((each) => each.rss_source_item === base64(item('shown')));
+      },
+      { what: 'the play in the timeline', timeoutMs: 20_000 },
+    );
+    expect(event).toMatchObject({ event_type: 'play', user_id: device.userId });
+    expect(Date.parse(event.occurred_at)).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(event.occurred_at)).toBeLessThanOrEqual(Date.now());
+  }, 30_000);
+
   it('is known by its host alone', async () => {
     const { token } = await newToken(await newListener(system.listeners));
     expect((await follow(system.listeners, pathOf(token, 1), { host: 'PLAY.localhost' })).status).toBe(302);
@@ -223,11 +242,11 @@ describe('a play link on six processes, whatever happens around the gateway', ()
 
   it(
     'loses no play and counts none twice, however often it is killed',
-    ...within(LONG ? 300 : 60, processes, async () => {
+    ...within(LONG ? 600 : 120, processes, async () => {
       const random = randomFrom(newSeed('play-links'));
       const rounds = LONG ? 20 : 3;
-      const listener = await newListener(system.listeners);
-      const { token: own } = await newToken(listener);
+      const listeners = await Promise.all([1, 2, 3, 4].map(() => newListener(system.listeners)));
+      const tokens = await Promise.all(listeners.map(async (listener) => (await newToken(listener)).token));
       const redirected = new Set<string>();
       let asked = 0;
       for (let round = 0; round < rounds; round += 1) {
@@ -236,6 +255,7 @@ describe('a play link on six processes, whatever happens around the gateway', ()
           const agent = new Agent({ keepAlive: true });
           while (alive) {
             const name = `killed-${(asked += 1)}`;
+            const own = tokens[asked % tokens.length]!;
             const answer = await follow(gateway.url, pathOf(own, name), { agent }).catch(() => undefined);
             if (answer?.status === 302) redirected.add(item(name));
             else if (answer) throw new Error(`${name} is answered ${answer.status}`);
@@ -243,7 +263,7 @@ describe('a play link on six processes, whatever happens around the gateway', ()
           agent.destroy();
         };
         const workers = Promise.all(Array.from({ length: 8 }, worker));
-        const until = redirected.size + 20 + Math.floor(random() * 200);
+        const until = redirected.size + 20 + Math.floor(random() * 100);
         await waitFor(() => redirected.size >= until, { what: `${until} redirects` });
         await gateway.kill();
         alive = false;
@@ -251,7 +271,8 @@ describe('a play link on six processes, whatever happens around the gateway', ()
         await gateway.start();
       }
       await delivered();
-      const heard = (await listens(log, listener.userId)).map((listen) => listen.item);
+      const ofEach = await Promise.all(listeners.map(({ userId }) => listens(log, userId)));
+      const heard = ofEach.flat().map((listen) => listen.item);
       report(`${rounds} times killed: ${asked} asked, ${redirected.size} redirected, ${heard.length} counted`);
       expect(heard.length).toBe(new Set(heard).size);
       for (const each of redirected) expect(heard).toContain(each);

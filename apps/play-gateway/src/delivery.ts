@@ -56,7 +56,9 @@ export class Delivery {
   async close(): Promise<void> {
     this.stopping.abort();
     this.wake();
-    await Promise.race([this.running, delay(STOP_PATIENCE_MS, undefined, { ref: false })]);
+    // A store that was away a moment ago is not waited for.
+    const patience = this.failures > 0 ? 0 : STOP_PATIENCE_MS;
+    await Promise.race([this.running, delay(patience, undefined, { ref: false })]);
   }
 
   private async run(): Promise<void> {

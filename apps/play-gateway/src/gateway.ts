@@ -87,18 +87,18 @@ function redirect(
       answered('unknown_token');
       throw unknownToken();
     }
-    if (link.location !== undefined) return withTarget(link.location, link.item, userId);
-    return targetOf(parts, link).then((enclosure) => withTarget(enclosure, link.item, userId));
+    if (link.location !== undefined) return withTarget(link.location, userId);
+    return targetOf(parts, link).then((enclosure) => withTarget(enclosure, userId));
   }
 
-  function withTarget(location: string, item: string, userId: Owner): Promise<void> | undefined {
+  function withTarget(location: string, userId: Owner): Promise<void> | undefined {
     if (!isPlay(request.method, request.headers)) return send(location, 'no_play');
     const { recent, journal, clock } = parts;
     if (recent.has(link.recentKey)) return send(location, 'repeat');
     const heardAt = clock();
     // Before it is written: another request for it may come meanwhile.
     recent.add(link.recentKey, heardAt);
-    const { feed, tokenHash } = link;
+    const { feed, item, tokenHash } = link;
     const written = journal.append({ heardAt, tokenHash: tokenHash!, userId, feed, item, correlationId: request.id });
     void written.then((isWritten) => {
       if (!isWritten) recent.delete(link.recentKey);

@@ -1,5 +1,6 @@
 export * from './escape-references';
 export * from './feed';
+export * from './merge-feeds';
 export * from './not-a-feed';
 export * from './only-item';
 export * from './open-feed';

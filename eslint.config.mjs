@@ -15,7 +15,7 @@ export const boundaries = [
   { sourceTag: 'type:kernel', onlyDependOnLibsWithTags: [], bannedExternalImports: framework },
   { sourceTag: 'type:contracts', onlyDependOnLibsWithTags: pure, bannedExternalImports: framework },
   { sourceTag: 'type:domain', onlyDependOnLibsWithTags: pure, bannedExternalImports: framework },
-  { sourceTag: 'type:feeds', onlyDependOnLibsWithTags: ['type:contracts'] },
+  { sourceTag: 'type:feeds', onlyDependOnLibsWithTags: ['type:contracts', 'type:feeds', 'type:testing'] },
   { sourceTag: 'type:embedded', onlyDependOnLibsWithTags: ['type:testing'] },
   { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['type:kernel', 'type:embedded'] },
   {

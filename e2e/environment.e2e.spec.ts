@@ -19,6 +19,13 @@ const badAccounts = {
   PASSWORD_CONCURRENCY: '0',
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
+const badFeeds = {
+  FEEDS_ALLOW_PRIVATE: `localhost:80,${SECRET}`,
+  FEEDS_CACHE: '0',
+  FEEDS_CACHE_MB: `${SECRET} MB`,
+  REDIS_URL: `http://:${SECRET}@redis.example`,
+};
+const badTransport = { FEEDS_PORT: `70000${SECRET}` };
 const badWindow = { TRENDING_WINDOW: '32' };
 
 const good = {
@@ -60,9 +67,12 @@ const APPS = [
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
-  ['rss-proxy', badPort],
+  ['rss-proxy', { ...badPort, ...badFeeds, ...badTransport }],
   ['play-gateway', badPort],
-  ['standalone', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow }],
+  [
+    'standalone',
+    { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow, ...badFeeds },
+  ],
 ] as const;
 
 // Side by side: a start is mostly the loading of modules.

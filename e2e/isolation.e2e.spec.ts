@@ -10,7 +10,7 @@ import { KINDS, startSystem, System } from './support/system';
 import { CountedWay, HTTP2, POSTGRES } from './support/traffic';
 
 /** Routes that are nobody's. What is of the public is what listeners published: another test's. */
-const isNobodys = (path: string): boolean => path.startsWith('/.well-known/') || path.startsWith('/api/v1/public/');
+const isNobodys = (path: string): boolean => /^\/(?:\.well-known|api\/v1\/public|api\/v1\/rss\/proxy)\//.test(path);
 
 const publicPem = (): string =>
   generateKeyPairSync('rsa', { modulusLength: 2_048 }).publicKey.export({ type: 'spki', format: 'pem' }) as string;

@@ -28,11 +28,11 @@ const pathOf = (path: string): string =>
 describe.each<Kind>(['standalone', 'services'])('the documentation of %s', (kind) => {
   let system: System;
   beforeAll(async () => {
-    system = await startSystem(kind, {}, ['projections', 'command-api', 'public-api']);
+    system = await startSystem(kind, {}, ['projections', 'command-api', 'public-api', 'rss-proxy']);
   }, 120_000);
   afterAll(async () => system?.stop(), 120_000);
 
-  const origins = () => [...new Set([system.listeners, system.public])];
+  const origins = () => [...new Set([system.listeners, system.public, system.feeds])];
 
   it('is OpenAPI 3.1, whole in itself', async () => {
     const paths: string[] = [];
@@ -49,7 +49,12 @@ describe.each<Kind>(['standalone', 'services'])('the documentation of %s', (kind
     }
     expect(new Set(paths).size).toBe(paths.length);
     expect(paths).toEqual(
-      expect.arrayContaining(['/api/v1/sync', '/api/v1/public/timeline', '/.well-known/jwks.json']),
+      expect.arrayContaining([
+        '/api/v1/sync',
+        '/api/v1/public/timeline',
+        '/api/v1/rss/proxy/{feed}/{item}',
+        '/.well-known/jwks.json',
+      ]),
     );
   });
 

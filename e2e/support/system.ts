@@ -13,6 +13,8 @@ export interface System {
   /** Base of the listener's API, and of the public one. */
   listeners: string;
   public: string;
+  /** Base of the feeds. */
+  feeds: string;
   /** By name; standalone has one. Further copies that a test adds are stopped with the rest. */
   processes: Record<string, ServiceProcess>;
   /** Connection to the database that the read models are in. */
@@ -74,19 +76,25 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     const env = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: database.url, SITE_DATABASE_URL: database.url };
     await run('projections', 'projections/main', env);
     const reader = await createSiteReader(database.url);
+    const isWanted = (name: string): boolean => !only || only.includes(name as ServiceName);
+    if (isWanted('rss-proxy')) await run('rss-proxy', 'rss-proxy/main', { FEEDS_PORT: '0' });
+    const feeds = { FEEDS_URL: feedsUrlOf(processes['rss-proxy']) };
     const others: Partial<Record<ServiceName, Record<string, string>>> = {
       'command-api': env,
       'public-api': { SITE_DATABASE_URL: reader },
-      jobs: env,
-      'rss-proxy': {},
-      'play-gateway': {},
+      jobs: { ...env, ...feeds },
+      'play-gateway': { ...env, ...feeds },
     };
-    const wanted = Object.entries(others).filter(([name]) => !only || only.includes(name as ServiceName));
-    await Promise.all(wanted.map(([name, own]) => run(name, `${name}/main`, own)));
+    await Promise.all(
+      Object.entries(others)
+        .filter(([name]) => isWanted(name))
+        .map(([name, own]) => run(name, `${name}/main`, own)),
+    );
     for (const [name, { url }] of Object.entries(processes)) if (name !== 'eventstore') await waitUntilReady(url);
     return {
       listeners: processes['command-api']?.url ?? '',
       public: processes['public-api']?.url ?? '',
+      feeds: processes['rss-proxy']?.url ?? '',
       processes,
       database: database.url,
       eventStore,
@@ -97,6 +105,12 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     await stop().catch(() => undefined);
     throw error;
   }
+}
+
+/** Where a running rss-proxy answers other services; nobody listens there without one. */
+function feedsUrlOf(proxy: ServiceProcess | undefined): string {
+  const line = proxy?.lines.findLast((text) => text.includes('"feedsPort"'));
+  return `tcp://127.0.0.1:${line ? (JSON.parse(line) as { feedsPort: number }).feedsPort : 1}`;
 }
 
 /** What an operator does for public-api: a login of its own that may read the public tables and nothing else. */
@@ -136,6 +150,7 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
   return {
     listeners: standalone.url,
     public: standalone.url,
+    feeds: standalone.url,
     processes: { standalone },
     ...storesOf(standalone, folder),
     env: { ...extra, DATA_DIR: folder },

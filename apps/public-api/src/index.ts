@@ -21,6 +21,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity, site.projection LIMIT 1') },
     mappings: [invalidCursor],
     publicReads: true,
+    keepsAnswers: true,
     docs: { title: 'Balados Sync: what is public', problems: {} },
     onClose: () => site.destroy(),
   });

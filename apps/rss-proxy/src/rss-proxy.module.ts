@@ -1,5 +1,14 @@
-import { Module } from '@nestjs/common';
+import { DynamicModule, Module } from '@nestjs/common';
+import { Feeds } from './feeds';
+import { FEEDS, RssController } from './rss.controller';
 
-/** Without routes as yet: every path but health and metrics is 404. */
 @Module({})
-export class RssProxyModule {}
+export class RssProxyModule {
+  static with(feeds: Feeds): DynamicModule {
+    return {
+      module: RssProxyModule,
+      controllers: [RssController],
+      providers: [{ provide: FEEDS, useValue: feeds }],
+    };
+  }
+}

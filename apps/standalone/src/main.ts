@@ -51,10 +51,10 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   const own = (service: string): Logger => log.child({ service });
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
-  const [listeners, publicReads, feeds, links, clock] = await Promise.all([
+  const feeds = await rssProxy.start(config, own('rss-proxy'));
+  const [listeners, publicReads, links, clock] = await Promise.all([
     commandApi.start(config, own('command-api')),
     publicApi.start({ ...config, SITE_DATABASE_URL: asSiteReader(config.SITE_DATABASE_URL) }, own('public-api')),
-    rssProxy.start(config, own('rss-proxy')),
     playGateway.start(config, own('play-gateway')),
     jobs.start(config, own('jobs')),
   ]);

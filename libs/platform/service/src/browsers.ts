@@ -76,6 +76,7 @@ export function allowOrigins(app: NestFastifyApplication, origins: readonly stri
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-None-Match', 'X-Correlation-Id'],
     exposedHeaders: [
+      'Age',
       'Balados-Stale',
       'Balados-Withheld',
       'ETag',

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /** A strong ETag: other bytes have another one. */
-const etagOf = (body: string | Buffer): string => `"${hash('sha256', body, 'base64url')}"`;
+export const etagOf = (body: string | Buffer): string => `"${hash('sha256', body, 'base64url')}"`;
 
 /** Whether `If-None-Match` names this ETag; a weak one does too, since it is only compared. */
 export function namesTag(ifNoneMatch: string | undefined, etag: string): boolean {
@@ -15,17 +15,18 @@ export function namesTag(ifNoneMatch: string | undefined, etag: string): boolean
  */
 function unlessHeld<Body extends string | Buffer>(
   request: Pick<FastifyRequest, 'headers'>,
-  reply: Pick<FastifyReply, 'code' | 'header' | 'removeHeader'>,
+  reply: Pick<FastifyReply, 'code' | 'header' | 'getHeader' | 'removeHeader'>,
   body: Body,
 ): Body | null {
-  const etag = etagOf(body);
-  reply.header('etag', etag);
+  const known = reply.getHeader('etag');
+  const etag = typeof known === 'string' ? known : etagOf(body);
+  if (known === undefined) reply.header('etag', etag);
   if (!namesTag(request.headers['if-none-match'], etag)) return body;
-  reply.code(304).removeHeader('content-type');
+  reply.code(304).removeHeader('content-type').removeHeader('content-encoding');
   return null;
 }
 
-/** Every read that is answered with 200 has an ETag. */
+/** Every read that is answered with 200 has an ETag: the one that its route has set, or that of its bytes. */
 export function tagReads(server: FastifyInstance): void {
   server.addHook('onSend', (request, reply, payload, done) => {
     const isRead = request.method === 'GET' || request.method === 'HEAD';

@@ -1,4 +1,5 @@
 export * from './config';
+export { etagOf } from './etag';
 export * from './health';
 export * from './json-body';
 export * from './logging';

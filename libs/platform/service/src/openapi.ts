@@ -31,8 +31,8 @@ export interface ServiceDocs {
 export interface RouteDocs {
   /** One line, without a full stop. */
   summary: string;
-  /** What a success answers; undefined: it has no body. */
-  answer?: z.ZodType;
+  /** What a success answers in JSON, or the media type of what is not JSON; undefined: it has no body. */
+  answer?: z.ZodType | `${string}/${string}`;
   /** Of the success; 200 unless told. */
   status?: number;
   /** What this route alone may answer. */
@@ -47,7 +47,12 @@ const PROBLEMS = 'x-problems';
 export const Documented = ({ summary, answer, status = 200, problems = {}, open = false }: RouteDocs) =>
   applyDecorators(
     ApiOperation({ summary, ...(open && { security: [] }) }),
-    ApiResponse({ status, description: 'It is done, or this is it.', ...(answer && { standardSchema: answer }) }),
+    ApiResponse({
+      status,
+      description: 'It is done, or this is it.',
+      ...(typeof answer === 'string' && { content: { [answer]: { schema: { type: 'string' } } } }),
+      ...(typeof answer === 'object' && { standardSchema: answer }),
+    }),
     ApiExtension(PROBLEMS, problems),
   );
 

@@ -54,6 +54,7 @@ const TITLES: Record<number, string> = {
   500: 'Internal error',
   502: 'Bad gateway',
   503: 'Unavailable',
+  504: 'Gateway timeout',
 };
 
 const CODES: Record<number, string> = {
@@ -144,7 +145,7 @@ export class ProblemFilter implements ExceptionFilter {
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = toProblem(error, this.mappings);
     if (problem.status >= 500)
-      this.log[problem.status === 503 ? 'warn' : 'error'](
+      this.log[problem.status === 500 ? 'error' : 'warn'](
         { correlationId: request.id, err: error, code: problem.code },
         'request failed',
       );

@@ -71,6 +71,8 @@ export interface ServiceParts {
   docs?: ServiceDocs;
   /** What it answers is everybody's: any site may read it, and it has ETags. */
   publicReads?: boolean;
+  /** Its public answers depend on nothing but the address, and are given again for a moment. */
+  keepsAnswers?: boolean;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -103,10 +105,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   });
   const server = adapter.getInstance();
   // Before Nest adds its own: what is kept needs none of it.
-  if (parts.publicReads) {
-    tagReads(server as never);
-    keepAnswers(server as never, limits.address);
-  }
+  if (parts.publicReads) tagReads(server as never);
+  if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
   const root = { module: ServiceModule, imports: [parts.module, limits.module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { itemOf, openFeed } from '@balados/feeds-content';
+import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
+import { base64, base64Url, request } from './support/client';
+import { KINDS, startSystem, System } from './support/system';
+
+/** Feeds to serve, by the path at which the origin has them: REAL_FEEDS when there are some, and those of the demo. */
+function feedsOf(folder: string): Map<string, Buffer> {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.xml'));
+  return new Map(names.map((name) => [`/${name}`, readFileSync(join(folder, name))]));
+}
+const FEEDS = new Map([
+  ...feedsOf(resolve('tools/demo/feeds')),
+  ...(process.env['REAL_FEEDS'] ? feedsOf(resolve(process.env['REAL_FEEDS'])) : []),
+]);
+
+describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
+  let system: System;
+  let origin: Origin;
+  let isDown = false;
+  beforeAll(async () => {
+    origin = await startOrigin(({ url, headers }, response) => {
+      const bytes = FEEDS.get(url!.split('?')[0]!);
+      if (isDown || !bytes) return response.writeHead(isDown ? 500 : 404).end();
+      const isCompressed = String(headers['accept-encoding']).includes('gzip');
+      return response
+        .writeHead(200, isCompressed ? { 'content-encoding': 'gzip' } : {})
+        .end(isCompressed ? gzipSync(bytes, { level: 1 }) : bytes);
+    });
+    system = await startSystem(kind, { FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}` }, ['projections', 'rss-proxy']);
+  }, 120_000);
+  afterAll(async () => {
+    await system?.stop();
+    await origin?.close();
+  }, 120_000);
+
+  const url = (path: string): string => `http://127.0.0.1:${origin.port}${path}`;
+  const proxied = (...parts: string[]): string => `${system.feeds}/api/v1/rss/proxy/${parts.map(base64Url).join('/')}`;
+
+  it('are proxied whole, and held', async () => {
+    for (const [path, bytes] of FEEDS) {
+      const { status, headers, body } = await request(proxied(url(path)));
+      expect([path, status, headers.get('content-type')]).toEqual([path, 200, 'application/xml; charset=utf-8']);
+      expect(body).toBe(openFeed(bytes).text);
+      expect(headers.get('access-control-allow-origin')).toBe('*');
+      const again = await request(proxied(url(path)), { headers: { 'if-none-match': headers.get('etag')! } });
+      expect([path, again.status]).toEqual([path, 304]);
+    }
+    expect(origin.requests).toHaveLength(FEEDS.size);
+    isDown = true;
+    const [path] = [...FEEDS.keys()];
+    expect((await request(proxied(url(path!)))).status).toBe(200);
+    isDown = false;
+  });
+
+  it('are given by one item, in either alphabet of base64', async () => {
+    for (const [path, bytes] of FEEDS) {
+      const { items } = openFeed(bytes);
+      const item = items.at(-1)!;
+      const alone = await request(proxied(url(path), itemOf(item)));
+      expect([path, alone.status]).toEqual([path, 200]);
+      expect(openFeed(Buffer.from(alone.body)).items.map(itemOf)).toEqual([itemOf(item)]);
+      const inStandard = [url(path), itemOf(item)].map((part) => encodeURIComponent(base64(part))).join('/');
+      expect((await request(`${system.feeds}/api/v1/rss/proxy/${inStandard}`)).body).toBe(alone.body);
+      const other = `${item.guid},https://media.example/other.mp3`;
+      expect(await request(proxied(url(path), other))).toMatchObject({ status: 404, body: { code: 'not_in_feed' } });
+    }
+  });
+
+  it('are refused with what is wrong with them', async () => {
+    expect(await request(proxied(url('/none.xml')))).toMatchObject({ status: 502, body: { code: 'feed_not_found' } });
+    expect(await request(proxied(`http://localhost:${origin.port}/`))).toMatchObject({ status: 403 });
+    expect(await request(proxied('http://169.254.169.254/latest/meta-data/'))).toMatchObject({
+      status: 403,
+      body: { code: 'feed_address_not_allowed' },
+    });
+    expect(await request(proxied('file:///etc/passwd'))).toMatchObject({ status: 422 });
+  });
+});

@@ -1,0 +1,3 @@
+export * from './feeds-client';
+export * from './open-feeds-client';
+export * from './serve-feeds';

@@ -1,0 +1,69 @@
+import { AddressInfo, Server } from 'node:net';
+import { Controller, Inject, LoggerService, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { MessagePattern, MicroserviceOptions, Payload, Transport } from '@nestjs/microservices';
+import { z } from 'zod';
+import type { FeedsClient } from './feeds-client';
+import { FeedUnavailable } from './feeds-client';
+import { EPISODE, MESSAGE_MAX_LENGTH, METADATA } from './transport';
+
+const FEEDS = Symbol('what answers');
+
+@Controller()
+class FeedsController {
+  constructor(@Inject(FEEDS) private readonly feeds: FeedsClient) {}
+
+  @MessagePattern(EPISODE.pattern)
+  episode(@Payload() question: unknown) {
+    return answered(EPISODE.question, question, (of) => this.feeds.episode(of));
+  }
+
+  @MessagePattern(METADATA.pattern)
+  metadata(@Payload() question: unknown) {
+    return answered(METADATA.question, question, (of) => this.feeds.metadata(of));
+  }
+}
+
+@Module({})
+class FeedsModule {}
+
+/** What is unavailable is an answer like others: the transport's own errors lose their codes. */
+async function answered<Question, Answer>(
+  form: z.ZodType<Question>,
+  given: unknown,
+  find: (question: Question) => Promise<Answer>,
+) {
+  const question = form.safeParse(given);
+  if (!question.success)
+    return { unavailable: { code: 'malformed', message: question.error.message, retryAfterMs: null } };
+  try {
+    return { answer: await find(question.data) };
+  } catch (error) {
+    if (!(error instanceof FeedUnavailable)) throw error;
+    const { code, message, retryAfterMs } = error;
+    return { unavailable: { code, message, retryAfterMs } };
+  }
+}
+
+export interface FeedsServer {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Answers other services over TCP. It asks nobody who they are: the address must be one that only they reach. Rejects when the port is taken. */
+export async function serveFeeds(
+  feeds: FeedsClient,
+  { host, port, logger }: { host: string; port: number; logger: LoggerService },
+): Promise<FeedsServer> {
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(
+    { module: FeedsModule, controllers: [FeedsController], providers: [{ provide: FEEDS, useValue: feeds }] },
+    {
+      transport: Transport.TCP,
+      options: { host, port, maxBufferSize: MESSAGE_MAX_LENGTH, maxSendBufferSize: MESSAGE_MAX_LENGTH * 16 },
+      logger,
+      abortOnError: false,
+    },
+  );
+  await app.listen();
+  return { port: (app.unwrap<Server>().address() as AddressInfo).port, close: () => app.close() };
+}

@@ -1,0 +1,190 @@
+import { hasCredentials } from '@balados/feeds-ids';
+import { createCache } from 'cache-manager';
+import { Keyv } from 'keyv';
+import { LRUCache } from 'lru-cache';
+import { FetchFailed } from './fetch-failed';
+import { FeedFetcher, Validators } from './fetch-feed';
+import {
+  CACHE_BYTES,
+  FAILURE_KEPT_MS,
+  FAILURES_KEPT,
+  FEEDS_KEPT,
+  FRESH_MS,
+  STALE_IF_ERROR_MS,
+  STALE_WHILE_REVALIDATE_MS,
+} from './limits';
+import { SharedTier } from './shared-tier';
+
+/** What the document was read into: all that serving it needs, and the memory that it takes, in bytes. */
+export interface Weighed {
+  weight: number;
+}
+
+/** Reads a document. What it throws is remembered like a failure of the origin. */
+export type Read<Document extends Weighed> = (
+  bytes: Uint8Array,
+  contentType: string | undefined,
+) => Document | Promise<Document>;
+
+export interface Held<Document> extends Validators {
+  document: Document;
+  /** When its origin last vouched for it, in epoch milliseconds. */
+  checkedAt: number;
+  /** Where the origin says that the feed is for good; null while it has not moved. */
+  movedTo: string | null;
+}
+
+export interface Found<Document> extends Pick<Held<Document>, 'document' | 'checkedAt' | 'movedTo'> {
+  /** The origin failed when it was last asked. */
+  isStale: boolean;
+}
+
+export interface CacheOptions<Document extends Weighed> {
+  fetcher: FeedFetcher;
+  read: Read<Document>;
+  /** Beside the memory of this process: what every copy of the service sees. Feeds with credentials are never in it. */
+  shared?: SharedTier<Document>;
+  maxFeeds?: number;
+  maxBytes?: number;
+  now?: () => number;
+  /** Told what came of each question to an origin: `document`, `unchanged`, a code of FetchFailed, or `unreadable`. */
+  onAsked?: (outcome: string) => void;
+}
+
+/** What is remembered of an origin that failed. */
+interface Failure {
+  error: unknown;
+  /** It is not asked before. */
+  until: number;
+}
+
+export interface FeedCache<Document> {
+  /** @throws FetchFailed, or what `read` throws, when there is no copy that may be given */
+  get(feed: string): Promise<Found<Document>>;
+  /** For how long the feed's failure is remembered, in milliseconds; null when it has not failed. */
+  failingForMs(feed: string): number | null;
+  /** How many are held, and in how many bytes. */
+  size(): { feeds: number; bytes: number };
+  /** Stops what is under way. */
+  close(): Promise<void>;
+}
+
+/** A private feed is held for those who know its address, and given to nobody else to keep. */
+export const isPrivateFeed = hasCredentials;
+
+/** Of a key and what surrounds a document. */
+const BYTES_AROUND = 512;
+
+/**
+ * Feeds as they were when their origins were last asked, by canonical URL, the least recently used out first. One fetch at a time for each;
+ * whoever asks for the same waits for it.
+ */
+export function createFeedCache<Document extends Weighed>({
+  fetcher,
+  read,
+  shared,
+  maxFeeds = FEEDS_KEPT,
+  maxBytes = CACHE_BYTES,
+  now = Date.now,
+  onAsked = () => undefined,
+}: CacheOptions<Document>): FeedCache<Document> {
+  type Copy = Held<Document>;
+  // Keyv bounds neither number nor bytes; its store here does.
+  const held = new LRUCache<string, { value: Copy }>({
+    max: maxFeeds,
+    maxSize: maxBytes,
+    sizeCalculation: ({ value }, feed) => value.document.weight + feed.length * 2 + BYTES_AROUND,
+  });
+  const memory = new Keyv(held, { serialize: undefined, deserialize: undefined, useKeyPrefix: false });
+  const here = createCache({ stores: [memory] });
+  const everywhere = shared ? createCache({ stores: [memory, shared.store] }) : here;
+  const failures = new LRUCache<string, Failure>({ max: FAILURES_KEPT });
+  const underWay = new Map<string, Promise<Copy>>();
+  const closing = new AbortController();
+
+  /** Asks the origin, unless that is under way. */
+  function refresh(feed: string): Promise<Copy> {
+    const found = underWay.get(feed);
+    if (found) return found;
+    const asked = ask(feed).finally(() => underWay.delete(feed));
+    underWay.set(feed, asked);
+    return asked;
+  }
+
+  async function ask(feed: string): Promise<Copy> {
+    const tiers = isPrivateFeed(feed) ? here : everywhere;
+    const copy = await tiers.get<Copy>(feed);
+    if (copy && !held.has(feed)) {
+      // Another copy of the service has asked.
+      await here.set(feed, copy);
+      if (age(copy) < FRESH_MS) return copy;
+    }
+    try {
+      const fetched = await fetcher.fetch(feed, copy, closing.signal);
+      const { etag, lastModified, movedTo } = fetched;
+      const document = fetched.kind === 'unchanged' ? copy!.document : await read(fetched.bytes, fetched.contentType);
+      const next: Copy = { document, etag, lastModified, movedTo, checkedAt: now() };
+      await here.set(feed, next);
+      failures.delete(feed);
+      onAsked(fetched.kind);
+      if (tiers !== here && fetched.kind === 'document') shared?.keep(feed, next);
+      return next;
+    } catch (error) {
+      await remember(feed, error);
+      throw error;
+    }
+  }
+
+  async function remember(feed: string, error: unknown): Promise<void> {
+    const { code, retryAfterMs } = error instanceof FetchFailed ? error : { code: 'unreadable', retryAfterMs: null };
+    onAsked(code);
+    // That much is under way here, or that we are stopping, says nothing of the origin.
+    if (code === 'busy' || closing.signal.aborted) return;
+    failures.set(feed, { error, until: now() + Math.max(FAILURE_KEPT_MS, retryAfterMs ?? 0) });
+    // What its publisher took away is not given any more, nor what its publisher does not give with this address.
+    if (code === 'gone' || (code === 'access_denied' && isPrivateFeed(feed))) await everywhere.del(feed);
+  }
+
+  const age = ({ checkedAt }: Copy): number => Math.max(0, now() - checkedAt);
+
+  const given = ({ document, checkedAt, movedTo }: Copy, isStale: boolean): Found<Document> => ({
+    document,
+    checkedAt,
+    movedTo,
+    isStale,
+  });
+
+  return {
+    async get(feed) {
+      const copy = await here.get<Copy>(feed);
+      if (copy && age(copy) < FRESH_MS) return given(copy, false);
+      const failure = failures.get(feed);
+      if (failure && now() < failure.until) {
+        if (copy && age(copy) < STALE_IF_ERROR_MS) return given(copy, true);
+        throw failure.error;
+      }
+      const asked = refresh(feed);
+      if (copy && age(copy) < STALE_WHILE_REVALIDATE_MS) {
+        asked.catch(() => undefined);
+        return given(copy, failure !== undefined);
+      }
+      try {
+        return given(await asked, false);
+      } catch (error) {
+        const last = await here.get<Copy>(feed);
+        if (last && age(last) < STALE_IF_ERROR_MS) return given(last, true);
+        throw error;
+      }
+    },
+    failingForMs: (feed) => {
+      const failure = failures.get(feed);
+      return failure && failure.until > now() ? failure.until - now() : null;
+    },
+    size: () => ({ feeds: held.size, bytes: held.calculatedSize }),
+    async close() {
+      closing.abort();
+      await Promise.allSettled(underWay.values());
+      await shared?.close();
+    },
+  };
+}

@@ -13,6 +13,8 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist/apps dist/apps
 COPY --from=build /app/package.json ./
+# The journal of play-gateway, which a volume may stand in for.
+RUN mkdir /data && chown node:node /data
 USER node
 EXPOSE 4000
 CMD ["sh", "-c", "exec node --enable-source-maps dist/apps/$SERVICE/main.js"]

@@ -1,7 +1,10 @@
 #!/bin/sh
-# Runs once, on an empty database: the login of public-api, in the role to which the site's migration grants its tables.
+# Runs once, on an empty database: the logins of public-api and play-gateway, in the roles to which the migrations grant their tables.
 set -eu
-psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" -v password="$PUBLIC_API_PASSWORD" <<'SQL'
+psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" -v public_api="$PUBLIC_API_PASSWORD" \
+  -v play_gateway="$PLAY_GATEWAY_PASSWORD" <<'SQL'
 CREATE ROLE balados_site_reader NOLOGIN;
-CREATE ROLE balados_public_api LOGIN PASSWORD :'password' IN ROLE balados_site_reader;
+CREATE ROLE balados_public_api LOGIN PASSWORD :'public_api' IN ROLE balados_site_reader;
+CREATE ROLE balados_token_reader NOLOGIN;
+CREATE ROLE balados_play_gateway LOGIN PASSWORD :'play_gateway' IN ROLE balados_token_reader;
 SQL

@@ -19,6 +19,8 @@ const badAccounts = {
   PASSWORD_CONCURRENCY: '0',
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
+const badLinks = { LINK_KEYS: SECRET, PLAY_JOURNAL_MB: `${SECRET} MB` };
+const badFeedsUrl = { FEEDS_URL: `http://${SECRET}.example` };
 const badFeeds = {
   FEEDS_ALLOW_PRIVATE: `localhost:80,${SECRET}`,
   FEEDS_CACHE: '0',
@@ -68,10 +70,20 @@ const APPS = [
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow }],
   ['rss-proxy', { ...badPort, ...badFeeds, ...badTransport }],
-  ['play-gateway', badPort],
+  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks, ...badFeedsUrl }],
   [
     'standalone',
-    { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts, ...badPublication, ...badWindow, ...badFeeds },
+    {
+      ...badPort,
+      ...badStore,
+      ...badUsers,
+      ...badSite,
+      ...badAccounts,
+      ...badPublication,
+      ...badWindow,
+      ...badFeeds,
+      ...badLinks,
+    },
   ],
 ] as const;
 
@@ -92,6 +104,7 @@ it.concurrent.each([
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
   ['public-api', ['SITE_DATABASE_URL']],
   ['jobs', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],
+  ['play-gateway', ['EVENTSTORE_URL', 'FEEDS_URL', 'LINK_KEYS', 'USERS_DATABASE_URL']],
 ])(
   '%s names what is missing, and counts what is empty as missing',
   async (app, required) => {

@@ -29,6 +29,9 @@ export interface System {
 /** All listeners of a test are at one address and in more of a hurry than people; limits are a test's own to set. */
 const UNLIMITED = { RATE_ADDRESS: '0', RATE_LISTENER: '0', RATE_REGISTER: '0' };
 
+/** With this, the systems of tests sign play links. */
+export const LINK_KEY = randomBytes(32);
+
 /** The limits that a system has unless told. */
 export const DEFAULT_LIMITS = { RATE_ADDRESS: '6000', RATE_LISTENER: '6000', RATE_REGISTER: '100' };
 
@@ -55,6 +58,7 @@ const waitUntilReady = (url: string): Promise<unknown> =>
 
 async function startServices(extra: Record<string, string>, only?: readonly ServiceName[]): Promise<System> {
   const database = await createDatabase();
+  const folder = mkdtempSync(join(tmpdir(), 'balados-e2e-'));
   const processes: Record<string, ServiceProcess> = {};
   const run = async (name: string, entry: string, env: Record<string, string>): Promise<ServiceProcess> => {
     processes[name] = new ServiceProcess(name, entry, { ...env, ...extra });
@@ -68,6 +72,7 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     for (const name of [...further, ...order])
       await processes[name]?.stop().catch((error: unknown) => failures.push(error));
     await database.drop();
+    rmSync(folder, { recursive: true, force: true });
     if (failures.length > 0) throw failures[0];
   };
   try {
@@ -75,15 +80,21 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     const eventStore = `esdb://127.0.0.1:${store.port}?tls=false`;
     const env = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: database.url, SITE_DATABASE_URL: database.url };
     await run('projections', 'projections/main', env);
-    const reader = await createSiteReader(database.url);
+    const reader = (role: string): Promise<string> => createReader(database.url, role);
     const isWanted = (name: string): boolean => !only || only.includes(name as ServiceName);
     if (isWanted('rss-proxy')) await run('rss-proxy', 'rss-proxy/main', { FEEDS_PORT: '0' });
     const feeds = { FEEDS_URL: feedsUrlOf(processes['rss-proxy']) };
     const others: Partial<Record<ServiceName, Record<string, string>>> = {
       'command-api': env,
-      'public-api': { SITE_DATABASE_URL: reader },
+      'public-api': { SITE_DATABASE_URL: await reader('balados_site_reader') },
       jobs: { ...env, ...feeds },
-      'play-gateway': { ...env, ...feeds },
+      'play-gateway': {
+        ...feeds,
+        EVENTSTORE_URL: eventStore,
+        USERS_DATABASE_URL: await reader('balados_token_reader'),
+        LINK_KEYS: LINK_KEY.toString('base64url'),
+        DATA_DIR: folder,
+      },
     };
     await Promise.all(
       Object.entries(others)
@@ -113,14 +124,14 @@ function feedsUrlOf(proxy: ServiceProcess | undefined): string {
   return `tcp://127.0.0.1:${line ? (JSON.parse(line) as { feedsPort: number }).feedsPort : 1}`;
 }
 
-/** What an operator does for public-api: a login of its own that may read the public tables and nothing else. */
-async function createSiteReader(databaseUrl: string): Promise<string> {
+/** What an operator does for public-api and play-gateway: a login of its own that may read some tables and nothing else. */
+async function createReader(databaseUrl: string, role: string): Promise<string> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   const name = `balados_reader_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
   try {
-    await client.query(`CREATE ROLE ${name} LOGIN PASSWORD '${password}' IN ROLE balados_site_reader`);
+    await client.query(`CREATE ROLE ${name} LOGIN PASSWORD '${password}' IN ROLE ${role}`);
   } finally {
     await client.end();
   }
@@ -134,7 +145,11 @@ async function startStandalone(extra: Record<string, string>): Promise<System> {
   const folder = mkdtempSync(join(tmpdir(), 'balados-e2e-'));
   // Started by root, Postgres runs as somebody else, who must come through.
   chmodSync(folder, 0o711);
-  const standalone = new ServiceProcess('standalone', 'standalone/main', { DATA_DIR: folder, ...extra });
+  const standalone = new ServiceProcess('standalone', 'standalone/main', {
+    DATA_DIR: folder,
+    LINK_KEYS: LINK_KEY.toString('base64url'),
+    ...extra,
+  });
   const stop = async (): Promise<void> => {
     await standalone.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -1,15 +1,96 @@
-import { createRegistry, createService, Logger, Service, ServiceConfig } from '@balados/platform-service';
+import { join } from 'node:path';
+import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
+import { createRegistry, createService, Logger, Service } from '@balados/platform-service';
+import { openEventStore } from '@balados/platform-stores';
+import { PersonalTokens } from '@balados/users-accounts';
+import { openListenerStreams } from '@balados/users-write';
+import { AloneConfig, Config } from './config';
+import { Delivery } from './delivery';
+import { playLinks } from './gateway';
+import { Journal, LossReason } from './journal';
+import { linkReader } from './links';
+import { createMetrics } from './metrics';
 import { PlayGatewayModule } from './play-gateway.module';
+import { recentKey, RecentPlays } from './recent-plays';
+import { openUsersSql } from './users-sql';
 
-export { config } from './config';
+export { aloneConfig, config } from './config';
 
-export const start = (config: ServiceConfig, log: Logger): Promise<Service> =>
-  createService({
+/** Memory for the folded streams of those whose plays are delivered, in bytes. */
+export const DELIVERY_CACHE_BYTES = 32 * 1_048_576;
+
+/** That plays are lost is logged at most this often, in milliseconds; how many are is a metric. */
+const LOSS_LOGGED_EVERY_MS = 10_000;
+
+function atMostEvery<Said extends unknown[]>(ms: number, say: (...said: Said) => void): (...said: Said) => void {
+  let last = -Infinity;
+  return (...said) => {
+    if (performance.now() - last < ms) return;
+    last = performance.now();
+    say(...said);
+  };
+}
+
+/** Waits for no store: links redirect without them, and `/readyz` says so. */
+export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
+  const registry = createRegistry('play-gateway');
+  const metrics = createMetrics(registry);
+  const folder = join(config.DATA_DIR, 'plays');
+  const recent = await RecentPlays.open(folder, { log });
+  const sayLost = atMostEvery(LOSS_LOGGED_EVERY_MS, (reason: LossReason) =>
+    log.error({ reason }, 'plays are lost: their links redirect, and nobody will count them'),
+  );
+  const journal = await Journal.open(folder, {
+    maxBytes: config.PLAY_JOURNAL_MB,
+    log,
+    onWritten: () => delivery.wake(),
+    onLost: (reason, plays) => {
+      metrics.lost(reason, plays);
+      sayLost(reason);
+    },
+    onFound: ({ tokenHash, feed, item, heardAt }) => recent.add(recentKey(tokenHash, feed, item), heardAt),
+  });
+  metrics.watch(journal);
+  const users = openUsersSql(config.USERS_DATABASE_URL, log);
+  const tokens = new PersonalTokens(users.sql, { notesUse: false });
+  const store = openEventStore({ url: config.EVENTSTORE_URL });
+  const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES);
+  const delivery = new Delivery({ journal, streams, tokens, log, onDelivered: metrics.delivered });
+  return createService({
     name: 'play-gateway',
     module: PlayGatewayModule,
     config,
     log,
-    registry: createRegistry('play-gateway'),
+    registry,
     checks: {},
-    onClose: async () => undefined,
+    beforehand: playLinks({
+      readLink: linkReader(config.LINK_KEYS),
+      tokens,
+      feeds,
+      journal,
+      recent,
+      answered: metrics.answered,
+      clock: Date.now,
+    }),
+    onClose: async () => {
+      await delivery.close();
+      await journal.close();
+      await recent.close();
+      await store.close();
+      await users.close();
+    },
   });
+}
+
+/** In a process of its own: asks rss-proxy over TCP. */
+export async function startAlone(config: AloneConfig, log: Logger): Promise<Service> {
+  const feeds = openFeedsClient(config.FEEDS_URL);
+  const service = await start(config, log, feeds);
+  return {
+    ...service,
+    close: async () => {
+      await service.close();
+      feeds.close();
+    },
+  };
+}

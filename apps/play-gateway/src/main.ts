@@ -1,5 +1,5 @@
 import 'reflect-metadata';
 import { runService } from '@balados/platform-service';
-import { config, start } from './index';
+import { aloneConfig, startAlone } from './index';
 
-void runService('play-gateway', config, start);
+void runService('play-gateway', aloneConfig, startAlone);

@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
 
-/** Without routes as yet: every path but health and metrics is 404. */
+/** Play links are answered beforehand (`gateway.ts`): every other path is 404. */
 @Module({})
 export class PlayGatewayModule {}

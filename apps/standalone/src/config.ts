@@ -15,10 +15,11 @@ const shape = z.object({
   ...publicApi.shape,
   ...projections.shape,
   ...commandApi.shape,
-  DATA_DIR: z.string().default('.data').describe('Folder of the embedded stores.'),
+  DATA_DIR: z.string().default('.data').describe('Folder of the embedded stores and of the journal of plays.'),
   EVENTSTORE_URL: eventStoreUrl.optional().describe('EventStoreDB; the embedded one when unset.'),
   USERS_DATABASE_URL: postgresUrl.optional().describe('Postgres of the users context; the embedded one when unset.'),
   SITE_DATABASE_URL: postgresUrl.optional().describe('Postgres of the site context; the embedded one when unset.'),
+  LINK_KEYS: playGateway.shape.LINK_KEYS.optional(),
   PLAY_HOST: z.string().default('play.localhost').describe('Host name of play links, without a port.'),
 });
 

@@ -15,8 +15,10 @@ import {
   stopOnSignals,
 } from '@balados/platform-service';
 import { SITE_READER } from '@balados/site-schema';
+import { TOKEN_READER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
 import { openStores, Stores } from './embedded-stores';
+import { loadLinkKeys } from './link-keys';
 import { route, Services } from './router';
 import { welcome } from './welcome';
 
@@ -51,11 +53,16 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   const own = (service: string): Logger => log.child({ service });
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
+  const linkKeys = config.LINK_KEYS ?? (await loadLinkKeys(config.USERS_DATABASE_URL));
   const feeds = await rssProxy.start(config, own('rss-proxy'));
   const [listeners, publicReads, links, clock] = await Promise.all([
     commandApi.start(config, own('command-api')),
-    publicApi.start({ ...config, SITE_DATABASE_URL: asSiteReader(config.SITE_DATABASE_URL) }, own('public-api')),
-    playGateway.start(config, own('play-gateway')),
+    publicApi.start({ ...config, SITE_DATABASE_URL: asRole(SITE_READER, config.SITE_DATABASE_URL) }, own('public-api')),
+    playGateway.start(
+      { ...config, LINK_KEYS: linkKeys, USERS_DATABASE_URL: asRole(TOKEN_READER, config.USERS_DATABASE_URL) },
+      own('play-gateway'),
+      feeds.feeds,
+    ),
     jobs.start(config, own('jobs')),
   ]);
   return {
@@ -68,10 +75,10 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   };
 }
 
-/** The same database, in the role that may read the public tables alone: what public-api is given when it runs by itself. */
-function asSiteReader(databaseUrl: string): string {
+/** The same database, in the role that may read a few tables alone: what a service is given when it runs by itself. */
+function asRole(role: string, databaseUrl: string): string {
   const url = new URL(databaseUrl);
-  url.searchParams.set('options', `-c role=${SITE_READER}`);
+  url.searchParams.set('options', `-c role=${role}`);
   return url.toString();
 }
 

@@ -104,15 +104,18 @@ export function splitItem(item: string): ItemParts {
   return { guid: item.endsWith(',') ? item.slice(0, -1) : item, enclosure: '' };
 }
 
-/** `rss_source_item` of the wire → `<guid>,<enclosure>`, trimmed. @throws InvalidId */
-export function parseItem(encoded: string): string {
-  const item = decodeBase64(encoded).trim();
+/** An item as it is known: trimmed. @throws InvalidId when it is too long, says nothing or contains control characters */
+export function canonicalItem(text: string): string {
+  const item = text.trim();
   if (Buffer.byteLength(item) > ITEM_MAX_BYTES)
     throw new InvalidId('invalid_item', `is longer than ${ITEM_MAX_BYTES} bytes`);
   if (CONTROL.test(item)) throw new InvalidId('invalid_item', 'contains control characters');
   if (item === '' || item === ',') throw new InvalidId('invalid_item', 'has neither guid nor enclosure');
   return item;
 }
+
+/** `rss_source_item` of the wire → `<guid>,<enclosure>`, trimmed. @throws InvalidId */
+export const parseItem = (encoded: string): string => canonicalItem(decodeBase64(encoded));
 
 /** What makes an episode the same within its feed: its guid, or the enclosure where there is none. */
 export function episodeKey(item: string): string {

@@ -5,7 +5,7 @@ import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
 import { allowOrigins, securityHeaders } from './browsers';
@@ -57,6 +57,14 @@ export interface Service {
   close(): Promise<void>;
 }
 
+/** What a service that answers beforehand needs of its edge. */
+export interface Edge {
+  /** Counts a request for its address. @throws Problem 429 */
+  admit(request: FastifyRequest): void;
+  /** Answers an error as everywhere else. */
+  refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void;
+}
+
 /** What a service is made of. */
 export interface ServiceParts {
   name: string;
@@ -71,6 +79,8 @@ export interface ServiceParts {
   docs?: ServiceDocs;
   /** What it answers is everybody's: any site may read it, and it has ETags. */
   publicReads?: boolean;
+  /** Answers some requests itself, before anything else is done for them, CORS included. */
+  beforehand?: (server: FastifyInstance, edge: Edge) => void;
   /** Its public answers depend on nothing but the address, and are given again for a moment. */
   keepsAnswers?: boolean;
   /** Called after the last request, newest holdings first. */
@@ -104,9 +114,15 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     },
   });
   const server = adapter.getInstance();
+  const ofAnswer = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+    reply.headers(security(request.url)).header('x-correlation-id', request.id);
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
   if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
+  parts.beforehand?.(server as never, {
+    admit: limits.address,
+    refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),
+  });
   const root = { module: ServiceModule, imports: [parts.module, limits.module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
@@ -117,7 +133,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
   server.addHook('onRequest', (request, reply, done) => {
-    reply.headers(security(request.url)).header('x-correlation-id', request.id);
+    ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {
       if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
@@ -130,7 +146,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     }
     done();
   });
-  allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
+  // What is answered beforehand says itself who may read it.
+  if (!parts.beforehand) allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
   serveHealth(server as never, registry, checks);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();

@@ -159,7 +159,7 @@ export function readBatch(events: readonly StoredEvent[]): Batch {
         takeBack({ ...ofPodcast, subjectId: id, kind: 'subscribe' });
         break;
       case 'PlayRecorded':
-        makeOfEpisode('play', data.item, data.updatedAt, dayOf(recordedAt));
+        makeOfEpisode('play', data.item, data.heardAt ?? data.updatedAt, dayOf(recordedAt));
         break;
       case 'PositionUpdated':
         break;

@@ -20,7 +20,7 @@ export { type ListedKey, ListenerKeys } from './listener-keys';
 export { type ListedToken, ListenerTokens, type NewToken } from './listener-tokens';
 export { PasswordChange } from './password-change';
 export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
-export { PersonalTokens } from './personal-tokens';
+export { hashOfPersonalToken, PersonalTokens } from './personal-tokens';
 export { PEM_MAX_LENGTH } from './public-key';
 export { purgeIdempotencyKeys, purgeSessions } from './purge-sessions';
 export { type Device, Sessions, type Tokens } from './sessions';

@@ -1,11 +1,15 @@
+import { hash } from 'node:crypto';
 import { Sql } from '@balados/platform-stores';
 import { LAST_USED_SECONDS, LiveAnswers } from './live-answers';
-import { sha256 } from './refresh-token';
 import { writeUse } from './session-checks';
 
 const NOBODY = '';
 /** 32 bytes in base64url. */
 const FORM = /^[\w-]{43}$/;
+
+/** What is kept of a token: its SHA-256, in hexadecimal. Undefined for what is no token. */
+export const hashOfPersonalToken = (token: string): string | undefined =>
+  FORM.test(token) ? hash('sha256', token, 'hex') : undefined;
 
 /**
  * Whose personal tokens these are: for personal feeds and play links, where a token stands in the path. A token that was
@@ -14,7 +18,11 @@ const FORM = /^[\w-]{43}$/;
 export class PersonalTokens {
   private readonly owners: LiveAnswers<string>;
 
-  constructor(private readonly sql: Sql) {
+  /** @param options.notesUse false for a service that may only read: then `last_used_at` stays as it is */
+  constructor(
+    private readonly sql: Sql,
+    private readonly options: { notesUse: boolean } = { notesUse: true },
+  ) {
     this.owners = new LiveAnswers(NOBODY, (hashes) => this.read(hashes));
   }
 
@@ -23,8 +31,13 @@ export class PersonalTokens {
    * the same work. @throws AccountsUnavailable when the table cannot be read
    */
   async ownerOf(token: string): Promise<string | undefined> {
-    if (!FORM.test(token)) return undefined;
-    return (await this.owners.of(sha256(token).toString('hex'))) || undefined;
+    const hash = hashOfPersonalToken(token);
+    return hash === undefined ? undefined : (await this.ownerOfHash(hash)) || undefined;
+  }
+
+  /** The same for a token of which only the hash is kept; empty for nobody, and at once when the answer is known. */
+  ownerOfHash(hash: string): string | Promise<string> {
+    return this.owners.of(hash);
   }
 
   private async read(hashes: string[]): Promise<Map<string, string>> {
@@ -34,10 +47,8 @@ export class PersonalTokens {
        FROM users.api_tokens WHERE secret_hash = ANY ($1::bytea[]) AND kind = 'personal' AND revoked_at IS NULL`,
       [hashes.map((hash) => Buffer.from(hash, 'hex')), LAST_USED_SECONDS],
     );
-    writeUse(
-      this.sql,
-      live.filter(({ used }) => used).map(({ id }) => id),
-    );
+    const used = live.filter((token) => token.used).map(({ id }) => id);
+    if (this.options.notesUse) writeUse(this.sql, used);
     return new Map(live.map((token) => [token.hash, token.user_id]));
   }
 }

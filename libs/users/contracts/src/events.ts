@@ -59,7 +59,11 @@ export const usersEvents = catalogue({
   PodcastSubscribed: { version: 1, data: subscription },
   PodcastUnsubscribed: { version: 1, data: subscription },
   /** A listen: what popularity counts, once per listener, episode and UTC day of `recordedAt`. */
-  PlayRecorded: { version: 1, data: play },
+  PlayRecorded: {
+    version: 1,
+    // `heardAt`: through a play link, and then, whatever the date of the claim that stands is.
+    data: play.extend({ heardAt: time.optional() }),
+  },
   /** Where the listener is; no listen of its own. */
   PositionUpdated: { version: 1, data: play },
   /** The first claim of a playlist; like those below, the whole claim as it now stands. */

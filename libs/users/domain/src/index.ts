@@ -1,6 +1,7 @@
 export * from './claims';
 export * from './erasure';
 export * from './listening';
+export * from './listens';
 export * from './marks';
 export * from './subscriptions';
 export * from './playlist-claims';

@@ -3,6 +3,7 @@ import { episodeKey } from '@balados/feeds-ids';
 import { EPISODES_MAX, HistoryErased, ITEM_FEEDS_MAX, ListeningEvent, PlayEvent } from '@balados/users-contracts';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
 import { decideErasure, Erased, erasedBy, EraseHistory, isErased, latestOf } from './erasure';
+import { decideListen, RecordListen } from './listens';
 import { decideMark, evolveMark, Mark, MarkCommand, markedAt } from './marks';
 
 /** What a device claims of one episode. Position in seconds, time in epoch milliseconds, item as `<guid>,<enclosure>`. */
@@ -36,7 +37,7 @@ export type PlayCommand =
   | { type: 'UpdatePosition'; data: { feed?: string; item: string; position: number; played?: boolean; now: number } }
   /** Claims of what was erased are dropped. */
   | { type: 'MergePlays'; data: { claims: readonly PlayClaim[] } };
-export type ListeningCommand = PlayCommand | MarkCommand | EraseHistory;
+export type ListeningCommand = PlayCommand | RecordListen | MarkCommand | EraseHistory;
 
 /** Newest wins; then the larger position; then played; then the greater item. */
 export const comparePlays = compareBy<PlayClaim>(
@@ -106,6 +107,10 @@ const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
     updatedAt: rfc3339(claim.updatedAt),
   },
 });
+
+/** The last day, also when a listen of an earlier one was long on its way. */
+const listenedOn = (held: Play | undefined, recordedAt: number): number =>
+  Math.max(held?.listenedOn ?? -Infinity, utcDay(recordedAt));
 
 const ENTRY_BYTES = 385;
 
@@ -180,6 +185,13 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           stated(known ? 'PositionUpdated' : 'PlayRecorded', claim),
         );
       }
+      case 'RecordListen': {
+        const { feed, item } = command.data;
+        const held = findPlay(state, feed, item);
+        const listens = decideListen(command.data, held, state.erased);
+        if (!held && listens.length > 0) assertRoom(state, item);
+        return listens;
+      }
       case 'SaveEpisode':
       case 'UnsaveEpisode':
       case 'ShareEpisode': {
@@ -218,7 +230,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           played,
           updatedAt: instant(updatedAt),
           revision,
-          listenedOn: event.type === 'PlayRecorded' ? utcDay(instant(metadata.recordedAt)) : held?.listenedOn,
+          listenedOn: event.type === 'PlayRecorded' ? listenedOn(held, instant(metadata.recordedAt)) : held?.listenedOn,
         });
         return state;
       }

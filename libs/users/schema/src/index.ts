@@ -4,6 +4,7 @@ import { Erasures1700000000231 } from './erasures-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
+import { TokenReader1700000000250 } from './token-reader-migration';
 import { UserPrivacy1700000000005 } from './privacy-migration';
 
 export * from './entities';
@@ -20,5 +21,12 @@ export const usersContext: Context = {
     UserPrivacy1700000000005,
     KeysAndTokens1700000000210,
     Erasures1700000000231,
+    TokenReader1700000000250,
   ],
 };
+
+/** What a service that only asks whose token it is connects with: it migrates nothing. */
+export const tokenReadContext: Context = { schema: 'users', entities: [], migrations: [] };
+
+/** Role without login that may read whose token it is, and nothing else; a service's login is made a member of it. */
+export const TOKEN_READER = 'balados_token_reader';

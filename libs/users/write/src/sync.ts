@@ -21,6 +21,7 @@ import {
   isSubscribed,
   SubscriptionClaim,
   SubscriptionsState,
+  UNDATED,
 } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
@@ -88,7 +89,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
       item: entry.rss_source_item,
       position: entry.position,
       played: entry.played,
-      updatedAt: shifted(entry.updated_at, shift, now),
+      updatedAt: ofPlay(entry.updated_at, (time) => shifted(time, shift, now)),
     }));
     const playlistClaims = readPlaylists(body.playlists, rejected, (time) => shifted(time, shift, now));
 
@@ -127,7 +128,7 @@ export class SyncHandler implements ICommandHandler<Sync> {
           for (const { feed, item, updatedAt, path } of state.erased ? playClaims : [])
             if (isErased(updatedAt, state.erased) && !findPlay(state, feed, item)) rejected.push(erasedEntry(path));
           const { entries } = answer(allPlays(state), revision, since?.listening, (held) =>
-            wirePlay({ ...held, updatedAt: held.updatedAt - shift }),
+            wirePlay({ ...held, updatedAt: ofPlay(held.updatedAt, (time) => time - shift) }),
           );
           return { entries, revision, isBehind: isBehind(since?.listening, state.erased) };
         },
@@ -184,6 +185,9 @@ export function clockShift(clientTime: number | undefined, now: number, last = 0
 /** Whether a device that has seen a stream up to `since` may hold what was erased after that. */
 const isBehind = (since: number | undefined, erased: Erased | undefined): boolean =>
   since !== undefined && erased !== undefined && since < erased.revision;
+
+/** What was never dated has no clock's error in it: said again it must be the same. */
+const ofPlay = (time: number, shift: (time: number) => number): number => (time === UNDATED ? time : shift(time));
 
 /** In the time of a device whose clock is off. */
 const less = <Claim extends SubscriptionClaim>(claim: Claim, shift: number): Claim => ({

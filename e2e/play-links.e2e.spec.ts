@@ -1,0 +1,248 @@
+import { createSecretKey } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { Agent, request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { playLink } from '@balados/feeds-ids';
+import { waitFor } from '@balados/testing';
+import { base64, base64Url, Device, newListener } from './support/client';
+import { Door } from './support/door';
+import { LONG, newSeed, randomFrom, report, within } from './support/limits';
+import { LogReader } from './support/log';
+import { ServiceProcess } from './support/service-process';
+import { LINK_KEY, startSystem, System } from './support/system';
+
+const FEED = 'https://feeds.example/show.xml';
+const item = (name: string | number): string => `guid-${name},https://media.example/${name}.mp3`;
+const enclosure = (name: string | number): string => `https://media.example/${name}.mp3`;
+const pathOf = (token: string, name: string | number): string =>
+  playLink('', { token, feed: FEED, item: item(name) }, createSecretKey(LINK_KEY))!;
+
+interface Followed {
+  status: number;
+  location: string | undefined;
+}
+
+/** Asks on the play host, whatever the address; `fetch` would follow the link. */
+function follow(
+  base: string,
+  path: string,
+  { host = 'play.localhost:4000', agent }: { host?: string; agent?: Agent } = {},
+) {
+  return new Promise<Followed>((resolve, reject) => {
+    const sent = httpRequest(base, { path, headers: { host }, agent: agent ?? false }, (answer) => {
+      answer.resume().once('end', () => resolve({ status: answer.statusCode!, location: answer.headers.location }));
+      answer.once('error', reject);
+    });
+    sent.once('error', reject).end();
+  });
+}
+
+const newToken = async (device: Device): Promise<{ token: string; id: string }> =>
+  (await device.send('POST', '/tokens', { name: 'links' })).body;
+
+interface Listen {
+  item: string;
+  position: number;
+  played: boolean;
+  updatedAt: string;
+  heardAt?: string;
+}
+
+/** The plays through links that a listener's stream holds. */
+async function listens(log: LogReader, userId: string): Promise<Listen[]> {
+  const events = await log.read(`listening-${userId}`);
+  return events
+    .filter(({ type, data }) => type === 'PlayRecorded' && (data as Listen).heardAt !== undefined)
+    .map(({ data }) => data as Listen);
+}
+
+/** The tests of every kind of system; `door` is where it takes play links. */
+function behaves(running: () => { system: System; door: string; log: LogReader }): void {
+  it('redirects, and is a listen that moves nothing', async () => {
+    const { system, door, log } = running();
+    const device = await newListener(system.listeners);
+    const { token } = await newToken(device);
+    await device.play(FEED, item('held'), 90.5, true);
+    const before = (await device.get('/play')).body.play_statuses[0];
+    expect(await follow(door, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
+    expect(await follow(door, pathOf(token, 'new'))).toEqual({ status: 302, location: enclosure('new') });
+    expect(await follow(door, pathOf(token, 'held'))).toEqual({ status: 302, location: enclosure('held') });
+    // The listener played the other one today already.
+    await waitFor(async () => (await listens(log, device.userId)).length > 0, { what: 'the listen' });
+    expect((await listens(log, device.userId)).map((listen) => listen.item)).toEqual([item('new')]);
+    const { play_statuses: plays } = (await device.get('/play')).body;
+    const undated = {
+      rss_source_feed: base64(FEED),
+      rss_source_item: base64(item('new')),
+      position: 0,
+      played: false,
+      updated_at: '1970-01-01T00:00:00.000Z',
+    };
+    expect(plays).toHaveLength(2);
+    expect(plays).toEqual(expect.arrayContaining([before, undated]));
+    // A device whose clock is off may say again what it was told, and what one heard offline last year stands.
+    const slow = { client_time: new Date(Date.now() - 600_000).toISOString() };
+    const told = (await device.sync(slow)).body.data.play_statuses;
+    expect(told).toContainEqual(undated);
+    expect((await device.sync({ play_statuses: told, ...slow })).body.rejected).toEqual([]);
+    const offline = { ...undated, position: 12, updated_at: '2025-01-01T00:00:00.000Z' };
+    expect((await device.sync({ play_statuses: [offline] })).body.data.play_statuses).toContainEqual(offline);
+  });
+}
+
+describe('a play link on standalone', () => {
+  let system: System;
+  let log: LogReader;
+
+  beforeAll(async () => {
+    system = await startSystem('standalone');
+    log = new LogReader(system.eventStore);
+  }, 120_000);
+  afterAll(async () => {
+    await log?.close();
+    await system?.stop();
+  }, 120_000);
+
+  behaves(() => ({ system, door: system.listeners, log }));
+
+  it('is known by its host alone', async () => {
+    const { token } = await newToken(await newListener(system.listeners));
+    expect((await follow(system.listeners, pathOf(token, 1), { host: 'PLAY.localhost' })).status).toBe(302);
+    expect((await follow(system.listeners, pathOf(token, 1), { host: 'localhost:4000' })).status).toBe(404);
+    expect((await follow(system.listeners, '/api/v1/account')).status).toBe(404);
+  });
+});
+
+describe('a play link on six processes, whatever happens around the gateway', () => {
+  let system: System;
+  let log: LogReader;
+  let gateway: ServiceProcess;
+  let postgres: Door;
+  let folder: string;
+  let device: Device;
+  let token: string;
+  const processes = () => Object.values(system.processes);
+
+  beforeAll(async () => {
+    system = await startSystem('services', {}, ['projections', 'command-api']);
+    log = new LogReader(system.eventStore);
+    const database = new URL(system.database);
+    postgres = await new Door({ host: database.hostname, port: Number(database.port) }).open();
+    database.hostname = '127.0.0.1';
+    database.port = String(postgres.port);
+    folder = mkdtempSync(join(tmpdir(), 'balados-play-links-'));
+    gateway = system.processes['play-gateway'] = new ServiceProcess('play-gateway', 'play-gateway/main', {
+      ...system.env,
+      USERS_DATABASE_URL: database.href,
+      FEEDS_URL: 'tcp://127.0.0.1:1',
+      LINK_KEYS: LINK_KEY.toString('base64url'),
+      DATA_DIR: folder,
+    });
+    await gateway.start();
+    device = await newListener(system.listeners);
+    ({ token } = await newToken(device));
+  }, 120_000);
+  afterAll(async () => {
+    await log?.close();
+    await system?.stop();
+    await postgres?.shut();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  }, 120_000);
+
+  behaves(() => ({ system, door: gateway.url, log }));
+
+  const gauge = async (name: string): Promise<number> =>
+    Number(new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(await (await fetch(`${gateway.url}/metrics`)).text())?.[1]);
+  const delivered = () =>
+    waitFor(async () => (await gauge('play_journal_plays')) === 0, { what: 'an empty journal', timeoutMs: 30_000 });
+
+  it(
+    'redirects while event store, Postgres and feeds are away, and each play is counted once when they are back',
+    ...within(40, processes, async () => {
+      const late = await newToken(device);
+      const store = system.processes['eventstore']!;
+      await store.kill();
+      await postgres.shut();
+      const names = Array.from({ length: 40 }, (_, index) => `away-${index}`);
+      const startedAt = performance.now();
+      const answers = await Promise.all(names.map((name) => follow(gateway.url, pathOf(token, name))));
+      report(`40 plays redirected in ${Math.round(performance.now() - startedAt)} ms with nothing behind the gateway`);
+      expect(answers).toEqual(names.map((name) => ({ status: 302, location: enclosure(name) })));
+      const unsigned = `/${token}/${base64Url(FEED)}/${base64Url(item('unsigned'))}`;
+      expect((await follow(gateway.url, unsigned)).status).toBe(503);
+      expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200);
+      // It is revoked while nobody can tell, and judged when somebody can.
+      expect((await device.send('DELETE', `/tokens/${late.id}`)).status).toBe(200);
+      expect((await follow(gateway.url, pathOf(late.token, 'late'))).status).toBe(302);
+      expect(await gauge('play_journal_plays')).toBe(41);
+
+      // Nor does the end of a process lose them.
+      expect(await gateway.stop()).toBe(0);
+      const written = readdirSync(join(folder, 'plays')).map((name) =>
+        readFileSync(join(folder, 'plays', name), 'utf8'),
+      );
+      for (const secret of [token, late.token]) expect(written.join() + gateway.lines.join()).not.toContain(secret);
+      await gateway.start();
+      expect(await gauge('play_journal_plays')).toBe(41);
+      await store.start();
+      await postgres.open();
+      await delivered();
+      const heard = (await listens(log, device.userId)).map((listen) => listen.item);
+      expect(heard.sort()).toEqual(names.map(item).sort());
+      // A repeat is one in this life, too.
+      await follow(gateway.url, pathOf(token, 'away-0'));
+      expect(await gauge('play_journal_plays')).toBe(0);
+      expect(readdirSync(join(folder, 'plays')).filter((name) => !name.endsWith('.recent'))).toEqual([]);
+    }),
+  );
+
+  it(
+    'loses no play and counts none twice, however often it is killed',
+    ...within(LONG ? 300 : 60, processes, async () => {
+      const random = randomFrom(newSeed('play-links'));
+      const rounds = LONG ? 20 : 3;
+      const listener = await newListener(system.listeners);
+      const { token: own } = await newToken(listener);
+      const redirected = new Set<string>();
+      let asked = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        let alive = true;
+        const worker = async (): Promise<void> => {
+          const agent = new Agent({ keepAlive: true });
+          while (alive) {
+            const name = `killed-${(asked += 1)}`;
+            const answer = await follow(gateway.url, pathOf(own, name), { agent }).catch(() => undefined);
+            if (answer?.status === 302) redirected.add(item(name));
+            else if (answer) throw new Error(`${name} is answered ${answer.status}`);
+          }
+          agent.destroy();
+        };
+        const workers = Promise.all(Array.from({ length: 8 }, worker));
+        const until = redirected.size + 20 + Math.floor(random() * 200);
+        await waitFor(() => redirected.size >= until, { what: `${until} redirects` });
+        await gateway.kill();
+        alive = false;
+        await workers;
+        await gateway.start();
+      }
+      await delivered();
+      const heard = (await listens(log, listener.userId)).map((listen) => listen.item);
+      report(`${rounds} times killed: ${asked} asked, ${redirected.size} redirected, ${heard.length} counted`);
+      expect(heard.length).toBe(new Set(heard).size);
+      for (const each of redirected) expect(heard).toContain(each);
+      expect(heard.length).toBeLessThanOrEqual(asked);
+    }),
+  );
+
+  it('stops in order with all that waits delivered', async () => {
+    const listener = await newListener(system.listeners);
+    const { token: own } = await newToken(listener);
+    const names = Array.from({ length: 50 }, (_, index) => `last-${index}`);
+    await Promise.all(names.map((name) => follow(gateway.url, pathOf(own, name))));
+    expect(await gateway.stop()).toBe(0);
+    await gateway.start();
+    await delivered();
+    expect((await listens(log, listener.userId)).map((listen) => listen.item).sort()).toEqual(names.map(item).sort());
+  }, 30_000);
+});

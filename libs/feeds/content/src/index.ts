@@ -4,3 +4,4 @@ export * from './merge-feeds';
 export * from './not-a-feed';
 export * from './only-item';
 export * from './open-feed';
+export { newestFirst, partOfFeed } from './part-of-feed';

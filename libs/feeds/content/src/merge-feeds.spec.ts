@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { MergeOptions, mergeFeeds } from './merge-feeds';
 import { MERGED_ITEM_MAX_LENGTH } from './merged-item';
 import { openFeed } from './open-feed';
+import { newestFirst, partOfFeed } from './part-of-feed';
 import { childrenNamed, Element, itemsOf, readStrictly, textOf } from './strict-reader.fixture';
 
 const part = (name: string, xml: string) => ({
@@ -72,6 +73,15 @@ describe('a merged feed', () => {
     const xml = mergeFeeds([trains, ponds], { ...options, order });
     expect(titles(xml)).toEqual(['[Ponds] between', '[Trains] old', '[Trains] new']);
     expect(titles(mergeFeeds([trains, ponds], { ...options, order, limit: 2 }))).toHaveLength(2);
+  });
+
+  it('is the same of parts of the feeds, when they hold what is wanted', () => {
+    const newest = [trains, ponds].map(({ url, open }) => ({
+      url,
+      open: partOfFeed(open, newestFirst(open).slice(0, 2)),
+    }));
+    expect(titles(mergeFeeds(newest, options))).toEqual(['[Trains] new', '[Ponds] between', '[Trains] old']);
+    expect(mergeFeeds(newest, { ...options, limit: 2 })).toBe(mergeFeeds([trains, ponds], { ...options, limit: 2 }));
   });
 
   it('has a hundred at most', () => {

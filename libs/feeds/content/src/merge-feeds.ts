@@ -2,6 +2,7 @@ import { episodeId, episodeKey } from '@balados/feeds-ids';
 import { distinctEpisodes, FeedItem, itemOf, OpenFeed } from './feed';
 import { MergedItem, mergedItem } from './merged-item';
 import { USUAL_NAMESPACES } from './namespaces';
+import { byDate, newestFirst } from './part-of-feed';
 import { commentText, element, startTag } from './xml-text';
 
 /** Items of a merged feed, unless less is asked for. */
@@ -67,8 +68,8 @@ function choose(parts: readonly MergePart[], { order, limit = MERGED_MAX_ITEMS }
   const byUrl = new Map(parts.map((part) => [part.url, part]));
   if (order === 'newest')
     return [...byUrl.values()]
-      .flatMap((part) => distinctEpisodes(part.open.items).map((item) => ({ part, item })))
-      .sort((a, b) => (b.item.publishedAt ?? -Infinity) - (a.item.publishedAt ?? -Infinity) || 0)
+      .flatMap((part) => newestFirst(part.open).map((item) => ({ part, item })))
+      .sort((a, b) => byDate(a.item, b.item))
       .slice(0, limit);
   // The enclosure may be another by now: the episode is the same.
   const episodes = new Map<string, ReadonlyMap<string, FeedItem>>();

@@ -1,17 +1,17 @@
 import { FeedItem, itemOf, MERGED_MAX_ITEMS, mergeFeeds, MergeOptions, newestFirst } from '@balados/feeds-content';
 import type { FeedCache } from '@balados/feeds-fetch';
 import { episodeKey, playLink } from '@balados/feeds-ids';
-import { Problem } from '@balados/platform-service';
+import { Problem, Turns } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
 import { AccountsUnavailable, PersonalTokens } from '@balados/users-accounts';
 import type { KeyObject } from 'node:crypto';
 import { gather, Gathered } from './gather';
 import { playlistOf, subscribedFeeds } from './listener-rows';
 import type { ServedFeed } from './served-feed';
-import { Turns } from './turns';
 
-/** Personal feeds that are made at a time; who comes later waits for a turn. */
+/** Personal feeds that are made at a time, which bounds the memory for them; and how many wait for their turn. */
 export const MADE_AT_A_TIME = 8;
+export const MADE_WAITING_MAX = 100;
 /** Seconds after which a client may try again when tokens or subscriptions cannot be read. */
 const RETRY_AFTER_SECONDS = 5;
 
@@ -31,7 +31,11 @@ export interface PersonalFeedsParts {
 
 /** A listener's podcasts, and playlists, as feeds for any RSS app; a personal token is all that it takes to read them. */
 export class PersonalFeeds {
-  private readonly turns = new Turns(MADE_AT_A_TIME);
+  private readonly turns = new Turns({
+    atATime: MADE_AT_A_TIME,
+    waitingMax: MADE_WAITING_MAX,
+    busy: () => unavailable('Too many personal feeds are being made.'),
+  });
 
   constructor(private readonly parts: PersonalFeedsParts) {}
 
@@ -94,12 +98,15 @@ export class PersonalFeeds {
   }
 }
 
+const unavailable = (detail: string): Problem =>
+  new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
+
 /** Without the tables there is no answer: better that than one that a revoked token, or a podcast that was left, is in. */
 async function readable<Answer>(answer: Promise<Answer>): Promise<Answer> {
   try {
     return await answer;
   } catch (error) {
-    const detail = error instanceof AccountsUnavailable ? 'Tokens' : 'Subscriptions and playlists';
-    throw new Problem(503, 'unavailable', `${detail} cannot be read now.`, { retryAfter: RETRY_AFTER_SECONDS });
+    const unread = error instanceof AccountsUnavailable ? 'Tokens' : 'Subscriptions and playlists';
+    throw unavailable(`${unread} cannot be read now.`);
   }
 }

@@ -1,15 +1,10 @@
 import { MigrationInterface, QueryRunner } from 'typeorm';
+import { createRole } from './token-reader-migration';
 
 export class FeedReader1700000000255 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    // As with the other reader, another database of the cluster may make it at this very moment.
+    await runner.query(createRole('balados_feed_reader'));
     await runner.query(`
-      DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'balados_feed_reader') THEN
-          CREATE ROLE balados_feed_reader NOLOGIN;
-        END IF;
-      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-      END $$;
       GRANT USAGE ON SCHEMA users TO balados_feed_reader;
       GRANT SELECT (id, user_id, kind, secret_hash, revoked_at, last_used_at) ON users.api_tokens TO balados_feed_reader;
       GRANT SELECT (user_id, feed, subscribed_at, subscribed) ON users.subscriptions TO balados_feed_reader;

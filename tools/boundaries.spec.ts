@@ -19,6 +19,7 @@ const refused: [file: string, code: string, why: string][] = [
   ['apps/command-api/src/x.ts', `import '@balados/public-api';`, 'apps do not see each other'],
   ['apps/public-api/src/x.ts', `import '@balados/users-contracts';`, 'what is public knows nothing of users'],
   ['apps/jobs/src/x.ts', `import '@balados/embedded';`, 'only standalone brings its own stores'],
+  ['libs/feeds/fetch/src/x.ts', `import '@balados/platform-service';`, 'feeds are fetched without a service around'],
 ];
 const allowed: [file: string, code: string][] = [
   ['libs/users/domain/src/x.ts', `import '@balados/users-contracts';`],

@@ -8,16 +8,23 @@ import { itemIn, readFeed, ServedFeed } from './served-feed';
 /** The feeds of the world, as this service holds them. */
 export interface Feeds extends FeedsClient {
   cache: FeedCache<ServedFeed>;
+  /** The clock that its copies are dated by, in epoch milliseconds. */
+  now: () => number;
   close(): Promise<void>;
 }
 
 /** `onAsked`: told what came of each question to an origin. */
-export function openFeeds(config: Config, log: Logger, onAsked: (outcome: string) => void): Feeds {
-  const fetcher = createFetcher({ allowPrivate: config.FEEDS_ALLOW_PRIVATE });
+export function openFeeds(
+  config: Config,
+  log: Logger,
+  { onAsked, now }: { onAsked: (outcome: string) => void; now: () => number },
+): Feeds {
+  const fetcher = createFetcher({ allowPrivate: config.FEEDS_ALLOW_PRIVATE, now });
   const cache = createFeedCache({
     fetcher,
     read: readFeed,
     onAsked,
+    now,
     maxFeeds: config.FEEDS_CACHE,
     maxBytes: config.FEEDS_CACHE_MB,
     shared:
@@ -40,6 +47,7 @@ export function openFeeds(config: Config, log: Logger, onAsked: (outcome: string
   };
   return {
     cache,
+    now,
     async episode({ feed, item }) {
       const found = itemIn((await get(feed)).document, item);
       return found ? { enclosure: found.enclosure, durationS: found.durationS } : null;

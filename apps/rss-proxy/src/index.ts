@@ -16,9 +16,9 @@ export interface RssProxy extends Service {
   feeds: FeedsClient;
 }
 
-export async function start(config: Config, log: Logger): Promise<RssProxy> {
+export async function start(config: Config, log: Logger, now: () => number = Date.now): Promise<RssProxy> {
   const registry = createRegistry('rss-proxy');
-  const feeds = openFeeds(config, log, countAsked(registry));
+  const feeds = openFeeds(config, log, { onAsked: countAsked(registry), now });
   exposeHeld(registry, () => feeds.cache.size());
   // Feeds are proxied without Postgres.
   const users = openPostgresWhenReached(config.USERS_DATABASE_URL, tokenReadContext, {

@@ -23,6 +23,8 @@ describe('rss-proxy', () => {
   let origin: Origin;
   let proxy: RssProxy;
   let listener: Listener;
+  /** By how much the proxy's clock is ahead, in milliseconds. */
+  let ahead = 0;
   /** By path; what is not named is the feed. */
   const answers: Record<string, Parameters<typeof startOrigin>[0]> = {
     '/latin.xml': (_request, response) =>
@@ -60,7 +62,7 @@ describe('rss-proxy', () => {
       if (answer) answer(request, response);
       else response.writeHead(200, { 'content-type': 'text/xml' }).end(FEED);
     });
-    proxy = await start(settings(), log);
+    proxy = await start(settings(), log, () => Date.now() + ahead);
     listener = await listen(proxy.handle, { port: 0, host: '127.0.0.1' });
   });
   afterAll(async () => {
@@ -176,6 +178,46 @@ describe('rss-proxy', () => {
     for (const feed of [url('/feed.xml?token=abc'), `http://ada:secret@127.0.0.1:${origin.port}/feed.xml`]) {
       expect((await ask(door(feed))).headers['cache-control']).toMatch(/^private, max-age=\d+$/);
       expect((await ask(door(feed, 'one,https://media.example/one.mp3'))).headers['cache-control']).toMatch(/^private/);
+    }
+  });
+
+  it('says how old a copy is, and marks it when its origin fails', async () => {
+    const feed = url('/aging.xml');
+    const item = 'one,https://media.example/one.mp3';
+    await ask(door(feed));
+    try {
+      ahead = 100_000;
+      for (const parts of [[feed], [feed, item]]) {
+        const { headers } = await ask(door(...parts));
+        expect(headers).toMatchObject({
+          age: expect.stringMatching(/^10\d$/),
+          'cache-control': expect.stringMatching(/^public, max-age=(200|19\d)$/),
+        });
+        expect(headers['balados-stale']).toBeUndefined();
+      }
+      answers['/aging.xml'] = (_request, response) => response.writeHead(500).end();
+      ahead = 7_200_000;
+      for (const parts of [[feed], [feed, item]]) {
+        const { status, headers, body } = await ask(door(...parts));
+        expect([status, body.toString()]).toEqual([200, expect.stringContaining('<title>one</title>')]);
+        expect(headers).toMatchObject({
+          age: expect.stringMatching(/^72\d\d$/),
+          'cache-control': 'public, max-age=0',
+          'balados-stale': 'true',
+        });
+      }
+      delete answers['/aging.xml'];
+      ahead += 31_000;
+      const back = await waitFor(
+        async () => {
+          const { headers } = await ask(door(feed));
+          return headers['balados-stale'] === undefined ? headers : undefined;
+        },
+        { what: 'the origin to be back' },
+      );
+      expect(back['age']).toMatch(/^\d$/);
+    } finally {
+      ahead = 0;
     }
   });
 

@@ -32,7 +32,7 @@ export class RssController {
   ): Promise<void> {
     const found = await this.find(feed);
     const { body, compressed, etag, etagOfCompressed } = found.document;
-    describe(reply, feed, found).header('vary', 'accept-encoding');
+    this.describe(reply, feed, found).header('vary', 'accept-encoding');
     if (acceptsGzip(request.headers['accept-encoding']))
       reply.header('content-encoding', 'gzip').header('etag', etagOfCompressed).send(compressed);
     else reply.header('etag', etag).send(body);
@@ -51,7 +51,7 @@ export class RssController {
     const found = await this.find(feed);
     const text = onlyItem(found.document.open, item);
     if (text === undefined) throw new Problem(404, 'not_in_feed', 'The feed does not hold this item.');
-    describe(reply, feed, found).send(text);
+    this.describe(reply, feed, found).send(text);
   }
 
   private async find(feed: string): Promise<Found<ServedFeed>> {
@@ -61,16 +61,16 @@ export class RssController {
       throw feedProblem(error, this.feeds.cache.failingForMs(feed)) ?? error;
     }
   }
-}
 
-/** What clients are told of a copy: how old it is, and how long they may keep it. */
-function describe(reply: FastifyReply, feed: string, { checkedAt, isStale }: Found<ServedFeed>): FastifyReply {
-  const ageMs = Math.max(0, Date.now() - checkedAt);
-  const leftS = Math.floor(Math.max(0, FRESH_MS - ageMs) / 1_000);
-  reply
-    .type(XML)
-    .header('cache-control', `${isPrivateFeed(feed) ? 'private' : 'public'}, max-age=${isStale ? 0 : leftS}`)
-    .header('age', String(Math.floor(ageMs / 1_000)))
-    .header('content-security-policy', SANDBOX);
-  return isStale ? reply.header('balados-stale', 'true') : reply;
+  /** What clients are told of a copy: how old it is, and how long they may keep it. */
+  private describe(reply: FastifyReply, feed: string, { checkedAt, isStale }: Found<ServedFeed>): FastifyReply {
+    const ageMs = Math.max(0, this.feeds.now() - checkedAt);
+    const leftS = isStale ? 0 : Math.floor(Math.max(0, FRESH_MS - ageMs) / 1_000);
+    reply
+      .type(XML)
+      .header('cache-control', `${isPrivateFeed(feed) ? 'private' : 'public'}, max-age=${leftS}`)
+      .header('age', String(Math.floor(ageMs / 1_000)))
+      .header('content-security-policy', SANDBOX);
+    return isStale ? reply.header('balados-stale', 'true') : reply;
+  }
 }

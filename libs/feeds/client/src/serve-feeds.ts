@@ -1,10 +1,12 @@
 import { AddressInfo, Server } from 'node:net';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { Controller, Inject, LoggerService, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, MicroserviceOptions, Payload, Transport } from '@nestjs/microservices';
 import { z } from 'zod';
 import type { FeedsClient } from './feeds-client';
 import { FeedUnavailable } from './feeds-client';
+import { FEEDS_CLIENT_TIMEOUT_MS } from './open-feeds-client';
 import { EPISODE, MESSAGE_MAX_LENGTH, METADATA } from './transport';
 
 const FEEDS = Symbol('what answers');
@@ -47,16 +49,30 @@ async function answered<Question, Answer>(
 
 export interface FeedsServer {
   port: number;
+  /** Takes no new connection, and waits for the answers under way. */
   close(): Promise<void>;
 }
+
+/** Longest wait for answers under way at the end, in milliseconds; nobody waits longer for them. */
+export const DRAIN_MS = FEEDS_CLIENT_TIMEOUT_MS;
 
 /** Answers other services over TCP. It asks nobody who they are: the address must be one that only they reach. Rejects when the port is taken. */
 export async function serveFeeds(
   feeds: FeedsClient,
-  { host, port, logger }: { host: string; port: number; logger: LoggerService },
+  { host, port, logger, drainMs = DRAIN_MS }: { host: string; port: number; logger: LoggerService; drainMs?: number },
 ): Promise<FeedsServer> {
+  const underWay = new Set<Promise<unknown>>();
+  const watched = <Answer>(answer: Promise<Answer>): Promise<Answer> => {
+    const ended = answer.catch(() => undefined).finally(() => underWay.delete(ended));
+    underWay.add(ended);
+    return answer;
+  };
+  const client: FeedsClient = {
+    episode: (of) => watched(feeds.episode(of)),
+    metadata: (of) => watched(feeds.metadata(of)),
+  };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
-    { module: FeedsModule, controllers: [FeedsController], providers: [{ provide: FEEDS, useValue: feeds }] },
+    { module: FeedsModule, controllers: [FeedsController], providers: [{ provide: FEEDS, useValue: client }] },
     {
       transport: Transport.TCP,
       options: { host, port, maxBufferSize: MESSAGE_MAX_LENGTH, maxSendBufferSize: MESSAGE_MAX_LENGTH * 16 },
@@ -65,5 +81,15 @@ export async function serveFeeds(
     },
   );
   await app.listen();
-  return { port: (app.unwrap<Server>().address() as AddressInfo).port, close: () => app.close() };
+  const server = app.unwrap<Server>();
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      server.close();
+      await Promise.race([Promise.all(underWay), setTimeout(drainMs, undefined, { ref: false })]);
+      // Nest cuts connections: what was just answered leaves first.
+      await setImmediate();
+      await app.close();
+    },
+  };
 }

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { connect, createServer, AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { ConsoleLogger } from '@nestjs/common';
+import { waitFor } from '@balados/testing';
 import { FeedsClient, FeedUnavailable, FeedMetadata } from './feeds-client';
 import { openFeedsClient, OpenFeedsClient } from './open-feeds-client';
 import { FeedsServer, serveFeeds } from './serve-feeds';
@@ -20,12 +21,19 @@ const FEED = 'https://trains.example/feed.xml';
 const logger = new ConsoleLogger({ logLevels: [] });
 const failure = (asked: Promise<unknown>): Promise<unknown> => asked.then(() => 'no failure').catch((error) => error);
 
+/** What is asked of the slow feed, until it is answered. */
+let asked = false;
+let answerSlow: () => void;
+
 /** Answers what its questions name. */
 const feeds: FeedsClient = {
   async episode({ feed, item }) {
     if (feed === 'https://away.example/') throw new FeedUnavailable('feed_timeout', 'It did not answer.', 30_000);
     if (feed === 'https://broken.example/') throw new Error('secret detail');
-    if (feed === 'https://slow.example/') return new Promise(() => undefined);
+    if (feed === 'https://slow.example/') {
+      asked = true;
+      return new Promise((resolve) => (answerSlow = () => resolve({ enclosure: 'late', durationS: null })));
+    }
     return item === 'gone,' ? null : { enclosure: item, durationS: 61.5 };
   },
   metadata: async () => metadata,
@@ -40,12 +48,18 @@ describe("the feeds' transport", () => {
     return opened.at(-1)!;
   };
 
+  const serve = (port = 0, drainMs = 10_000): Promise<FeedsServer> =>
+    serveFeeds(feeds, { host: '127.0.0.1', port, logger, drainMs });
+
   beforeEach(async () => {
-    server = await serveFeeds(feeds, { host: '127.0.0.1', port: 0, logger });
+    asked = false;
+    answerSlow = () => undefined;
+    server = await serve();
     client = open(`tcp://127.0.0.1:${server.port}`);
   });
   afterEach(async () => {
     for (const each of opened.splice(0)) each.close();
+    answerSlow();
     await server.close();
   });
 
@@ -87,16 +101,26 @@ describe("the feeds' transport", () => {
     const { port } = server;
     await server.close();
     expect(await failure(client.metadata({ feed: FEED }))).toMatchObject({ code: 'unreachable' });
-    server = await serveFeeds(feeds, { host: '127.0.0.1', port, logger });
+    server = await serve(port);
     expect(await client.metadata({ feed: FEED })).toEqual(metadata);
   });
 
+  it('gives the answers under way before it ends', async () => {
+    const slow = client.episode({ feed: 'https://slow.example/', item: 'a,' });
+    await waitFor(() => asked, { what: 'the question' });
+    const closed = server.close();
+    answerSlow();
+    expect(await slow).toEqual({ enclosure: 'late', durationS: null });
+    await closed;
+  });
+
   it('fails what is under way when the connection is lost', async () => {
-    const asked = failure(client.episode({ feed: 'https://slow.example/', item: 'a,' }));
-    await client.metadata({ feed: FEED });
-    await server.close();
-    expect(await asked).toMatchObject({ code: 'unreachable' });
-    server = await serveFeeds(feeds, { host: '127.0.0.1', port: 0, logger });
+    const hasty = await serve(0, 1);
+    const other = open(`tcp://127.0.0.1:${hasty.port}`);
+    const slow = failure(other.episode({ feed: 'https://slow.example/', item: 'a,' }));
+    await waitFor(() => asked, { what: 'the question' });
+    await hasty.close();
+    expect(await slow).toMatchObject({ code: 'unreachable' });
   });
 
   it('cuts off who sends what is too long, and serves the others', async () => {

@@ -32,7 +32,7 @@ let url: string;
 beforeEach(async () => {
   asked = [];
   answers = Promise.resolve();
-  url = await startService(Everything, {}, { publicReads: true });
+  url = await startService(Everything, {}, { publicReads: true, keepsAnswers: true });
 });
 afterEach(stopServices);
 

@@ -19,14 +19,16 @@ const badAccounts = {
   PASSWORD_CONCURRENCY: '0',
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
-const badLinks = { LINK_KEYS: SECRET, PLAY_JOURNAL_MB: `${SECRET} MB` };
+const badLinks = { LINK_KEYS: SECRET };
+const badJournal = { PLAY_JOURNAL_MB: `${SECRET} MB` };
+const badPlayUrl = { PLAY_URL: `play.example/${SECRET}` };
+const badFeedsUrl = { FEEDS_URL: `http://${SECRET}.example` };
 const badFeeds = {
   FEEDS_ALLOW_PRIVATE: `localhost:80,${SECRET}`,
   FEEDS_CACHE: '0',
   FEEDS_CACHE_MB: `${SECRET} MB`,
   REDIS_URL: `http://:${SECRET}@redis.example`,
 };
-const badFeedsUrl = { FEEDS_URL: `http://${SECRET}.example` };
 const badTransport = { FEEDS_PORT: `70000${SECRET}` };
 const badWindow = { TRENDING_WINDOW: '32' };
 
@@ -69,8 +71,8 @@ const APPS = [
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow, ...badFeedsUrl }],
-  ['rss-proxy', { ...badPort, ...badFeeds, ...badTransport }],
-  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks, ...badFeedsUrl }],
+  ['rss-proxy', { ...badPort, ...badUsers, ...badLinks, ...badPlayUrl, ...badFeeds, ...badTransport }],
+  ['play-gateway', { ...badPort, ...badStore, ...badUsers, ...badLinks, ...badJournal, ...badFeedsUrl }],
   [
     'standalone',
     {
@@ -83,6 +85,8 @@ const APPS = [
       ...badWindow,
       ...badFeeds,
       ...badLinks,
+      ...badJournal,
+      ...badPlayUrl,
     },
   ],
 ] as const;

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { itemOf, openFeed } from '@balados/feeds-content';
+import { createSecretKey } from 'node:crypto';
+import { distinctEpisodes, itemOf, openFeed } from '@balados/feeds-content';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
+import { isSigned, readPlayLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { base64, base64Url, newListener, request } from './support/client';
-import { KINDS, startSystem, System } from './support/system';
+import { KINDS, LINK_KEY, startSystem, System } from './support/system';
 
 /** Feeds to serve, by the path at which the origin has them: REAL_FEEDS when there are some, and those of the demo. */
 function feedsOf(folder: string): Map<string, Buffer> {
@@ -82,6 +84,46 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
       const other = `${item.guid},https://media.example/other.mp3`;
       expect(await request(proxied(url(path), other))).toMatchObject({ status: 404, body: { code: 'not_in_feed' } });
     }
+  });
+
+  it('are merged into one of a listener, which changes with the subscriptions', async () => {
+    const phone = await newListener(system.listeners);
+    const { token } = (await phone.send('POST', '/tokens', { name: 'reader' })).body as { token: string };
+    const mine = `${system.feeds}/api/v1/rss/user/${token}/subscriptions`;
+    expect(openFeed(Buffer.from((await request(mine)).body)).items).toEqual([]);
+    const demo = [...feedsOf(resolve('tools/demo/feeds'))];
+    for (const [path] of [...demo, ['/none.xml'] as const]) await phone.subscribe(url(path));
+    const episodes = demo.flatMap(([path, bytes]) =>
+      distinctEpisodes(openFeed(bytes).items).map((item) => ({ feed: url(path), item: itemOf(item), ...item })),
+    );
+    const merged = await waitFor(
+      async () => {
+        const { body } = await request(mine);
+        const { items } = openFeed(Buffer.from(body));
+        return body.includes('<!-- ') && items.length === episodes.length ? items : undefined;
+      },
+      { what: 'all subscriptions in the feed' },
+    );
+    const links = merged
+      .filter(({ enclosure }) => enclosure !== '')
+      .map(({ enclosure }) => readPlayLink(new URL(enclosure).pathname)!);
+    expect(links.every((link) => link.token === token && isSigned(link, [createSecretKey(LINK_KEY)]))).toBe(true);
+    const played = episodes.filter(({ enclosure }) => enclosure !== '').map(({ feed, item }) => `${feed} ${item}`);
+    expect(links.map(({ feed, item }) => `${feed} ${item}`).sort()).toEqual(played.sort());
+
+    const [first] = episodes;
+    const playlist = (await phone.send('POST', '/playlists', { name: 'Later' })).body.data as { id: string };
+    await phone.send('POST', `/playlists/${playlist.id}/items`, {
+      rss_source_feed: base64(first!.feed),
+      rss_source_item: base64(first!.item),
+    });
+    await waitFor(
+      async () => {
+        const { status, body } = await request(`${system.feeds}/api/v1/rss/user/${token}/playlist/${playlist.id}`);
+        return status === 200 && openFeed(Buffer.from(body)).items.length === 1;
+      },
+      { what: 'the playlist as a feed' },
+    );
   });
 
   it('are refused with what is wrong with them', async () => {

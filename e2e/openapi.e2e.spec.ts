@@ -53,6 +53,7 @@ describe.each<Kind>(['standalone', 'services'])('the documentation of %s', (kind
         '/api/v1/sync',
         '/api/v1/public/timeline',
         '/api/v1/rss/proxy/{feed}/{item}',
+        '/api/v1/rss/user/{token}/playlist/{id}',
         '/.well-known/jwks.json',
       ]),
     );

@@ -82,7 +82,13 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
     await run('projections', 'projections/main', env);
     const reader = (role: string): Promise<string> => createReader(database.url, role);
     const isWanted = (name: string): boolean => !only || only.includes(name as ServiceName);
-    if (isWanted('rss-proxy')) await run('rss-proxy', 'rss-proxy/main', { FEEDS_PORT: '0' });
+    const links = { LINK_KEYS: LINK_KEY.toString('base64url') };
+    if (isWanted('rss-proxy'))
+      await run('rss-proxy', 'rss-proxy/main', {
+        ...links,
+        FEEDS_PORT: '0',
+        USERS_DATABASE_URL: await reader('balados_feed_reader'),
+      });
     const feeds = { FEEDS_URL: feedsUrlOf(processes['rss-proxy']) };
     const others: Partial<Record<ServiceName, Record<string, string>>> = {
       'command-api': env,
@@ -92,7 +98,7 @@ async function startServices(extra: Record<string, string>, only?: readonly Serv
         ...feeds,
         EVENTSTORE_URL: eventStore,
         USERS_DATABASE_URL: await reader('balados_token_reader'),
-        LINK_KEYS: LINK_KEY.toString('base64url'),
+        ...links,
         DATA_DIR: folder,
       },
     };
@@ -124,7 +130,7 @@ export function feedsUrlOf(proxy: ServiceProcess | undefined): string {
   return `tcp://127.0.0.1:${line ? (JSON.parse(line) as { feedsPort: number }).feedsPort : 1}`;
 }
 
-/** What an operator does for public-api and play-gateway: a login of its own that may read some tables and nothing else. */
+/** What an operator does for public-api, rss-proxy and play-gateway: a login of its own that may read some tables and nothing else. */
 async function createReader(databaseUrl: string, role: string): Promise<string> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
 import { createRegistry, createService, Logger, Service } from '@balados/platform-service';
-import { openEventStore } from '@balados/platform-stores';
+import { openEventStore, openPostgresWhenReached } from '@balados/platform-stores';
 import { PersonalTokens } from '@balados/users-accounts';
+import { tokenReadContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { AloneConfig, Config } from './config';
 import { Delivery } from './delivery';
@@ -13,7 +14,6 @@ import { linkReader } from './links';
 import { createMetrics } from './metrics';
 import { PlayGatewayModule } from './play-gateway.module';
 import { recentKey, RecentPlays } from './recent-plays';
-import { openUsersSql } from './users-sql';
 
 export { aloneConfig, config } from './config';
 
@@ -53,7 +53,11 @@ export async function start(config: Config, log: Logger, feeds: FeedsClient): Pr
     onFound: ({ tokenHash, feed, item, heardAt }) => recent.add(recentKey(tokenHash, feed, item), heardAt),
   });
   metrics.watch(journal);
-  const users = openUsersSql(config.USERS_DATABASE_URL, log);
+  // Links redirect without Postgres.
+  const users = openPostgresWhenReached(config.USERS_DATABASE_URL, tokenReadContext, {
+    service: 'play-gateway',
+    onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres'),
+  });
   const tokens = new PersonalTokens(users.sql, { notesUse: false });
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES);

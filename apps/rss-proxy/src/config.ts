@@ -1,5 +1,6 @@
-import { serviceConfig } from '@balados/platform-service';
 import { CACHE_BYTES, FEEDS_KEPT } from '@balados/feeds-fetch';
+import { linkKeys } from '@balados/feeds-ids';
+import { postgresUrl, serviceConfig } from '@balados/platform-service';
 import { z } from 'zod';
 
 const MEGABYTE = 1_048_576;
@@ -10,6 +11,18 @@ const isHostAndPort = (text: string): boolean =>
   /^(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}$/.test(text) && URL.canParse(`http://${text}`);
 
 export const config = serviceConfig.extend({
+  USERS_DATABASE_URL: postgresUrl.describe(
+    'Postgres of the users context, as a role that reads tokens, subscriptions and playlists.',
+  ),
+  LINK_KEYS: linkKeys,
+  PLAY_URL: z
+    .string()
+    .refine(
+      (text) => /^https?:\/\/[^?#]+$/.test(text) && URL.canParse(text),
+      'must be an http or https URL without a query',
+    )
+    .default('http://play.localhost:4000')
+    .describe('Base of the play links in personal feeds: where play-gateway is reached from outside.'),
   FEEDS_ALLOW_PRIVATE: z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))

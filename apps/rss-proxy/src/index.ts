@@ -1,8 +1,12 @@
 import { FeedsClient, serveFeeds } from '@balados/feeds-client';
 import { createRegistry, createService, Logger, nestLogger, Service } from '@balados/platform-service';
+import { openPostgresWhenReached } from '@balados/platform-stores';
+import { PersonalTokens } from '@balados/users-accounts';
+import { tokenReadContext } from '@balados/users-schema';
 import { AloneConfig, Config } from './config';
 import { openFeeds } from './feeds';
 import { countAsked, exposeHeld } from './metrics';
+import { PersonalFeeds } from './personal-feeds';
 import { RssProxyModule } from './rss-proxy.module';
 
 export { aloneConfig, config } from './config';
@@ -16,16 +20,31 @@ export async function start(config: Config, log: Logger, now: () => number = Dat
   const registry = createRegistry('rss-proxy');
   const feeds = openFeeds(config, log, { onAsked: countAsked(registry), now });
   exposeHeld(registry, () => feeds.cache.size());
+  // Feeds are proxied without Postgres.
+  const users = openPostgresWhenReached(config.USERS_DATABASE_URL, tokenReadContext, {
+    service: 'rss-proxy',
+    onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres'),
+  });
+  const personal = new PersonalFeeds({
+    cache: feeds.cache,
+    tokens: new PersonalTokens(users.sql, { notesUse: false }),
+    sql: users.sql,
+    playUrl: config.PLAY_URL,
+    linkKeys: config.LINK_KEYS,
+  });
   const service = await createService({
     name: 'rss-proxy',
-    module: RssProxyModule.with(feeds),
+    module: RssProxyModule.with(feeds, personal),
     config,
     log,
     registry,
     checks: {},
     publicReads: true,
     docs: { title: 'Balados Sync: feeds', problems: {} },
-    onClose: () => feeds.close(),
+    onClose: async () => {
+      await feeds.close();
+      await users.close();
+    },
   });
   return { ...service, feeds };
 }

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { openFeedsClient } from '@balados/feeds-client';
@@ -46,7 +47,14 @@ describe('rss-proxy', () => {
     '/moved.xml': (_request, response) => response.writeHead(301, { location: '/feed.xml' }).end(),
   };
   const settings = () =>
-    readConfig(config, { FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}`, RATE_ADDRESS: '0', LOG_LEVEL: 'fatal' });
+    readConfig(config, {
+      FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}`,
+      // Nobody listens there: feeds are proxied all the same.
+      USERS_DATABASE_URL: 'postgres://127.0.0.1:1/none',
+      LINK_KEYS: randomBytes(32).toString('base64url'),
+      RATE_ADDRESS: '0',
+      LOG_LEVEL: 'fatal',
+    });
 
   beforeAll(async () => {
     origin = await startOrigin((request, response) => {
@@ -290,6 +298,13 @@ describe('rss-proxy', () => {
       const { status: given, body } = await ask(door(feed));
       expect([given, JSON.parse(body.toString()).code]).toEqual([status, code]);
     });
+  });
+
+  it('says 503 of personal feeds while the tokens cannot be read', async () => {
+    const personal = `http://127.0.0.1:${listener.port}/api/v1/rss/user/${randomBytes(32).toString('base64url')}/subscriptions`;
+    const { status, headers, body } = await ask(personal);
+    expect([status, JSON.parse(body.toString()).code]).toEqual([503, 'unavailable']);
+    expect(headers).toMatchObject({ 'retry-after': '5', 'cache-control': 'no-store' });
   });
 
   it('tells other services of its process', async () => {

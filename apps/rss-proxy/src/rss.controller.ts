@@ -12,9 +12,9 @@ import type { ServedFeed } from './served-feed';
 
 export const FEEDS = Symbol('the feeds');
 
-const XML = 'application/xml; charset=utf-8';
+export const XML = 'application/xml; charset=utf-8';
 /** Shown in a browser, a stranger's document runs nothing, loads nothing and is of no origin. */
-const SANDBOX = "default-src 'none'; frame-ancestors 'none'; sandbox";
+export const SANDBOX = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
 const feedPath = z.object({ feed: feedParameter });
 const itemPath = feedPath.extend({ item: itemParameter });

@@ -20,6 +20,7 @@ const shape = z.object({
   USERS_DATABASE_URL: postgresUrl.optional().describe('Postgres of the users context; the embedded one when unset.'),
   SITE_DATABASE_URL: postgresUrl.optional().describe('Postgres of the site context; the embedded one when unset.'),
   LINK_KEYS: playGateway.shape.LINK_KEYS.optional().describe('Keys of play links; one that is made once when unset.'),
+  PLAY_URL: rssProxy.shape.PLAY_URL.unwrap().optional(),
   PLAY_HOST: z.string().default('play.localhost').describe('Host name of play links, without a port.'),
 });
 

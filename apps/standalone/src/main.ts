@@ -15,7 +15,7 @@ import {
   stopOnSignals,
 } from '@balados/platform-service';
 import { SITE_READER } from '@balados/site-schema';
-import { TOKEN_READER } from '@balados/users-schema';
+import { FEED_READER, TOKEN_READER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
 import { openStores, Stores } from './embedded-stores';
 import { loadLinkKeys } from './link-keys';
@@ -54,7 +54,15 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
   const linkKeys = config.LINK_KEYS ?? (await loadLinkKeys(config.USERS_DATABASE_URL));
-  const feeds = await rssProxy.start(config, own('rss-proxy'));
+  const feeds = await rssProxy.start(
+    {
+      ...config,
+      LINK_KEYS: linkKeys,
+      PLAY_URL: config.PLAY_URL ?? `http://${config.PLAY_HOST}:${config.PORT}`,
+      USERS_DATABASE_URL: asRole(FEED_READER, config.USERS_DATABASE_URL),
+    },
+    own('rss-proxy'),
+  );
   const [listeners, publicReads, links, clock] = await Promise.all([
     commandApi.start(config, own('command-api')),
     publicApi.start({ ...config, SITE_DATABASE_URL: asRole(SITE_READER, config.SITE_DATABASE_URL) }, own('public-api')),

@@ -11,12 +11,12 @@ const UTF_16 = /^utf-?16|^(?:iso-10646-)?ucs-?2|^unicode/i;
  * knows, or in which the bytes make no text, is passed over. When they make none in any, what the first does not have becomes U+FFFD.
  */
 export function decodeXml(bytes: Uint8Array, contentType = ''): string {
-  const claimed = ofMark(bytes);
+  const certain = ofMark(bytes);
   // Both of these are read from single bytes: such a document is no UTF-16, whatever it says.
-  const others = [ofContentType(contentType), ofDeclaration(bytes)].filter(
+  const claimed = [ofContentType(contentType), ofDeclaration(bytes)].filter(
     (charset) => !charset || !UTF_16.test(charset),
   );
-  const charsets = [...new Set([claimed, ...others, 'utf-8'])].filter(isKnown);
+  const charsets = certain ? [certain] : [...new Set([...claimed, 'utf-8'])].filter(isKnown);
   const text = firstText(charsets, bytes) ?? new TextDecoder(charsets[0]).decode(bytes);
   return sayingUtf8(text.replace(/^[\s\ufeff]+/, ''));
 }

@@ -1,3 +1,5 @@
+import { USUAL_NAMESPACES } from './namespaces';
+
 /** A place in a feed's document that means something to us. */
 export interface Place {
   /** What speaks here: the feed, an item, or an entry of RSS 1.0's table of contents. */
@@ -63,18 +65,15 @@ export const SPEAKING_ATTRIBUTES: ReadonlyMap<string, string> = new Map([
   ['googleplay:image', 'href'],
 ]);
 
-/** The prefixes by which we know the namespaces that feeds share, whatever a feed calls them. */
-const KNOWN_NAMESPACES: ReadonlyMap<string, string> = new Map([
-  ['http://www.itunes.com/dtds/podcast-1.0.dtd', 'itunes'],
-  ['http://www.google.com/schemas/play-podcasts/1.0', 'googleplay'],
-  ['https://podcastindex.org/namespace/1.0', 'podcast'],
-  ['http://purl.org/dc/elements/1.1/', 'dc'],
-]);
+/** The usual prefix of each namespace: some write theirs in other letters. */
+const USUAL_PREFIXES: ReadonlyMap<string, string> = new Map(
+  [...USUAL_NAMESPACES].map(([prefix, namespace]) => [namespace.toLowerCase(), prefix]),
+);
 
 /** What a prefix that the root declares is to us, with its colon: empty for the dialect's own namespaces; undefined for one that we do not know. */
 export function knownPrefix(dialect: Dialect, namespace: string): string | undefined {
   if (dialect.namespaces.includes(namespace)) return '';
-  const known = KNOWN_NAMESPACES.get(namespace.toLowerCase());
+  const known = USUAL_PREFIXES.get(namespace.toLowerCase());
   return known === undefined ? undefined : `${known}:`;
 }
 

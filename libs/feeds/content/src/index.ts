@@ -1,5 +1,7 @@
 export * from './escape-references';
 export * from './feed';
+export * from './merge-feeds';
 export * from './not-a-feed';
 export * from './only-item';
 export * from './open-feed';
+export { newestFirst, partOfFeed } from './part-of-feed';

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { hasCredentials } from '@balados/feeds-ids';
 import { createCache } from 'cache-manager';
 import { Keyv } from 'keyv';
@@ -9,6 +10,8 @@ import {
   FAILURE_KEPT_MS,
   FAILURES_KEPT,
   FEEDS_KEPT,
+  FETCHES_MAX,
+  FETCHES_WAITING_MAX,
   FRESH_MS,
   STALE_IF_ERROR_MS,
   STALE_WHILE_REVALIDATE_MS,
@@ -101,6 +104,8 @@ export function createFeedCache<Document extends Weighed>({
   const failures = new LRUCache<string, Failure>({ max: FAILURES_KEPT });
   const underWay = new Map<string, Promise<Copy>>();
   const closing = new AbortController();
+  // Every fetch listens: that many are no leak.
+  setMaxListeners(FETCHES_MAX + FETCHES_WAITING_MAX, closing.signal);
 
   /** Asks the origin, unless that is under way. */
   function refresh(feed: string): Promise<Copy> {

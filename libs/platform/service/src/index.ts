@@ -9,3 +9,4 @@ export * from './patience';
 export * from './problems';
 export * from './rate-limits';
 export * from './service';
+export * from './turns';

@@ -1,6 +1,7 @@
 export * from './event-store-db';
 export * from './log';
 export * from './postgres';
+export * from './postgres-when-reached';
 export * from './projector';
 export * from './projector-runner';
 export { hasPassed, LEASE_MS, SEGMENTS, segmentOf } from './segments';

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Refusal } from '@balados/event-sourcing';
+import { Turns } from '@balados/platform-service';
 import * as argon2 from 'argon2';
 import { Busy } from './errors';
 
@@ -29,13 +30,15 @@ const isPossible = (password: string): boolean => {
 
 /** Hashes and checks passwords, `concurrency` at a time; who finds the line full is turned away with Busy. */
 export class Passwords {
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns: Turns;
 
   private constructor(
-    private readonly concurrency: number,
+    concurrency: number,
     private readonly dummy: string,
-  ) {}
+  ) {
+    const busy = (): Error => new Busy(BUSY_RETRY_SECONDS);
+    this.turns = new Turns({ atATime: concurrency, waitingMax: PASSWORDS_WAITING, busy });
+  }
 
   static async create(concurrency: number): Promise<Passwords> {
     return new Passwords(concurrency, await argon2.hash(randomBytes(32), parameters));
@@ -48,32 +51,18 @@ export class Passwords {
         'invalid_password',
         `A password has ${PASSWORD_MIN_BYTES} to ${PASSWORD_MAX_BYTES} bytes of well-formed text.`,
       );
-    return this.inTurn(() => argon2.hash(password, parameters));
+    return this.turns.take(() => argon2.hash(password, parameters));
   }
 
   /** Takes as long without a hash as with one, so that time does not tell which usernames exist. @throws Busy */
   async verify(hash: string | undefined, password: string): Promise<boolean> {
     if (!isPossible(password)) return false;
-    const matches = await this.inTurn(() => argon2.verify(hash ?? this.dummy, password));
+    const matches = await this.turns.take(() => argon2.verify(hash ?? this.dummy, password));
     return matches && hash !== undefined;
   }
 
   /** Whether a hash was made with other parameters than today's. */
   isOutdated(hash: string): boolean {
     return argon2.needsRehash(hash, parameters);
-  }
-
-  private async inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.running < this.concurrency) this.running++;
-    else if (this.waiting.length >= PASSWORDS_WAITING) throw new Busy(BUSY_RETRY_SECONDS);
-    else await new Promise<void>((turn) => this.waiting.push(turn));
-    try {
-      return await work();
-    } finally {
-      // The place is handed over, or given back.
-      const next = this.waiting.shift();
-      if (next) next();
-      else this.running--;
-    }
   }
 }

@@ -1,6 +1,7 @@
 import { Context } from '@balados/platform-stores';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
+import { FeedReader1700000000255 } from './feed-reader-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
@@ -23,11 +24,15 @@ export const usersContext: Context = {
     Erasures1700000000231,
     ErasuresOfParts1700000000240,
     TokenReader1700000000250,
+    FeedReader1700000000255,
   ],
 };
 
-/** What a service that only asks whose token it is connects with: it migrates nothing. */
+/** What a service connects with that reads these tables in a role of its own: it migrates nothing. */
 export const tokenReadContext: Context = { schema: 'users', entities: [], migrations: [] };
 
 /** Role without login that may read whose token it is, and nothing else; a service's login is made a member of it. */
 export const TOKEN_READER = 'balados_token_reader';
+
+/** Role without login for who makes personal feeds: whose token it is, the subscriptions and the playlists, to read. */
+export const FEED_READER = 'balados_feed_reader';

@@ -1,15 +1,18 @@
 import { MigrationInterface, QueryRunner } from 'typeorm';
 
+/** A role belongs to the whole cluster: another database of it may have made it, at this very moment too. */
+export const createRole = (name: string): string => `
+  DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN
+      CREATE ROLE ${name} NOLOGIN;
+    END IF;
+  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+  END $$`;
+
 export class TokenReader1700000000250 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
-    // A role belongs to the whole cluster: another database of it may have made it, at this very moment too.
+    await runner.query(createRole('balados_token_reader'));
     await runner.query(`
-      DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'balados_token_reader') THEN
-          CREATE ROLE balados_token_reader NOLOGIN;
-        END IF;
-      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-      END $$;
       REVOKE ALL ON SCHEMA users FROM PUBLIC;
       GRANT USAGE ON SCHEMA users TO balados_token_reader;
       GRANT SELECT (id, user_id, kind, secret_hash, revoked_at, last_used_at) ON users.api_tokens TO balados_token_reader;`);

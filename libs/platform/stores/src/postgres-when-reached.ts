@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+import { Context, openPostgres, Sql } from './postgres';
+
+/** Pause before Postgres is tried again, in milliseconds, by a service that has not reached it yet. */
+export const CONNECT_AGAIN_MS = 500;
+/** Every so many tries it is said that there is none. */
+const SAID_EVERY = 20;
+
+/** For a service that has work to do without Postgres: it starts, and until Postgres is there every query fails. */
+export function openPostgresWhenReached(
+  url: string,
+  context: Context,
+  { service, onWaiting }: { service: string; onWaiting: (reason: string) => void },
+): { sql: Sql; close(): Promise<void> } {
+  const closing = new AbortController();
+  let reached: DataSource | undefined;
+  const connecting = (async () => {
+    for (let tries = 0; !closing.signal.aborted; tries += 1) {
+      try {
+        reached = await openPostgres(url, context, { service });
+        return;
+      } catch (error) {
+        if (tries % SAID_EVERY === 0) onWaiting((error as Error).message);
+        await delay(CONNECT_AGAIN_MS, undefined, { signal: closing.signal }).catch(() => undefined);
+      }
+    }
+  })();
+  return {
+    sql: {
+      query: async (statement: string, parameters?: unknown[]) => {
+        if (!reached) throw new Error('Postgres has not been reached yet');
+        return reached.query(statement, parameters);
+      },
+    } as Sql,
+    async close() {
+      closing.abort();
+      await connecting;
+      await reached?.destroy();
+    },
+  };
+}

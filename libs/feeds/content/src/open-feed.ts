@@ -5,6 +5,9 @@ import { OpenFeed } from './feed';
 import { FeedReader } from './feed-reader';
 import { NotAFeed } from './not-a-feed';
 
+/** The root begins within this many characters: a DOCTYPE or comments of megabytes belong to no feed. */
+export const PROLOG_MAX_LENGTH = 262_144;
+
 const BYTES_PER_CHARACTER = 2;
 /** An item, its piece and its strings, which are slices of the text. */
 const BYTES_PER_ITEM = 400;
@@ -36,7 +39,10 @@ export function openFeed(bytes: Uint8Array, contentType?: string): OpenFeed {
   parser.on('closetag', () => reader.closed());
   let end = source.length;
   try {
-    parser.write(source).close();
+    parser.write(source.slice(0, PROLOG_MAX_LENGTH));
+    if (!reader.hasRoot && source.length > PROLOG_MAX_LENGTH)
+      throw new NotAFeed('malformed', `no root within the first ${PROLOG_MAX_LENGTH} characters`);
+    parser.write(source.slice(PROLOG_MAX_LENGTH)).close();
   } catch (error) {
     if (!(error instanceof AfterTheRoot)) throw error;
     end = reader.end!;

@@ -1,4 +1,5 @@
 import { Decider, DomainEvent, Recorded } from '@balados/event-sourcing';
+import { episodeId } from '@balados/feeds-ids';
 import fc from 'fast-check';
 import {
   compaction,
@@ -57,6 +58,20 @@ const playlistItem: fc.Arbitrary<PlaylistItemClaim> = fc.record({
   deletedAt: fc.option(time),
 });
 
+const markersAmong = (events: readonly DomainEvent[] | undefined): HistoryErased[] =>
+  (events ?? []).filter((event): event is HistoryErased => event.type === 'HistoryErased');
+
+/** Podcasts that share an item stand in no particular order. */
+function inAnyOrder<State extends object>(state: State): object {
+  if (!('episodes' in state && 'marks' in state)) return state;
+  const sorted = (entries: unknown) =>
+    [...(entries as Map<string, { feed: string }[]>)].map(([key, ofItem]): [string, { feed: string }[]] => [
+      key,
+      [...ofItem].sort((one, other) => (one.feed < other.feed ? -1 : 1)),
+    ]);
+  return { ...state, episodes: new Map(sorted(state.episodes)), marks: new Map(sorted(state.marks)) };
+}
+
 type SubscriptionsSaid = Exclude<SubscriptionsCommand, EraseHistory>;
 const subscriptionsSaid: fc.Arbitrary<SubscriptionsSaid> = fc.oneof(
   fc.record({
@@ -95,7 +110,7 @@ const playlistsSaid: fc.Arbitrary<PlaylistsSaid> = fc.oneof(
     data: fc.record({
       playlists: fc.array(playlist, { maxLength: 3 }),
       items: fc.array(playlistItem, { maxLength: 4 }),
-      orders: fc.array(fc.record({ playlistId, items: fc.subarray(['x', 'y']), orderedAt: time }), { maxLength: 1 }),
+      orders: fc.array(fc.record({ playlistId, items: fc.subarray(['x', episodeId('https://a.example/', 'g,')]), orderedAt: time }), { maxLength: 1 }),
     }),
   }),
 );
@@ -198,7 +213,7 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         const listener = after(...before);
         const known = echo(listener.state);
         const rest = held(listener.state).filter((entry) => !concerns(erase.data, entry));
-        expect(listener.accept(accepted(erase))).toHaveLength(1);
+        expect(markersAmong(listener.accept(accepted(erase)))).toHaveLength(1);
         expect(held(listener.state)).toEqual(rest);
         expect(listener.accept(accepted(known))).toEqual([]);
         expect(listener.accept(accepted(erase))).toEqual([]);
@@ -216,7 +231,7 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         );
         const { all, parts } = state.erasures;
         const floors = [...(all ? [{ ...all, ...WHOLE_HISTORY }] : []), ...parts.values()];
-        const [marker] = decider.decide(erase, state) as HistoryErased[];
+        const [marker] = markersAmong(decider.decide(erase, state));
         // What was asked for after this was erased already.
         if (!marker) return;
         const after = decider.evolve(state, {
@@ -243,13 +258,14 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         );
         const kept = compacted(listener.events);
         const asItWas = folded(kept);
-        expect(asItWas).toEqual(listener.state);
+        expect(inAnyOrder(asItWas)).toEqual(inAnyOrder(listener.state));
         expect(decider.bytes(asItWas)).toBe(decider.bytes(listener.state));
         expect(compacted(kept)).toEqual(kept);
         // And so does whatever follows.
         const checkpoint = listener.events.length;
         for (const [command, day] of then) listener.accept(accepted(command, day));
-        expect(folded([...kept, ...listener.events.slice(checkpoint)])).toEqual(listener.state);
+        const asItIs = folded([...kept, ...listener.events.slice(checkpoint)]);
+        expect(inAnyOrder(asItIs)).toEqual(inAnyOrder(listener.state));
         expect(compacted([...kept, ...listener.events.slice(checkpoint)])).toEqual(compacted(listener.events));
       }),
       { numRuns: 500 },

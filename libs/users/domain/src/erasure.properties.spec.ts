@@ -110,7 +110,10 @@ const playlistsSaid: fc.Arbitrary<PlaylistsSaid> = fc.oneof(
     data: fc.record({
       playlists: fc.array(playlist, { maxLength: 3 }),
       items: fc.array(playlistItem, { maxLength: 4 }),
-      orders: fc.array(fc.record({ playlistId, items: fc.subarray(['x', episodeId('https://a.example/', 'g,')]), orderedAt: time }), { maxLength: 1 }),
+      orders: fc.array(
+        fc.record({ playlistId, items: fc.subarray(['x', episodeId('https://a.example/', 'g,')]), orderedAt: time }),
+        { maxLength: 1 },
+      ),
     }),
   }),
 );
@@ -311,11 +314,23 @@ describe('playlists that are erased', () =>
       data: {
         playlists: [...held.values()],
         items: [...held.values()].flatMap(({ items }) => [...items.values()]),
-        orders: [],
+        orders: [...held.values()].flatMap(({ playlistId, order, orderedAt }) =>
+          orderedAt === null ? [] : { playlistId, items: order, orderedAt },
+        ),
       },
     }),
     held: ({ playlists: held }) => [
-      ...[...held.values()].map(({ items: _, ...playlist }) => playlist as object),
+      ...[...held.values()].map(({ playlistId, name, description, updatedAt, deletedAt, revision }) => ({
+        playlistId,
+        name,
+        description,
+        updatedAt,
+        deletedAt,
+        revision,
+      })),
+      ...[...held.values()].flatMap(({ playlistId, order, items }) =>
+        order.map((id) => ({ playlistId, id, feed: items.get(id)?.feed, item: items.get(id)?.item })),
+      ),
       ...[...held.values()].flatMap(({ items }) => [...items.values()]),
     ],
   }));

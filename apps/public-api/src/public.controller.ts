@@ -22,7 +22,8 @@ export const TRENDING_DEFAULT = 20;
 const LASTING = 'public, max-age=29';
 const BRIEF = 'public, max-age=5';
 
-const trendingQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT), feed: feedParameter.optional() });
+const podcastsQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT) });
+const episodesQuery = podcastsQuery.extend({ feed: feedParameter.optional() });
 const feedPath = z.object({ feed: feedParameter });
 const itemPath = z.object({ item: itemParameter });
 const feedQuery = z.object({ feed: feedParameter.optional() });
@@ -48,7 +49,7 @@ export class PublicController {
     answer: z.object({ podcasts: z.array(podcastAnswer) }),
   })
   @Header('cache-control', LASTING)
-  async podcasts(@Query({ schema: trendingQuery }) { limit }: z.infer<typeof trendingQuery>) {
+  async podcasts(@Query({ schema: podcastsQuery }) { limit }: z.infer<typeof podcastsQuery>) {
     return { podcasts: await trendingPodcasts(this.sql, { limit }) };
   }
 
@@ -58,7 +59,7 @@ export class PublicController {
     answer: z.object({ episodes: z.array(episodeAnswer) }),
   })
   @Header('cache-control', LASTING)
-  async episodes(@Query({ schema: trendingQuery }) { limit, feed }: z.infer<typeof trendingQuery>) {
+  async episodes(@Query({ schema: episodesQuery }) { limit, feed }: z.infer<typeof episodesQuery>) {
     return { episodes: await trendingEpisodes(this.sql, { limit, feed }) };
   }
 

@@ -54,8 +54,12 @@ export class FeedReader {
     private readonly position: () => number,
   ) {}
 
+  get hasRoot(): boolean {
+    return this.root !== '';
+  }
+
   passedProlog(): void {
-    if (this.root === '') this.prologEnd = this.position();
+    if (!this.hasRoot) this.prologEnd = this.position();
   }
 
   passesDoctype(content: string): void {

@@ -95,7 +95,7 @@ const titleOf = (podcast: string | null, title: string | null): string =>
   [podcast && `[${podcast}]`, title].filter(Boolean).join(' ').slice(0, TITLE_MAX_LENGTH);
 
 function channel({ title, description, link, image, self, unavailable }: MergeOptions): string[] {
-  const away = unavailable.map(speakable).sort();
+  const away = [...new Set(unavailable.map(speakable))].sort();
   return [
     ...(away.length > 0 ? [`<!-- Not to be had just now: ${commentText(away.join(', '))} -->`] : []),
     element('title', title),

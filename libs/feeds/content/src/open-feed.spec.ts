@@ -1,6 +1,6 @@
 import { distinctEpisodes, FeedItem, itemOf } from './feed';
 import { FEED_MAX_DEPTH } from './feed-reader';
-import { openFeed } from './open-feed';
+import { openFeed, PROLOG_MAX_LENGTH } from './open-feed';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
@@ -342,4 +342,15 @@ describe('the text that is served', () => {
     const { text, items } = openFeed(utf8(xml));
     expect(items.map(({ start, end }) => text.slice(start, end))).toEqual([first, '<item><guid>2</guid></item>']);
   });
+});
+
+it('places are right wherever the parser is given the rest of the text', () => {
+  const head = '<!DOCTYPE rss><rss><channel>';
+  const item = '<item\r\n><guid>1</guid>😀\r\n</item>';
+  // Behind the first bracket, within the name, within a line's end, within a pair, within the closing tag
+  for (const at of [1, 3, 6, item.indexOf('😀') + 1, item.indexOf('\n</item>'), item.length - 3]) {
+    const padding = ' '.repeat(PROLOG_MAX_LENGTH - head.length - at);
+    const { text, items } = openFeed(utf8(`${head}${padding}${item}</channel></rss>`));
+    expect(items.map(({ guid, start, end }) => [guid, text.slice(start, end)])).toEqual([['1', item]]);
+  }
 });

@@ -5,6 +5,9 @@ import { OpenFeed } from './feed';
 import { FeedReader } from './feed-reader';
 import { NotAFeed } from './not-a-feed';
 
+/** Where there is a DOCTYPE the root begins within this many characters: the parser takes long over one of megabytes. */
+export const PROLOG_MAX_LENGTH = 262_144;
+
 const BYTES_PER_CHARACTER = 2;
 /** An item, its piece and its strings, which are slices of the text. */
 const BYTES_PER_ITEM = 400;
@@ -36,7 +39,12 @@ export function openFeed(bytes: Uint8Array, contentType?: string): OpenFeed {
   parser.on('closetag', () => reader.closed());
   let end = source.length;
   try {
-    parser.write(source).close();
+    // In one piece where that may be: the parser takes twice as long over a part of a string.
+    const first = source.includes('<!DOCTYPE') ? PROLOG_MAX_LENGTH : source.length;
+    parser.write(source.slice(0, first));
+    if (!reader.hasRoot && source.length > first)
+      throw new NotAFeed('malformed', `no root within the first ${PROLOG_MAX_LENGTH} characters`);
+    parser.write(source.slice(first)).close();
   } catch (error) {
     if (!(error instanceof AfterTheRoot)) throw error;
     end = reader.end!;

@@ -1,4 +1,5 @@
 import { Decider, DomainEvent, Recorded } from '@balados/event-sourcing';
+import { episodeId } from '@balados/feeds-ids';
 import fc from 'fast-check';
 import {
   compaction,
@@ -57,6 +58,20 @@ const playlistItem: fc.Arbitrary<PlaylistItemClaim> = fc.record({
   deletedAt: fc.option(time),
 });
 
+const markersAmong = (events: readonly DomainEvent[] | undefined): HistoryErased[] =>
+  (events ?? []).filter((event): event is HistoryErased => event.type === 'HistoryErased');
+
+/** Podcasts that share an item stand in no particular order. */
+function inAnyOrder<State extends object>(state: State): object {
+  if (!('episodes' in state && 'marks' in state)) return state;
+  const sorted = (entries: unknown) =>
+    [...(entries as Map<string, { feed: string }[]>)].map(([key, ofItem]): [string, { feed: string }[]] => [
+      key,
+      [...ofItem].sort((one, other) => (one.feed < other.feed ? -1 : 1)),
+    ]);
+  return { ...state, episodes: new Map(sorted(state.episodes)), marks: new Map(sorted(state.marks)) };
+}
+
 type SubscriptionsSaid = Exclude<SubscriptionsCommand, EraseHistory>;
 const subscriptionsSaid: fc.Arbitrary<SubscriptionsSaid> = fc.oneof(
   fc.record({
@@ -99,7 +114,10 @@ const playlistsSaid: fc.Arbitrary<PlaylistsSaid> = fc.oneof(
     data: fc.record({
       playlists: fc.array(playlist, { maxLength: 3 }),
       items: fc.array(playlistItem, { maxLength: 4 }),
-      orders: fc.array(fc.record({ playlistId, items: fc.subarray(['x', 'y']), orderedAt: time }), { maxLength: 1 }),
+      orders: fc.array(
+        fc.record({ playlistId, items: fc.subarray(['x', episodeId('https://a.example/', 'g,')]), orderedAt: time }),
+        { maxLength: 1 },
+      ),
     }),
   }),
 );
@@ -121,14 +139,12 @@ interface Stream<Said, State> {
   echo: (state: State) => Said;
   /** Everything that a state holds, with what it is about. */
   held: (state: State) => Subject[];
-  /** The state, without the order of what has none. */
-  comparable?: (state: State) => unknown;
 }
 
 /** The properties of every stream. */
 function behaves<Said, State extends { erasures: Erasures }, Event extends DomainEvent>(
   decider: Decider<Said | EraseHistory, State, Event | HistoryErased>,
-  { said, echo, held, comparable = (state) => state }: Stream<Said, State>,
+  { said, echo, held }: Stream<Said, State>,
 ) {
   type Told = Said | EraseHistory;
   const history = fc.array(said, { maxLength: 8 });
@@ -204,7 +220,7 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         const listener = after(...before);
         const known = echo(listener.state);
         const rest = held(listener.state).filter((entry) => !concerns(erase.data, entry));
-        expect(listener.accept(accepted(erase))).toHaveLength(1);
+        expect(markersAmong(listener.accept(accepted(erase)))).toHaveLength(1);
         expect(held(listener.state)).toEqual(rest);
         expect(listener.accept(accepted(known))).toEqual([]);
         expect(listener.accept(accepted(erase))).toEqual([]);
@@ -222,7 +238,7 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         );
         const { all, parts } = state.erasures;
         const floors = [...(all ? [{ ...all, ...WHOLE_HISTORY }] : []), ...parts.values()];
-        const [marker] = decider.decide(erase, state) as HistoryErased[];
+        const [marker] = markersAmong(decider.decide(erase, state));
         // What was asked for after this was erased already.
         if (!marker) return;
         const after = decider.evolve(state, {
@@ -249,14 +265,14 @@ function behaves<Said, State extends { erasures: Erasures }, Event extends Domai
         );
         const kept = compacted(listener.events);
         const asItWas = folded(kept);
-        expect(comparable(asItWas)).toEqual(comparable(listener.state));
+        expect(inAnyOrder(asItWas)).toEqual(inAnyOrder(listener.state));
         expect(decider.bytes(asItWas)).toBe(decider.bytes(listener.state));
         expect(compacted(kept)).toEqual(kept);
         // And so does whatever follows.
         const checkpoint = listener.events.length;
         for (const [command, day] of then) listener.accept(accepted(command, day));
-        const anew = folded([...kept, ...listener.events.slice(checkpoint)]);
-        expect(comparable(anew)).toEqual(comparable(listener.state));
+        const asItIs = folded([...kept, ...listener.events.slice(checkpoint)]);
+        expect(inAnyOrder(asItIs)).toEqual(inAnyOrder(listener.state));
         expect(compacted([...kept, ...listener.events.slice(checkpoint)])).toEqual(compacted(listener.events));
       }),
       { numRuns: 500 },
@@ -287,16 +303,11 @@ describe('subscriptions that are erased', () =>
     held: ({ feeds }) => [...feeds.values()],
   }));
 
-/** Of those that share an item the order says nothing. */
-const byFeed = <Entry extends { feed: string }>(entries: ReadonlyMap<string, Entry[]>): Map<string, Entry[]> =>
-  new Map([...entries].map(([key, ofItem]) => [key, [...ofItem].sort((a, b) => (a.feed < b.feed ? -1 : 1))]));
-
 describe('listening that is erased', () =>
   behaves(listening, {
     said: listeningSaid,
     echo: (state): ListeningSaid => ({ type: 'MergePlays', data: { claims: [...allPlays(state)] } }),
     held: (state) => [...allPlays(state), ...allMarks(state)],
-    comparable: (state) => ({ ...state, episodes: byFeed(state.episodes), marks: byFeed(state.marks) }),
   }));
 
 describe('playlists that are erased', () =>
@@ -307,11 +318,23 @@ describe('playlists that are erased', () =>
       data: {
         playlists: [...held.values()],
         items: [...held.values()].flatMap(({ items }) => [...items.values()]),
-        orders: [],
+        orders: [...held.values()].flatMap(({ playlistId, order, orderedAt }) =>
+          orderedAt === null ? [] : { playlistId, items: order, orderedAt },
+        ),
       },
     }),
     held: ({ playlists: held }) => [
-      ...[...held.values()].map(({ items: _, ...playlist }) => playlist as object),
+      ...[...held.values()].map(({ playlistId, name, description, updatedAt, deletedAt, revision }) => ({
+        playlistId,
+        name,
+        description,
+        updatedAt,
+        deletedAt,
+        revision,
+      })),
+      ...[...held.values()].flatMap(({ playlistId, order, items }) =>
+        order.map((id) => ({ playlistId, id, feed: items.get(id)?.feed, item: items.get(id)?.item })),
+      ),
       ...[...held.values()].flatMap(({ items }) => [...items.values()]),
     ],
   }));

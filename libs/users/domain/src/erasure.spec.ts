@@ -1,5 +1,6 @@
 import { given } from '@balados/event-sourcing/testing';
-import { HistoryErased, ListeningEvent, PlaylistsEvent, SubscriptionsEvent } from '@balados/users-contracts';
+import { episodeId } from '@balados/feeds-ids';
+import { HistoryErased, ListeningEvent, partOf, PlaylistsEvent, SubscriptionsEvent } from '@balados/users-contracts';
 import { listening } from './listening';
 import { playlists } from './playlists';
 import { privacy } from './privacy';
@@ -30,6 +31,41 @@ const erase = (second: number, scope: 'account' | 'history' = 'history') =>
   ({ type: 'EraseHistory', data: { scope, feedId: null, episodeId: null, requestedAt: at(second) } }) as const;
 const claim = (second: number) => ({ feed: FEED, sourceId: null, subscribedAt: at(second), unsubscribedAt: null });
 const merge = (...seconds: number[]) => ({ type: 'MergeSubscriptions', data: { claims: seconds.map(claim) } }) as const;
+
+it('of a podcast, the orders of playlists name its episodes no more', () => {
+  const target = partOf(FEED, null);
+  const item = (feed: string): PlaylistsEvent => ({
+    type: 'PlaylistItemAdded',
+    data: {
+      ...{ playlistId: 'p', feed, item: ITEM, itemTitle: null, feedTitle: null },
+      ...{ createdAt: text(1), updatedAt: text(1), deletedAt: null },
+    },
+  });
+  const [gone, left] = [episodeId(FEED, ITEM), episodeId('https://feeds.example/b', ITEM)];
+  const ordered = (items: string[], orderedAt: string): PlaylistsEvent => ({
+    type: 'PlaylistReordered',
+    data: { playlistId: 'p', items, orderedAt },
+  });
+  const items = [created(1), item(FEED), item('https://feeds.example/b')];
+  const command = { type: 'EraseHistory', data: { ...target, requestedAt: at(5) } } as const;
+  const marker: HistoryErased = {
+    type: 'HistoryErased',
+    data: { ...target, requestedAt: text(5), before: text(5) },
+  };
+  given(playlists, ...items, ordered([gone, left], text(2)))
+    .when(command)
+    .then(ordered([left], text(5)), marker);
+  // A device that holds the order of before must not put it back, also one whose clock is ahead.
+  given(playlists, ...items, ordered([gone, left], text(9)))
+    .when(command)
+    .then(ordered([left], new Date(at(9) + 1).toISOString()), marker);
+  given(playlists, ...items, ordered([left], text(2)))
+    .when(command)
+    .then(marker);
+  given(playlists, ...items, ordered([gone, left], text(2)), ordered([left], text(5)), marker)
+    .when(command)
+    .thenNothing();
+});
 
 describe('erasing a history', () => {
   it('is said also where there is nothing, for a device may hold what never came here', () => {

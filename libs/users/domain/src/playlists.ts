@@ -241,12 +241,13 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         }
         return events;
       }
-      case 'EraseHistory':
-        return decideErasure(
-          command,
-          state.erasures,
-          latestOf(state.playlists.values(), (held) => latestIn(held, command.data)),
-        );
+      case 'EraseHistory': {
+        const latest = latestOf(state.playlists.values(), (held) => latestIn(held, command.data));
+        const markers = decideErasure(command, state.erasures, latest);
+        return markers.length === 0 || isWhole(command.data)
+          ? markers
+          : [...ordersWithout(state, command.data), ...markers];
+      }
     }
   },
 
@@ -322,6 +323,19 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
 function latestIn({ updatedAt, orderedAt, items }: Playlist, target: ErasureTarget): number {
   const latestItem = latestOf(concerned(target, items.values()), (item) => item.updatedAt);
   return isWhole(target) ? Math.max(updatedAt, orderedAt ?? -Infinity, latestItem) : latestItem;
+}
+
+/** Orders that name what is erased, told anew without it: an id is a hash of the episode, and would be a trace of it. */
+function ordersWithout(
+  { playlists: held }: PlaylistsState,
+  { requestedAt, ...target }: EraseHistory['data'],
+): PlaylistsEvent[] {
+  return [...held.values()].flatMap(({ playlistId, order, orderedAt, items }) => {
+    const gone = new Set([...concerned(target, items.values())].map(({ id }) => id));
+    const left = order.filter((id) => !gone.has(id));
+    if (left.length === order.length) return [];
+    return reordered({ playlistId, items: left, orderedAt: dated(requestedAt, orderedAt ?? undefined) });
+  });
 }
 
 const orderOf = (playlist: Playlist | undefined): PlaylistOrderClaim | undefined =>

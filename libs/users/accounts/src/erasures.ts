@@ -37,8 +37,11 @@ export async function requestErasure(
        INSERT INTO users.erasures (id, user_id, user_hash, scope, feed_id, episode_id)
        VALUES ($2, $1::uuid, ${HASH}, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING *
      ), covered AS (
-       DELETE FROM users.erasures older USING this
-       WHERE older.user_hash = ${HASH} AND older.user_id IS NOT NULL AND older.scope <> 'account' AND ${COVERS}
+       DELETE FROM users.erasures WHERE id IN (
+         -- one that is locked is just being finished
+         SELECT older.id FROM users.erasures older, this
+         WHERE older.user_hash = ${HASH} AND older.user_id IS NOT NULL AND older.scope <> 'account' AND ${COVERS}
+         FOR UPDATE OF older SKIP LOCKED)
      )
      SELECT ${ROW} FROM this`,
     [userId, randomUUID(), scope, feedId, episodeId],

@@ -324,13 +324,10 @@ describe('playlists that are erased', () =>
       },
     }),
     held: ({ playlists: held }) => [
-      ...[...held.values()].map(({ playlistId, name, description, updatedAt, deletedAt, revision }) => ({
-        playlistId,
-        name,
-        description,
-        updatedAt,
-        deletedAt,
-        revision,
+      // What is erased leaves their orders, which are then dated anew.
+      ...[...held.values()].map((playlist): object => ({
+        ...playlist,
+        ...{ items: undefined, order: undefined, orderedAt: undefined, orderRevision: undefined },
       })),
       ...[...held.values()].flatMap(({ playlistId, order, items }) =>
         order.map((id) => ({ playlistId, id, feed: items.get(id)?.feed, item: items.get(id)?.item })),

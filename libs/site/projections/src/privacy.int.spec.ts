@@ -241,10 +241,12 @@ describe('what an account hides', () => {
        FROM site_private.feeds, generate_series(1, ${LISTENERS}) l, generate_series(1, ${EPISODES}) e`,
       [at(1)],
     );
+    // Where nothing is known of tables that were empty a moment ago, Postgres may choose to read all of one for each row of another.
+    await site.query('ANALYZE site_private.contributions, site_private.feeds');
     await recomputePopularity(site, policy);
     await site.query(
-      `ANALYZE site_private.contributions, site_private.feeds, site_private.feed_listeners, site_private.people,
-         site.public_events, site.episode_popularity, site.podcast_popularity`,
+      `ANALYZE site_private.feed_listeners, site_private.people, site.public_events, site.episode_popularity,
+         site.podcast_popularity`,
     );
   }
 

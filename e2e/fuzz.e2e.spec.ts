@@ -126,7 +126,9 @@ async function contents(client: Client): Promise<Record<string, string>> {
 async function untilQuiet(client: Client): Promise<Record<string, string>> {
   const arrived = `SELECT (SELECT count(*) FROM users.subscriptions) > 0 AND (SELECT count(*) FROM users.play_statuses) > 0
     AND (SELECT count(*) FROM users.playlist_items) > 0 AND (SELECT count(*) FROM users.saved_episodes) > 0
-    AND (SELECT count(*) FROM site_private.contributions) > 2 AS arrived`;
+    AND (SELECT count(*) FROM site_private.contributions) > 2
+    -- jobs have asked the feed for its title, and will not ask again so soon
+    AND (SELECT min(metadata_due_at) FROM site_private.feeds) > now() AS arrived`;
   await waitFor(async () => (await client.query<{ arrived: boolean }>(arrived)).rows[0]!.arrived, {
     what: 'what the listener did to be in all tables',
   });

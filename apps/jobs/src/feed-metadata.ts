@@ -17,6 +17,8 @@ export interface MetadataParts {
   feeds: FeedsClient;
   publicMinListeners: number;
   now: () => number;
+  /** Nothing more is asked for when it is aborted. */
+  signal: AbortSignal;
 }
 
 export interface MetadataOutcome {
@@ -30,13 +32,14 @@ export interface MetadataOutcome {
  * listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
  */
 export async function refreshFeedMetadata(parts: MetadataParts): Promise<MetadataOutcome> {
-  const { site, now } = parts;
+  const { site, now, signal } = parts;
   const startedAt = now();
   const outcome: MetadataOutcome = { described: 0, failed: {} };
   const due = await feedsDue(site, new Date(startedAt), METADATA_FEEDS_MAX);
   let isProxyAway = false;
   async function inTurn(): Promise<void> {
-    for (let feed = due.shift(); feed && !isProxyAway && now() - startedAt < METADATA_RUN_MS; feed = due.shift()) {
+    const isOver = (): boolean => isProxyAway || signal.aborted || now() - startedAt >= METADATA_RUN_MS;
+    for (let feed = due.shift(); feed && !isOver(); feed = due.shift()) {
       const failure = await learn(feed, parts);
       if (failure === undefined) outcome.described += 1;
       else outcome.failed[failure] = (outcome.failed[failure] ?? 0) + 1;

@@ -55,8 +55,9 @@ export async function startAlone(config: AloneConfig, log: Logger): Promise<Serv
   return {
     ...service,
     close: async () => {
-      await service.close();
+      // What is asked for at this moment fails, so that nobody waits for a slow feed.
       feeds.close();
+      await service.close();
     },
   };
 }

@@ -1,9 +1,10 @@
+import { AddressInfo, createServer } from 'node:net';
 import { openFeedsClient } from '@balados/feeds-client';
 import { createLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
-import { createDatabase, TestDatabase } from '@balados/testing';
+import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { Privacy } from '@balados/users-contracts';
 import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
@@ -21,7 +22,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-const copyWith = (defaultPrivacy: Privacy): ScheduledJobs =>
+const copyWith = (defaultPrivacy: Privacy, feeds = openFeedsClient('tcp://127.0.0.1:1')): ScheduledJobs =>
   new ScheduledJobs({
     users: site,
     site,
@@ -30,7 +31,7 @@ const copyWith = (defaultPrivacy: Privacy): ScheduledJobs =>
     trendingWindowMs: 1,
     defaultPrivacy,
     publicMinListeners: 2,
-    feeds: openFeedsClient('tcp://127.0.0.1:1'),
+    feeds,
   });
 const stored = async () => (await site.query('SELECT privacy FROM site_private.default_privacy'))[0]?.privacy;
 
@@ -58,4 +59,26 @@ it('leaves it to the copy that is at work, and does it later', async () => {
   await other.release();
   await late.applyDefault();
   expect(await stored()).toBe('anonymous');
+});
+
+it('stops while rss-proxy is slow to answer, and puts no feed off for that', async () => {
+  await site.query(
+    `INSERT INTO site_private.feeds (feed_id, feed) VALUES (gen_random_uuid(), 'https://feeds.example/a')`,
+  );
+  let asked = false;
+  const silent = createServer((socket) => void socket.on('data', () => (asked = true)).on('error', () => undefined));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const feeds = openFeedsClient(`tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+  const copy = copyWith('anonymous', feeds);
+  const run = copy.learnOfFeeds();
+  await waitFor(() => asked, { what: 'rss-proxy to be asked' });
+  copy.beforeApplicationShutdown();
+  feeds.close();
+  await run;
+  // Nor is anything begun any more.
+  await copy.learnOfFeeds();
+  expect(
+    await site.query('SELECT metadata_due_at < now() AS due, metadata_failures AS failures FROM site_private.feeds'),
+  ).toEqual([{ due: true, failures: 0 }]);
+  silent.close();
 });

@@ -1,6 +1,6 @@
 import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
-import { Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
+import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
 import { Cron, Interval } from '@nestjs/schedule';
 import { applyDefaultPrivacy, drift, movePopularityWindows } from '@balados/site-projections';
 import { pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
@@ -38,10 +38,11 @@ export const ERASURES_EVERY_MS = 2_000;
 export const ERASURE_LATE_MS = 3_600_000;
 
 @Injectable()
-export class ScheduledJobs implements OnApplicationBootstrap {
+export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private isDefaultApplied = false;
-  private isErasing = false;
-  private isLearning = false;
+  /** Locks of what this process is at. */
+  private readonly underWay = new Set<string>();
+  private readonly stopping = new AbortController();
 
   constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
 
@@ -69,57 +70,53 @@ export class ScheduledJobs implements OnApplicationBootstrap {
     }
   }
 
+  /** What is under way comes to its end soon, and nothing else is begun. */
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
   /** Carries on what listeners want erased. */
   @Interval(ERASURES_EVERY_MS)
   async erase(): Promise<void> {
-    if (this.isErasing) return;
-    this.isErasing = true;
     const { users, log } = this.dependencies;
-    try {
-      await asLeader(
-        users,
-        async () => {
-          for (const erasure of await pendingErasures(users)) {
-            const { id, scope, requestedAt } = erasure;
-            // One that does not get on keeps no other back.
-            try {
-              if (await carryOn(erasure, this.dependencies)) log.info({ erasure: id, scope }, 'erased');
-              else if (Date.now() - requestedAt.getTime() > ERASURE_LATE_MS)
-                log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
-            } catch (error) {
-              log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
-            }
-          }
-        },
-        ERASURES_LOCK,
-      );
-    } catch (error) {
-      log.warn({ err: error }, 'erasures cannot be read; it is tried again');
-    } finally {
-      this.isErasing = false;
-    }
+    await this.alone('erasures cannot be read', users, ERASURES_LOCK, async () => {
+      for (const erasure of await pendingErasures(users)) {
+        if (this.stopping.signal.aborted) return;
+        const { id, scope, requestedAt } = erasure;
+        // One that does not get on keeps no other back.
+        try {
+          if (await carryOn(erasure, this.dependencies)) log.info({ erasure: id, scope }, 'erased');
+          else if (Date.now() - requestedAt.getTime() > ERASURE_LATE_MS)
+            log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
+        } catch (error) {
+          log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
+        }
+      }
+    });
   }
 
   /** Learns what feeds say of themselves. */
   @Interval(METADATA_EVERY_MS)
   async learnOfFeeds(): Promise<void> {
-    if (this.isLearning) return;
-    this.isLearning = true;
     const { site, log } = this.dependencies;
+    const { signal } = this.stopping;
+    await this.alone('feeds cannot be asked for their titles', site, METADATA_LOCK, async () => {
+      const { described, failed } = await refreshFeedMetadata({ ...this.dependencies, now: Date.now, signal });
+      if (described > 0 || Object.keys(failed).length > 0)
+        log.info({ described, failed }, 'feeds were asked for their titles');
+    });
+  }
+
+  /** One run of it at a time, in this process and in all of them. `failure`: what it means that it throws. */
+  private async alone(failure: string, dataSource: DataSource, lock: string, work: () => Promise<void>): Promise<void> {
+    if (this.stopping.signal.aborted || this.underWay.has(lock)) return;
+    this.underWay.add(lock);
     try {
-      await asLeader(
-        site,
-        async () => {
-          const { described, failed } = await refreshFeedMetadata({ ...this.dependencies, now: Date.now });
-          if (described > 0 || Object.keys(failed).length > 0)
-            log.info({ described, failed }, 'feeds were asked for their titles');
-        },
-        METADATA_LOCK,
-      );
+      await asLeader(dataSource, work, lock);
     } catch (error) {
-      log.warn({ err: error }, 'feeds cannot be asked for their titles; it is tried again');
+      this.dependencies.log.warn({ err: error }, `${failure}; it is tried again`);
     } finally {
-      this.isLearning = false;
+      this.underWay.delete(lock);
     }
   }
 

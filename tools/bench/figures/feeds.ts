@@ -2,22 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { streamOf } from '@balados/event-sourcing';
 import { encodeBase64Url } from '@balados/feeds-ids';
 import { UsersEvent } from '@balados/users-contracts';
+import { besideFastify } from '../beside-fastify';
 import { Figure } from '../bench';
 import { send } from '../http';
 import { createListeners } from '../listeners';
-import { generate } from '../load';
 import { MadeUp, madeUpFeed, madeUpItem, madeUpUrl } from '../origin';
-import { processorTimes, timePerRequest } from '../processor-time';
 import { projected } from '../progress';
 import { connect, disconnect, fill } from '../raw-client';
-import { loadDetails, megabytes, percent, percentiles, perSecond, Row, say, spread } from '../report';
+import { megabytes, percentiles, perSecond, Row, spread } from '../report';
 import { Running } from '../systems';
-import { withWorker } from '../workers';
 import { residentOf } from './memory';
 
 const CONNECTIONS = 8;
 const WARM_UP_SECONDS = 4;
-const SECONDS = 5;
 
 /** About what the longest of real feeds has: 1.6 MB. */
 const LONG: MadeUp = { n: 0, items: 640, itemBytes: 2_500, delayMs: 0 };
@@ -47,29 +44,9 @@ const repeated = (times: number, url: string): string[] => Array.from({ length: 
 const hit = (port: number): Figure => ({
   name: 'feeds',
   async measure({ feeds: base, kind }) {
-    const [expected, path] = [madeUpFeed(LONG), proxied('', madeUpUrl(port, LONG))];
-    const size = Buffer.byteLength(expected);
-    const run = async (base: string, path: string, expected: string) => {
-      const load = { kind: 'get', base, path, expected, connections: CONNECTIONS } as const;
-      await generate({ ...load, seconds: WARM_UP_SECONDS });
-      const before = processorTimes();
-      const measured = await generate({ ...load, seconds: SECONDS });
-      say(`  processor time of an answer: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
-      return measured;
-    };
-    const ceiling = await withWorker('fastify', { size }, (port: number) =>
-      run(`http://127.0.0.1:${port}`, '/', 'x'.repeat(size)),
-    );
-    const measured = await run(base, path, expected);
-    return [
-      {
-        what: `a feed of ${size.toLocaleString('en')} bytes that is held, ${CONNECTIONS} connections, ${kind}`,
-        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${loadDetails(measured)})`,
-        ceiling: `${perSecond(ceiling.perSecond)} by bare Fastify`,
-        goal: `≥ ${percent(HIT_GOAL_SHARE)} of it`,
-        met: measured.perSecond >= HIT_GOAL_SHARE * ceiling.perSecond,
-      },
-    ];
+    const answer = { base, path: proxied('', madeUpUrl(port, LONG)), expected: madeUpFeed(LONG) };
+    const how = { connections: CONNECTIONS, warmUpSeconds: WARM_UP_SECONDS, goalShare: HIT_GOAL_SHARE };
+    return [await besideFastify(`a feed that is held, ${kind}`, answer, how)];
   },
 });
 

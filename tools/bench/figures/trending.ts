@@ -1,18 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { streamOf } from '@balados/event-sourcing';
 import { UsersEvent } from '@balados/users-contracts';
+import { besideFastify } from '../beside-fastify';
 import { Figure } from '../bench';
 import { feedUrl, itemOf } from '../events';
-import { generate } from '../load';
 import { projected } from '../progress';
 import { connect, disconnect, fill } from '../raw-client';
-import { processorTimes, timePerRequest } from '../processor-time';
-import { loadDetails, percent, perSecond, say } from '../report';
-import { withWorker } from '../workers';
 
 const CONNECTIONS = 32;
 const WARM_UP_SECONDS = 6;
-const SECONDS = 5;
 const GOAL_SHARE = 0.7;
 const PODCASTS = 20;
 const PATH = `/api/v1/public/trending/podcasts?limit=${PODCASTS}`;
@@ -25,29 +21,14 @@ export const trending: Figure = {
   async measure({ kind, public: base, database, eventStore }) {
     await listenTo(eventStore, database);
     const expected = await (await fetch(`${base}${PATH}`)).text();
-    const size = Buffer.byteLength(expected);
     const { podcasts } = JSON.parse(expected) as { podcasts: unknown[] };
     if (podcasts.length !== PODCASTS) throw new Error(`${podcasts.length} podcasts are trending, not ${PODCASTS}`);
-    const run = async (base: string, path: string, expected: string) => {
-      const load = { kind: 'get', base, path, expected, connections: CONNECTIONS } as const;
-      await generate({ ...load, seconds: WARM_UP_SECONDS });
-      const before = processorTimes();
-      const measured = await generate({ ...load, seconds: SECONDS });
-      say(`  processor time of an answer: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
-      return measured;
-    };
-    const ceiling = await withWorker('fastify', { size }, (port: number) =>
-      run(`http://127.0.0.1:${port}`, '/', 'x'.repeat(size)),
-    );
-    const measured = await run(base, PATH, expected);
     return [
-      {
-        what: `trending podcasts (${PODCASTS} of them, ${size.toLocaleString('en')} bytes), ${CONNECTIONS} connections, ${kind}`,
-        measured: `${perSecond(measured.perSecond)} (${percent(measured.perSecond / ceiling.perSecond)}; ${loadDetails(measured)})`,
-        ceiling: `${perSecond(ceiling.perSecond)} by bare Fastify`,
-        goal: `≥ ${percent(GOAL_SHARE)} of it`,
-        met: measured.perSecond >= GOAL_SHARE * ceiling.perSecond,
-      },
+      await besideFastify(
+        `trending podcasts (${PODCASTS} of them), ${kind}`,
+        { base, path: PATH, expected },
+        { connections: CONNECTIONS, warmUpSeconds: WARM_UP_SECONDS, goalShare: GOAL_SHARE },
+      ),
     ];
   },
 };

@@ -1,4 +1,13 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '@balados/platform-service';
@@ -134,6 +143,32 @@ it('reads no wrong place from a torn list of those that are delivered', async ()
     expect([...(await journal.read(segment)).keys()]).toEqual([...Array(30).keys()].filter((place) => place !== 5));
     writeFileSync(file, '<12>');
   }
+});
+
+it('keeps a file to its last play, however often its list of those delivered could not be written', async () => {
+  const journal = await openJournal();
+  await Promise.all(plays(0, 4).map((each) => journal.append(each)));
+  const segment = (await journal.segmentAfter(0))!;
+  const list = join(folder, `${segment.number}.done`);
+  for (let failures = 0; failures < 2; failures += 1) {
+    // A disk that is full: what is written there fails with ENOSPC.
+    symlinkSync('/dev/full', list);
+    await expect(journal.done(segment, [0, 1])).rejects.toMatchObject({ code: 'ENOSPC' });
+    rmSync(list);
+  }
+  expect(await waiting(journal)).toEqual(plays(0, 4));
+  expect(journal.waiting).toBe(4);
+  // And it goes with them, although part of a list was written before the disk was full.
+  writeFileSync(list, '<0><1><');
+  expect(await waiting(journal)).toEqual(plays(2, 4));
+  await journal.done(segment, [2, 3]);
+  expect([journal.waiting, readdirSync(folder)]).toEqual([0, []]);
+
+  await Promise.all(plays(4, 6).map((each) => journal.append(each)));
+  const { number } = (await journal.segmentAfter(0))!;
+  writeFileSync(join(folder, `${number}.done`), '<0><1>');
+  expect(await waiting(journal)).toEqual([]);
+  expect([await journal.segmentAfter(0), readdirSync(folder)]).toEqual([undefined, []]);
 });
 
 it('loses what it has no room for, says so, and takes more when there is room again', async () => {

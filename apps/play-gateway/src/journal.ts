@@ -77,9 +77,7 @@ export class Journal {
       const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, waiting: 0 };
       const plays = await journal.read(segment);
       for (const play of plays.values()) options.onFound(play);
-      segment.waiting = plays.size;
-      journal.sealed.push(segment);
-      if (plays.size === 0) await journal.remove(segment);
+      if (plays.size > 0) journal.sealed.push(segment);
       journal.next = number + 1;
     }
     for (const name of names)
@@ -121,8 +119,9 @@ export class Journal {
     return found();
   }
 
-  /** By its place, each play of a sealed file that has not been delivered. Torn lines are left out. */
-  async read({ number }: Segment): Promise<Map<number, Play>> {
+  /** By its place, each play of a sealed file that has not been delivered. Torn lines are left out; when nothing else is left, the file goes. */
+  async read(segment: Segment): Promise<Map<number, Play>> {
+    const { number } = segment;
     const lines = (await readFile(this.file(number), 'utf8')).split('\n');
     const done = await readFile(this.doneFile(number), 'utf8').catch(noneYet);
     const delivered = new Set([...done.matchAll(/<(\d+)>/g)].map(([, place]) => Number(place)));
@@ -135,17 +134,23 @@ export class Journal {
       else torn += 1;
     }
     if (torn > 0) this.options.log.warn({ segment: number, torn }, 'lines of the journal are torn and were left out');
+    // What the files say counts: a disk that is full takes part of a line, or of a list.
+    segment.waiting = plays.size;
+    if (plays.size === 0) await this.remove(segment);
     return plays;
   }
 
   /** These have been delivered. When they were the last of their file, it goes. */
   async done(segment: Segment, places: readonly number[]): Promise<void> {
-    segment.waiting -= places.length;
-    if (segment.waiting <= 0) return this.remove(segment);
+    if (segment.waiting <= places.length) {
+      segment.waiting = 0;
+      return this.remove(segment);
+    }
     const handle = await open(this.doneFile(segment.number), 'a', 0o600);
     try {
       // Whatever is torn off here, no other place can be read from it.
       await handle.appendFile(places.map((place) => `<${place}>`).join(''));
+      segment.waiting -= places.length;
     } finally {
       await handle.close();
     }

@@ -11,6 +11,7 @@ import { FEED_READER, usersContext } from '@balados/users-schema';
 import type { DataSource } from 'typeorm';
 import { config } from './config';
 import { RssProxy, start } from './index';
+import { MADE_AT_A_TIME, MADE_WAITING_MAX } from './personal-feeds';
 
 const feedOf = (name: string, days: number[]): string =>
   `<rss version="2.0" xmlns:x="urn:${name}"><channel><title>${name}</title>${days
@@ -25,6 +26,8 @@ const FEEDS: Record<string, string> = {
   '/left': feedOf('left', [6]),
 };
 const linkKey = randomBytes(32);
+/** More than may be made and wait, of all listeners together. */
+const MANY = MADE_AT_A_TIME + MADE_WAITING_MAX + 1;
 
 describe('personal feeds', () => {
   let database: TestDatabase;
@@ -33,15 +36,16 @@ describe('personal feeds', () => {
   let proxy: RssProxy;
   let listener: Listener;
   let logged = '';
+  let answerSlow: (() => void) | undefined;
   const ann = randomUUID();
   const token = randomBytes(32).toString('base64url');
 
   const url = (path: string): string => `http://127.0.0.1:${origin.port}${path}`;
-  const insertToken = (secret: string, revokedAt: string | null = null): Promise<unknown> =>
+  const insertToken = (secret: string, revokedAt: string | null = null, userId = ann): Promise<unknown> =>
     users.query(
       `INSERT INTO users.api_tokens (id, user_id, kind, secret_hash, family_hash, revoked_at)
        VALUES ($1, $2, 'personal', $3, $4, $5)`,
-      [randomUUID(), ann, Buffer.from(hashOfPersonalToken(secret)!, 'hex'), randomBytes(32), revokedAt],
+      [randomUUID(), userId, Buffer.from(hashOfPersonalToken(secret)!, 'hex'), randomBytes(32), revokedAt],
     );
   const subscribe = (userId: string, feed: string, subscribed = true): Promise<unknown> =>
     users.query(
@@ -71,6 +75,7 @@ describe('personal feeds', () => {
     users = await openPostgres(database.url, usersContext, { service: 'test', poolSize: 2 });
     await migrate(users, usersContext);
     origin = await startOrigin((request, response) => {
+      if (request.url === '/slow') return void (answerSlow = () => response.end(feedOf('slow', [1])));
       const feed = FEEDS[request.url!];
       if (feed === undefined) return void response.writeHead(404).end();
       response.end(feed);
@@ -192,6 +197,19 @@ describe('personal feeds', () => {
     } finally {
       await users.query(`ALTER TABLE users.hidden RENAME TO ${table}`);
     }
+  });
+
+  it('are made for the others, however often one with slow podcasts asks', async () => {
+    const [bob, secret] = [randomUUID(), randomBytes(32).toString('base64url')];
+    await insertToken(secret, null, bob);
+    await subscribe(bob, url('/slow'));
+    const asked = Array.from({ length: MANY }, () => ask(secret, 'subscriptions'));
+    const refused = await Promise.race(asked);
+    expect([refused.status, code(refused.body), refused.headers.get('retry-after')]).toEqual([503, 'unavailable', '5']);
+    expect((await ask(token, 'subscriptions')).status).toBe(200);
+    (await waitFor(() => answerSlow, { what: 'the question' }))();
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(statuses).toContain(200);
   });
 
   it('leave no token in the log', () => expect(logged).not.toContain(token));

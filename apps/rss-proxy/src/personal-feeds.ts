@@ -12,6 +12,9 @@ import type { ServedFeed } from './served-feed';
 /** Personal feeds that are made at a time, which bounds the memory for them; and how many wait for their turn. */
 export const MADE_AT_A_TIME = 8;
 export const MADE_WAITING_MAX = 100;
+/** The same for one listener: who has slow podcasts, and asks often, keeps no others waiting. */
+export const MADE_PER_LISTENER = 2;
+export const MADE_PER_LISTENER_WAITING_MAX = 50;
 /** Seconds after which a client may try again when tokens or subscriptions cannot be read. */
 const RETRY_AFTER_SECONDS = 5;
 
@@ -36,6 +39,7 @@ export class PersonalFeeds {
     waitingMax: MADE_WAITING_MAX,
     busy: () => unavailable('Too many personal feeds are being made.'),
   });
+  private readonly turnsOfOne = new Map<string, Turns>();
 
   constructor(private readonly parts: PersonalFeedsParts) {}
 
@@ -44,7 +48,7 @@ export class PersonalFeeds {
     const { sql, cache } = this.parts;
     const userId = await this.ownerOf(token);
     const feeds = await readable(subscribedFeeds(sql, userId));
-    return this.turns.take(async () => {
+    return this.inTurn(userId, async () => {
       const gathered = await gather(cache, feeds, (_feed, open) => newestFirst(open).slice(0, MERGED_MAX_ITEMS));
       return this.merge(token, address, gathered, {
         title: 'My podcasts',
@@ -65,12 +69,28 @@ export class PersonalFeeds {
     const wanted = new Map<string, Set<string>>();
     for (const { feed, item } of order) wanted.set(feed, (wanted.get(feed) ?? new Set()).add(episodeKey(item)));
     const isWanted = (feed: string, item: FeedItem) => wanted.get(feed)!.has(episodeKey(itemOf(item)));
-    return this.turns.take(async () => {
+    return this.inTurn(userId, async () => {
       const gathered = await gather(cache, [...wanted.keys()], (feed, open) =>
         open.items.filter((item) => isWanted(feed, item)),
       );
       return this.merge(token, address, gathered, { title, description: description ?? title, order });
     });
+  }
+
+  private async inTurn(userId: string, make: () => Promise<string>): Promise<string> {
+    const own =
+      this.turnsOfOne.get(userId) ??
+      new Turns({
+        atATime: MADE_PER_LISTENER,
+        waitingMax: MADE_PER_LISTENER_WAITING_MAX,
+        busy: () => unavailable('Too many personal feeds of this listener are being made.'),
+      });
+    this.turnsOfOne.set(userId, own);
+    try {
+      return await own.take(() => this.turns.take(make));
+    } finally {
+      if (own.isIdle) this.turnsOfOne.delete(userId);
+    }
   }
 
   private async ownerOf(token: string): Promise<string> {

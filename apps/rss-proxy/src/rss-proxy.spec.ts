@@ -43,6 +43,9 @@ describe('rss-proxy', () => {
     '/failing.xml': (_request, response) => response.writeHead(503, { 'retry-after': '100' }).end(),
     '/much.xml': (_request, response) => response.writeHead(200, { 'content-length': '99999999' }).end(),
     '/inward.xml': (_request, response) => response.writeHead(302, { location: 'http://169.254.169.254/' }).end(),
+    '/endless-title.xml': (_request, response) =>
+      response.end(`<rss><channel><title>${'a'.repeat(200_000)}</title></channel></rss>`),
+    '/endless-name.xml': (_request, response) => response.end(`<rss><${'a'.repeat(200_000)}>`),
     '/loop.xml': (_request, response) => response.writeHead(302, { location: '/loop.xml' }).end(),
     '/moved.xml': (_request, response) => response.writeHead(301, { location: '/feed.xml' }).end(),
   };
@@ -262,6 +265,7 @@ describe('rss-proxy', () => {
     it.each([
       ['/page.html', 502, 'not_a_feed'],
       ['/broken.xml', 502, 'not_a_feed'],
+      ['/endless-name.xml', 502, 'not_a_feed'],
       ['/subset.xml', 502, 'not_a_feed'],
       ['/missing.xml', 502, 'feed_not_found'],
       ['/gone.xml', 410, 'feed_gone'],
@@ -275,7 +279,7 @@ describe('rss-proxy', () => {
         const answer = await ask(door(...parts), { headers: { origin: 'https://app.example' } });
         const body = JSON.parse(answer.body.toString()) as { code: string; detail: string; title: string };
         expect([answer.status, body.code]).toEqual([status, code]);
-        expect(body.detail).toMatch(/^[A-Z].+\.$/);
+        expect(body.detail).toMatch(/^[A-Z].{1,300}\.$/);
         expect(body.title).not.toBe('Error');
         expect(answer.headers).toMatchObject({
           'content-type': expect.stringMatching(/^application\/problem\+json/),
@@ -341,6 +345,15 @@ describe('rss-proxy', () => {
     const of = { feed: url('/feed.xml'), item: 'one,https://media.example/one.mp3' };
     expect(await client.episode(of)).toEqual(await proxy.feeds.episode(of));
     await expect(client.episode({ ...of, feed: url('/gone.xml') })).rejects.toMatchObject({ code: 'feed_gone' });
+    // No feed says more than a message holds: whoever else asks meanwhile would go without an answer.
+    const [endless, unread, other] = await Promise.allSettled([
+      client.metadata({ feed: url('/endless-title.xml') }),
+      client.metadata({ feed: url('/endless-name.xml') }),
+      client.episode(of),
+    ]);
+    expect(endless).toMatchObject({ value: { title: expect.stringMatching(/^a{1024}$/) } });
+    expect(unread).toMatchObject({ reason: { code: 'not_a_feed' } });
+    expect(other.status).toBe('fulfilled');
     client.close();
     await alone.close();
   });

@@ -34,7 +34,8 @@ export interface FeedsClient {
 
 /**
  * Nothing is known of the feed at this moment.
- * @param code as the proxy's own problems have it (`feed_not_found`, `feed_timeout`, …), or `unreachable` when the proxy does not answer
+ * @param code as the proxy's own problems have it (`feed_not_found`, `feed_timeout`, …), `late` when the proxy takes too long
+ *   for this feed, which may be the feed's fault, or `unreachable` when it does not answer at all
  * @param retryAfterMs asking again before that gives the same
  */
 export class FeedUnavailable extends Error {

@@ -1,5 +1,5 @@
 import { ClientTCP } from '@nestjs/microservices';
-import { firstValueFrom, timeout } from 'rxjs';
+import { firstValueFrom, timeout, TimeoutError } from 'rxjs';
 import { z } from 'zod';
 import { FeedsClient, FeedUnavailable } from './feeds-client';
 import { EPISODE, MESSAGE_MAX_LENGTH, METADATA } from './transport';
@@ -35,6 +35,7 @@ export function openFeedsClient(
     try {
       given = await firstValueFrom(client.send<unknown>(pattern, question).pipe(timeout(timeoutMs)));
     } catch (error) {
+      if (error instanceof TimeoutError) throw new FeedUnavailable('late', "The feeds' service takes too long for it.");
       throw new FeedUnavailable('unreachable', `The feeds' service does not answer: ${reasonOf(error)}`);
     }
     const read = answer.safeParse(given);

@@ -87,7 +87,7 @@ describe("the feeds' transport", () => {
   it('waits no longer than told', async () => {
     const hasty = open(`tcp://127.0.0.1:${server.port}`, { timeoutMs: 50 });
     expect(await failure(hasty.episode({ feed: 'https://slow.example/', item: 'a,' }))).toMatchObject({
-      code: 'unreachable',
+      code: 'late',
     });
   });
 

@@ -12,6 +12,10 @@ export const FEED_MAX_ATTRIBUTES = 1_000;
 /** Items of one feed; entries of a table of contents count too. */
 export const FEED_MAX_ITEMS = 100_000;
 
+/** A longer title or author of a feed is cut, and a longer address is none, in characters. */
+export const FEED_TEXT_MAX_LENGTH = 1_024;
+export const FEED_ADDRESS_MAX_LENGTH = 2_048;
+
 /** What an item, or the feed itself, says: texts by the name of their element; of those that come twice the first. */
 type Said = Map<string, string>;
 
@@ -121,8 +125,8 @@ export class FeedReader {
     return {
       root: this.root,
       feed: {
-        title: this.ofFeed.get('title') ?? null,
-        author: first(this.ofFeed, this.dialect.author) ?? null,
+        title: cut(this.ofFeed.get('title')),
+        author: cut(first(this.ofFeed, this.dialect.author)),
         link: web(this.ofFeed.get('link')),
         cover: cover === null ? null : { src: cover, srcset: null },
         blocked: this.blocked,
@@ -231,5 +235,10 @@ function first(said: Said, names: readonly string[]): string | undefined {
   return names.map((name) => said.get(name)).find((text) => text !== undefined);
 }
 
+/** Not between the two halves of a character. */
+const cut = (text: string | undefined): string | null =>
+  text?.slice(0, FEED_TEXT_MAX_LENGTH).replace(/[\ud800-\udbff]$/, '') ?? null;
+
 /** Of metadata only what a page may link to. */
-const web = (url: string | undefined): string | null => (url && /^https?:\/\//i.test(url) ? url : null);
+const web = (url: string | undefined): string | null =>
+  url && url.length <= FEED_ADDRESS_MAX_LENGTH && /^https?:\/\//i.test(url) ? url : null;

@@ -20,6 +20,7 @@ export interface FeedItem {
   namespaces: readonly Namespaces[];
 }
 
+/** What a feed says of itself, within FEED_TEXT_MAX_LENGTH and FEED_ADDRESS_MAX_LENGTH: it goes to other services in one message. */
 export interface FeedMetadata {
   title: string | null;
   author: string | null;

@@ -187,6 +187,12 @@ describe('an item without end in it', () => {
     expect(children[3]!.attributes['url']).toMatch(/^https:\/\/play\.example\//);
   });
 
+  it.each(['<item\u0085>', '<item><a\u2028/>'])('nor is one of XML 1.1 that XML 1.0 cannot read: %j', (start) => {
+    const newer = `${start}<guid>1</guid><title>a</title><enclosure url="https://a.example/1.mp3"/></item>`;
+    const { children } = merged(`<?xml version="1.1"?>${rss(newer)}`);
+    expect(children.map(({ name }) => name)).toEqual(['title', 'guid', 'enclosure']);
+  });
+
   it('has a title of a thousand characters or so', () =>
     expect(textOf(merged(rss(`<item><guid>1</guid><title>${'a'.repeat(5_000)}</title></item>`)), 'title')).toHaveLength(
       1_024,

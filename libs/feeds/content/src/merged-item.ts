@@ -45,7 +45,13 @@ const CORE = [
  */
 export function mergedItem(open: OpenFeed, item: FeedItem, replacements: Replacements): MergedItem {
   if (item.end - item.start > MERGED_ITEM_MAX_LENGTH) return brief(item, replacements);
-  const source = readItem(open.text.slice(item.start, item.end));
+  let source: ItemSource;
+  try {
+    source = readItem(open.text.slice(item.start, item.end));
+  } catch {
+    // XML 1.1 has line ends that 1.0 does not know, also within tags.
+    return brief(item, replacements);
+  }
   const writer = new ItemWriter(open, item, source, replacements);
   const merged = open.root === 'rss' ? writer.inPlace() : writer.converted(true);
   return isReadable(merged) ? merged : writer.converted(false);

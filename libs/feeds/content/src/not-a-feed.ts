@@ -7,13 +7,16 @@ export type NotAFeedCode =
   | 'too_many_items'
   | 'too_many_escapes';
 
+/** The parser names what it does not like: of a longer message the beginning is enough, in characters. */
+const MESSAGE_MAX_LENGTH = 200;
+
 /** Why a document is not served as a feed. */
 export class NotAFeed extends Error {
   constructor(
     readonly code: NotAFeedCode,
     message: string,
   ) {
-    super(message);
+    super(message.slice(0, MESSAGE_MAX_LENGTH));
     this.name = 'NotAFeed';
   }
 }

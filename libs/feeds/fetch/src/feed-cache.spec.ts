@@ -307,7 +307,14 @@ describe('the cache', () => {
       const commands = redis.commands.length;
       await cache.get(url('/feed.xml?token=abc'));
       await cache.get(`http://ada:secret@127.0.0.1:${origin.port}/feed.xml`);
+      // Nor says there that one is no more: that would name it.
+      const gives = answer;
+      for (const status of [401, 410]) {
+        fails(status);
+        await failure(cache.get(url(`/closed.xml?token=${status}`)));
+      }
       expect(redis.commands).toHaveLength(commands);
+      answer = gives;
       await cache.get(url('/open.xml'));
       await kept();
       expect([...redis.values.keys()]).toEqual([expect.stringContaining('/open.xml')]);

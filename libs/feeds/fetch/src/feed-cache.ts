@@ -116,8 +116,11 @@ export function createFeedCache<Document extends Weighed>({
     return asked;
   }
 
+  /** Where its copies are. */
+  const tiersOf = (feed: string) => (isPrivateFeed(feed) ? here : everywhere);
+
   async function ask(feed: string): Promise<Copy> {
-    const tiers = isPrivateFeed(feed) ? here : everywhere;
+    const tiers = tiersOf(feed);
     const copy = await tiers.get<Copy>(feed);
     if (copy && !held.has(feed)) {
       // Another copy of the service has asked.
@@ -147,7 +150,7 @@ export function createFeedCache<Document extends Weighed>({
     if (code === 'busy' || closing.signal.aborted) return;
     failures.set(feed, { error, until: now() + Math.max(FAILURE_KEPT_MS, retryAfterMs ?? 0) });
     // What its publisher took away is not given any more, nor what its publisher does not give with this address.
-    if (code === 'gone' || (code === 'access_denied' && isPrivateFeed(feed))) await everywhere.del(feed);
+    if (code === 'gone' || (code === 'access_denied' && isPrivateFeed(feed))) await tiersOf(feed).del(feed);
   }
 
   const age = ({ checkedAt }: Copy): number => Math.max(0, now() - checkedAt);

@@ -6,6 +6,10 @@ export class Turns {
   /** `busy` makes what is thrown when `waitingMax` wait already. */
   constructor(private readonly limits: { atATime: number; waitingMax: number; busy: () => Error }) {}
 
+  get isIdle(): boolean {
+    return this.taken === 0;
+  }
+
   async take<Result>(work: () => Promise<Result>): Promise<Result> {
     if (this.taken < this.limits.atATime) this.taken += 1;
     else if (this.waiting.length >= this.limits.waitingMax) throw this.limits.busy();

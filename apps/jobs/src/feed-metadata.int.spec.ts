@@ -1,0 +1,93 @@
+import { FeedsClient, FeedsServer, FeedUnavailable, openFeedsClient, serveFeeds } from '@balados/feeds-client';
+import { feedId } from '@balados/feeds-ids';
+import { createLogger, nestLogger } from '@balados/platform-service';
+import { migrate, openPostgres } from '@balados/platform-stores';
+import { siteContext } from '@balados/site-schema';
+import { createDatabase, TestDatabase } from '@balados/testing';
+import { DataSource } from 'typeorm';
+import { METADATA_KEPT_MS, METADATA_RETRY_MS, MetadataOutcome, refreshFeedMetadata } from './feed-metadata';
+
+const NOW = 1_800_000_000_000;
+const url = (name: string): string => `https://${name}.example/feed.xml`;
+
+let database: TestDatabase;
+let site: DataSource;
+let server: FeedsServer;
+let answerLate: () => void = () => undefined;
+
+/** What each podcast is named after is what comes of asking for it. */
+const feeds: Pick<FeedsClient, 'metadata'> = {
+  async metadata({ feed }) {
+    const title = new URL(feed).host.split('.')[0]!;
+    if (title === 'endless') await new Promise<void>((resolve) => (answerLate = resolve));
+    if (title === 'dead') throw new FeedUnavailable('feed_not_found', 'The origin answers 404.');
+    return { title, author: null, link: null, cover: null, blocked: false, gone: false, movedTo: null };
+  },
+};
+
+beforeAll(async () => {
+  database = await createDatabase();
+  site = await openPostgres(database.url, siteContext, { service: 'test', poolSize: 4 });
+  await migrate(site, siteContext);
+  server = await serveFeeds(feeds as FeedsClient, {
+    host: '127.0.0.1',
+    port: 0,
+    logger: nestLogger(createLogger('test', 'silent')),
+    drainMs: 1,
+  });
+});
+afterAll(async () => {
+  answerLate();
+  await server?.close();
+  await site?.destroy();
+  await database?.drop();
+});
+beforeEach(() => site.query('DELETE FROM site_private.feeds'));
+
+async function run(names: string[], { now = NOW, port = server.port } = {}): Promise<MetadataOutcome> {
+  for (const name of names)
+    await site.query('INSERT INTO site_private.feeds (feed_id, feed) VALUES ($1, $2)', [feedId(url(name)), url(name)]);
+  const client = openFeedsClient(`tcp://127.0.0.1:${port}`, { timeoutMs: 500 });
+  try {
+    return await refreshFeedMetadata({ site, feeds: client, publicMinListeners: 2, now: () => now });
+  } finally {
+    client.close();
+  }
+}
+
+/** Of a podcast: its title, and in how many milliseconds it is asked for again. */
+async function known(name: string): Promise<{ title: string | null; inMs: number }> {
+  const [row] = await site.query<{ feed_title: string | null; due: number | null }[]>(
+    `SELECT feed_title, extract(epoch FROM nullif(metadata_due_at, '-infinity')) * 1000 AS due
+     FROM site_private.feeds WHERE feed_id = $1`,
+    [feedId(url(name))],
+  );
+  return { title: row!.feed_title, inMs: row!.due === null ? -Infinity : Number(row!.due) - NOW };
+}
+
+it('learns what feeds say of themselves, and asks again in about a day', async () => {
+  expect(await run(['pond', 'trains'])).toEqual({ described: 2, failed: {} });
+  const { title, inMs } = await known('pond');
+  expect(title).toBe('pond');
+  expect(Math.abs(inMs - METADATA_KEPT_MS)).toBeLessThanOrEqual(METADATA_KEPT_MS / 4);
+  expect(await run([])).toEqual({ described: 0, failed: {} });
+});
+
+it('asks a dead one again, twice as late each time', async () => {
+  expect(await run(['dead', 'pond'])).toEqual({ described: 1, failed: { feed_not_found: 1 } });
+  expect((await known('dead')).inMs).toBe(METADATA_RETRY_MS);
+  await run([], { now: NOW + METADATA_RETRY_MS });
+  expect((await known('dead')).inMs).toBe(3 * METADATA_RETRY_MS);
+});
+
+it('puts one off that takes rss-proxy too long, and goes on with the others', async () => {
+  const others = Array.from({ length: 20 }, (_, n) => `podcast-${n}`);
+  expect(await run(['endless', ...others])).toEqual({ described: others.length, failed: { late: 1 } });
+  expect((await known('endless')).inMs).toBe(METADATA_RETRY_MS);
+});
+
+it('puts none off while rss-proxy is away', async () => {
+  const { described, failed } = await run(['pond', 'trains'], { port: 1 });
+  expect([described, Object.keys(failed)]).toEqual([0, ['unreachable']]);
+  expect(await known('pond')).toEqual({ title: null, inMs: -Infinity });
+});

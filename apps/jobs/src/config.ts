@@ -23,6 +23,13 @@ export const config = serviceConfig.extend({
     .default(7)
     .transform((days) => days * DAY_MS)
     .describe('Days over which growth is measured.'),
+  CHECKPOINT_AFTER_DAYS: z.coerce
+    .number()
+    .min(1)
+    .max(3_650)
+    .default(45)
+    .transform((days) => days * DAY_MS)
+    .describe("Age at which a listener's events are drawn together into a checkpoint, in days."),
 });
 
 export type Config = z.infer<typeof config>;

@@ -14,6 +14,7 @@ import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
 import { carryOn } from './erasures';
+import { mortal } from './mortal.fixture';
 
 let database: TestDatabase;
 let users: DataSource;
@@ -65,31 +66,6 @@ const request = async (userId: string, target: ErasureTarget): Promise<PendingEr
   userId,
 });
 
-/** The store as somebody has it who dies at the `last`th thing that he asks of it: before it is done, or when it just was. */
-function mortal(last: number, isDone: boolean): { store: EventStore; asked: () => number } {
-  let asked = 0;
-  const dying = new Proxy(store, {
-    get(target, name: keyof InMemoryEventStore) {
-      const value = target[name];
-      if (typeof value !== 'function') return value;
-      const call = value as (...given: unknown[]) => unknown;
-      if (name === 'read')
-        return (...given: unknown[]) => {
-          if (++asked === last) throw new StoreUnavailable('dead');
-          return call.apply(target, given);
-        };
-      return async (...given: unknown[]) => {
-        asked += 1;
-        if (asked === last && !isDone) throw new StoreUnavailable('dead');
-        const answer = await call.apply(target, given);
-        if (asked === last) throw new StoreUnavailable('dead');
-        return answer;
-      };
-    },
-  });
-  return { store: dying, asked: () => asked };
-}
-
 const carryOnWith = (own: EventStore, erasure: PendingErasure) =>
   carryOn(erasure, { streams: openListenerStreams(own, 1_048_576), users, site });
 
@@ -140,7 +116,7 @@ it('erases an account wherever whoever is at it dies', async () => {
     for (const isDone of [false, true]) {
       const userId = await newListener();
       const erasure = await request(userId, WHOLE_ACCOUNT);
-      const { store: dying, asked } = mortal(steps, isDone);
+      const { store: dying, asked } = mortal(store, steps, isDone);
       const untilTheEnd = () =>
         carryOnWith(dying, erasure).catch((error: unknown) => {
           expect(error).toBeInstanceOf(StoreUnavailable);
@@ -186,7 +162,7 @@ it('erases a podcast wherever whoever is at it dies, and nothing else', async ()
     const play = { feed: OTHER_FEED, item: ITEM, position: 7, played: false, now: Date.now() };
     await streams.listening.handle(userId, { type: 'RecordPlay', data: play }, metadata, () => undefined);
     const erasure = await request(userId, partOf(FEED, null));
-    const { store: dying, asked } = mortal(steps, steps % 2 === 0);
+    const { store: dying, asked } = mortal(store, steps, steps % 2 === 0);
     const untilTheEnd = () =>
       carryOnWith(dying, erasure).catch((error: unknown) => {
         expect(error).toBeInstanceOf(StoreUnavailable);

@@ -113,16 +113,19 @@ async function remove(
   }
 }
 
-/** site reads no playlists, but what comes after them. */
-async function isProjected(position: bigint, { users, site }: ErasureParts): Promise<boolean> {
+/** Whether every projector has passed a place in the log; site reads no playlists, but what comes after them. */
+export async function isProjected(
+  position: bigint,
+  { users, site }: Pick<ErasureParts, 'users' | 'site'>,
+): Promise<boolean> {
   return (
     (await hasPassed(users, { name: 'users', schema: 'users' }, position)) &&
     (await hasPassed(site, { name: 'site', schema: 'site_private' }, position))
   );
 }
 
-/** What an earlier attempt has done already. */
-async function unlessGone<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+/** What an earlier attempt has done already, or an account's erasure, is undefined. */
+export async function unlessGone<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
   try {
     return await work();
   } catch (error) {

@@ -11,13 +11,14 @@ export { aloneConfig, config } from './config';
 
 /** Folds of listeners whose history is being erased. */
 const STATE_CACHE_BYTES = 16 * 1_048_576;
-/** Two jobs that are leaders hold one each while they work on others. */
+/** Jobs that are leaders at the same time hold one connection each while they work on others. */
+const USERS_CONNECTIONS = 6;
 const SITE_CONNECTIONS = 6;
 
 export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
   const [users, site] = await patiently(log, 'Postgres', () =>
     Promise.all([
-      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'jobs', poolSize: 4 }),
+      openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'jobs', poolSize: USERS_CONNECTIONS }),
       openPostgres(config.SITE_DATABASE_URL, siteContext, { service: 'jobs', poolSize: SITE_CONNECTIONS }),
     ]),
   );
@@ -32,6 +33,7 @@ export async function start(config: Config, log: Logger, feeds: FeedsClient): Pr
       trendingWindowMs: config.TRENDING_WINDOW,
       defaultPrivacy: config.DEFAULT_PRIVACY,
       publicMinListeners: config.PUBLIC_MIN_LISTENERS,
+      checkpointAfterMs: config.CHECKPOINT_AFTER_DAYS,
       feeds,
     }),
     config,

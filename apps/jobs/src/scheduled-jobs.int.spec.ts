@@ -31,6 +31,7 @@ const copyWith = (defaultPrivacy: Privacy, feeds = openFeedsClient('tcp://127.0.
     trendingWindowMs: 1,
     defaultPrivacy,
     publicMinListeners: 2,
+    checkpointAfterMs: 1,
     feeds,
   });
 const stored = async () => (await site.query('SELECT privacy FROM site_private.default_privacy'))[0]?.privacy;

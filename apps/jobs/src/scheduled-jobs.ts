@@ -9,6 +9,7 @@ import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
 import { carryOn } from './erasures';
 import { refreshFeedMetadata } from './feed-metadata';
+import { trim } from './trimming';
 
 export interface JobsDependencies {
   users: DataSource;
@@ -19,6 +20,8 @@ export interface JobsDependencies {
   trendingWindowMs: number;
   defaultPrivacy: Privacy;
   publicMinListeners: number;
+  /** Milliseconds after which an event is part of a checkpoint. */
+  checkpointAfterMs: number;
   feeds: FeedsClient;
 }
 
@@ -30,8 +33,12 @@ const LEADER_LOCK = '0x6a6f6273';
 const ERASURES_LOCK = '0x65726173';
 /** As well, for what feeds say of themselves ("feed"). */
 const METADATA_LOCK = '0x66656564';
+/** As well, for checkpoints ("trim"). */
+const TRIMMING_LOCK = '0x7472696d';
 /** New feeds are looked for this often, in milliseconds. */
 export const METADATA_EVERY_MS = 10_000;
+/** Streams are trimmed this often, in milliseconds. */
+export const TRIMMING_EVERY_MS = 300_000;
 /** Erasures are carried on this often, in milliseconds. */
 export const ERASURES_EVERY_MS = 2_000;
 /** An erasure that takes longer than this is an error, in milliseconds. */
@@ -104,6 +111,17 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
       const { described, failed } = await refreshFeedMetadata({ ...this.dependencies, now: Date.now, signal });
       if (described > 0 || Object.keys(failed).length > 0)
         log.info({ described, failed }, 'feeds were asked for their titles');
+    });
+  }
+
+  /** Takes checkpoints, and cuts streams before them. */
+  @Interval(TRIMMING_EVERY_MS)
+  async trim(): Promise<void> {
+    const { users, log } = this.dependencies;
+    const { signal } = this.stopping;
+    await this.alone('streams cannot be trimmed', users, TRIMMING_LOCK, async () => {
+      const { checkpoints, cut } = await trim({ ...this.dependencies, now: Date.now, signal });
+      if (checkpoints + cut > 0) log.info({ checkpoints, cut }, 'streams were trimmed');
     });
   }
 

@@ -21,6 +21,8 @@ export type HeldEvent = z.infer<typeof heldEvent>;
 const checkpointTaken = z.object({
   nth: z.number().int().nonnegative(),
   of: z.number().int().positive(),
+  /** Events that the whole checkpoint repeats. */
+  total: z.number().int().positive(),
   events: z.array(heldEvent).nonempty(),
 });
 export type CheckpointTaken = z.infer<typeof checkpointTaken>;
@@ -52,7 +54,13 @@ export function held({ type, data, metadata }: NewEvent, revision: number): Held
  * for nothing else may be left of what it is about to repeat.
  */
 export function revisionAfter(stored: Pick<StoredEvent, 'type' | 'revision' | 'data'>): number {
-  if (stored.type !== CHECKPOINT) return stored.revision;
-  const { nth, of, events } = readPart(stored);
-  return nth === of - 1 ? stored.revision : events.at(-1)!.revision;
+  if (stored.type !== CHECKPOINT || endsCheckpoint(stored) !== undefined) return stored.revision;
+  return readPart(stored).events.at(-1)!.revision;
+}
+
+/** Of an event with which a checkpoint is whole (nothing comes between its parts), how many events that repeats; undefined for any other. */
+export function endsCheckpoint(stored: Pick<StoredEvent, 'type' | 'data'>): number | undefined {
+  if (stored.type !== CHECKPOINT) return undefined;
+  const { nth, of, total } = readPart(stored);
+  return nth === of - 1 ? total : undefined;
 }

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as othersTurn } from 'node:timers/promises';
 import { Codec } from './catalogue';
-import { CHECKPOINT, CHECKPOINT_VERSION, CheckpointTaken, held, HeldEvent, readPart } from './checkpoint-event';
+import {
+  CHECKPOINT,
+  CHECKPOINT_VERSION,
+  CheckpointTaken,
+  endsCheckpoint,
+  held,
+  HeldEvent,
+  readPart,
+} from './checkpoint-event';
 import { Compaction } from './compaction';
 import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict, StoredEvent } from './event-store';
@@ -32,7 +40,7 @@ export interface StandingCheckpoint {
 /**
  * Appends a checkpoint of all that a stream says by now, in as many parts as it needs. Parts that follow each other were appended at the
  * revisions that were read, so nothing was said between them; when somebody else comes between, it begins anew, and what was begun is
- * harmless: it repeats what whoever reads it knows already.
+ * harmless: it repeats what whoever reads it knows already. Where a checkpoint is the last that was said, there is none to take.
  * @returns whether the stream had anything to say
  * @throws TooContended | StreamGone | StoreUnavailable
  */
@@ -45,6 +53,7 @@ export async function takeCheckpoint<Event extends DomainEvent>(
   let known = NO_EVENTS;
   // By revision. Each is encoded once: a large library takes long, and who writes meanwhile must not make it take as long again.
   const encoded = new Map<number, Measured>();
+  let isTaken = false;
   for (let conflicts = 0; conflicts < CHECKPOINT_CONFLICTS_MAX; conflicts += 1) {
     for await (const stored of store.read(stream, revision + 1)) {
       for (const event of codec.decode(stored)) {
@@ -53,7 +62,9 @@ export async function takeCheckpoint<Event extends DomainEvent>(
         known = event.revision;
       }
       revision = stored.revision;
+      isTaken = endsCheckpoint(stored) !== undefined;
     }
+    if (isTaken) return true;
     known = revision;
     const kept = compaction.events();
     if (kept.length === 0) return false;
@@ -134,7 +145,7 @@ function partsOf(
   return parts.map((events, nth) => ({
     id: randomUUID(),
     type: CHECKPOINT,
-    data: { nth, of: parts.length, events },
+    data: { nth, of: parts.length, total: repeated.length, events },
     metadata: { version: CHECKPOINT_VERSION, ...metadata },
   }));
 }

@@ -130,7 +130,7 @@ describe('the tables of playlists', () => {
       revision: '2',
     });
     expect(found('one', RUNS)).toMatchObject({ deleted_at: null });
-    expect(revisions).toEqual([{ user_id: ADA, category: 'playlists', revision: '8' }]);
+    expect(revisions).toMatchObject([{ user_id: ADA, category: 'playlists', revision: '8' }]);
   });
 
   it('are the same however the events are cut into batches, and when some come again', async () => {

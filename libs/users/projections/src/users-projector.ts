@@ -1,4 +1,13 @@
-import { CHECKPOINT, NO_EVENTS, parseStream, Recorded, revisionAfter, StoredEvent } from '@balados/event-sourcing';
+import {
+  CHECKPOINT,
+  endsCheckpoint,
+  EventMetadata,
+  NO_EVENTS,
+  parseStream,
+  Recorded,
+  revisionAfter,
+  StoredEvent,
+} from '@balados/event-sourcing';
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
 import {
@@ -35,12 +44,12 @@ export const usersProjector: Projector = {
     const playlists = new PlaylistBatch();
     const privacy = new Map<string, OfListener<PrivacyEvent>>();
     const erased: ErasedStream[] = [];
-    const revisions = new Map<string, { userId: string; category: string; revision: number }>();
+    const revisions = new Map<string, Progress>();
     const known = await revisionsBefore(transaction, events);
     for (const stored of events) {
       const { category, userId } = listenerOf(stored);
       const before = revisions.get(stored.stream)?.revision ?? known.get(stored.stream) ?? NO_EVENTS;
-      revisions.set(stored.stream, { userId, category, revision: Math.max(before, revisionAfter(stored)) });
+      revisions.set(stored.stream, progressOf(stored, before, { userId, category }, revisions.get(stored.stream)));
       for (const decoded of usersEvents.decode(stored)) {
         // Of what a checkpoint repeats all is in the tables, but in those that are made anew from a log that was cut.
         if (stored.type === CHECKPOINT && decoded.revision <= before) continue;
@@ -101,6 +110,35 @@ function listenerOf({ stream }: StoredEvent): { category: string; userId: string
   const listener = parseStream(stream);
   if (!listener) throw new Error(`${stream} is no listener's stream`);
   return listener;
+}
+
+/** How far a stream has come with a batch. */
+interface Progress {
+  userId: string;
+  category: string;
+  revision: number;
+  /** Revision with which the newest checkpoint of the batch is whole; null, there is none. */
+  checkpointed: number | null;
+  /** Events that it repeats. */
+  repeated: number;
+  /** When the first event after it was recorded, or the first of the batch where there is none. */
+  oldestAt: string | null;
+}
+
+function progressOf(
+  stored: StoredEvent,
+  before: number,
+  listener: Pick<Progress, 'userId' | 'category'>,
+  inBatch: Progress | undefined,
+): Progress {
+  const revision = Math.max(before, revisionAfter(stored));
+  const { checkpointed = null, repeated = 0, oldestAt = null } = inBatch ?? {};
+  const inCheckpoint = endsCheckpoint(stored);
+  if (inCheckpoint !== undefined)
+    return { ...listener, revision, checkpointed: stored.revision, repeated: inCheckpoint, oldestAt: null };
+  if (stored.type === CHECKPOINT) return { ...listener, revision, checkpointed, repeated, oldestAt };
+  const { recordedAt } = stored.metadata as EventMetadata;
+  return { ...listener, revision, checkpointed, repeated, oldestAt: oldestAt ?? recordedAt };
 }
 
 /** How far the streams had come of which a checkpoint is among the events. */
@@ -164,19 +202,26 @@ async function writePlays(sql: Sql, events: readonly Of<PlayEvent>[]): Promise<v
   );
 }
 
-async function writeRevisions(
-  sql: Sql,
-  revisions: readonly { userId: string; category: string; revision: number }[],
-): Promise<void> {
+async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise<void> {
   if (revisions.length === 0) return;
   await sql.query(
-    `INSERT INTO users.listener_revisions AS held (user_id, category, revision)
-     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
-     ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision WHERE held.revision < excluded.revision`,
+    `INSERT INTO users.listener_revisions AS held (user_id, category, revision, checkpointed, repeated, oldest_at)
+     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, oldest_at
+     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[])
+       AS t (user_id, category, revision, checkpointed, repeated, oldest_at)
+     ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision,
+       checkpointed = greatest(held.checkpointed, excluded.checkpointed),
+       repeated = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.repeated ELSE held.repeated END,
+       oldest_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.oldest_at
+         ELSE coalesce(held.oldest_at, excluded.oldest_at) END
+     WHERE held.revision < excluded.revision`,
     [
       revisions.map(({ userId }) => userId),
       revisions.map(({ category }) => category),
       revisions.map(({ revision }) => revision),
+      revisions.map(({ checkpointed }) => checkpointed),
+      revisions.map(({ repeated }) => repeated),
+      revisions.map(({ oldestAt }) => oldestAt),
     ],
   );
 }

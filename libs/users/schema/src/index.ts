@@ -1,4 +1,5 @@
 import { Context } from '@balados/platform-stores';
+import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
@@ -8,6 +9,7 @@ import { Playlists1700000000003 } from './playlists-migration';
 import { TokenReader1700000000250 } from './token-reader-migration';
 import { UserPrivacy1700000000005 } from './privacy-migration';
 
+export { LONG_STREAM_EVENTS } from './checkpoints-migration';
 export * from './entities';
 
 /** The `users` context: accounts and the listeners' read models. */
@@ -25,6 +27,7 @@ export const usersContext: Context = {
     ErasuresOfParts1700000000240,
     TokenReader1700000000250,
     FeedReader1700000000255,
+    Checkpoints1700000000260,
   ],
 };
 

@@ -1,0 +1,32 @@
+import { MigrationInterface, QueryRunner } from 'typeorm';
+
+/** A stream with more events than this since its checkpoint, and more than that repeats, gets another one. */
+export const LONG_STREAM_EVENTS = 2_000;
+
+export class Checkpoints1700000000260 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      ALTER TABLE users.listener_revisions
+        -- revision of the last part of the newest checkpoint, and when the first event after it was recorded: null, there is none
+        ADD COLUMN checkpointed bigint NOT NULL DEFAULT -1,
+        ADD COLUMN oldest_at timestamptz(3),
+        -- events that the newest checkpoint repeats
+        ADD COLUMN repeated integer NOT NULL DEFAULT 0,
+        -- of the checkpoint before which the stream was cut last
+        ADD COLUMN cut bigint NOT NULL DEFAULT -1,
+        ADD COLUMN is_long boolean NOT NULL
+          GENERATED ALWAYS AS (revision - checkpointed > greatest(${LONG_STREAM_EVENTS}, repeated)) STORED;
+      -- Streams that are older than this table: as if they began now.
+      UPDATE users.listener_revisions SET oldest_at = now();
+      CREATE INDEX listener_revisions_oldest ON users.listener_revisions (oldest_at);
+      CREATE INDEX listener_revisions_long ON users.listener_revisions (user_id) WHERE is_long;
+      CREATE INDEX listener_revisions_to_cut ON users.listener_revisions (user_id) WHERE checkpointed > cut;`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      DROP INDEX users.listener_revisions_oldest, users.listener_revisions_long, users.listener_revisions_to_cut;
+      ALTER TABLE users.listener_revisions DROP COLUMN is_long, DROP COLUMN cut, DROP COLUMN repeated, DROP COLUMN oldest_at,
+        DROP COLUMN checkpointed;`);
+  }
+}

@@ -49,7 +49,13 @@ async function run(names: string[], { now = NOW, port = server.port } = {}): Pro
     await site.query('INSERT INTO site_private.feeds (feed_id, feed) VALUES ($1, $2)', [feedId(url(name)), url(name)]);
   const client = openFeedsClient(`tcp://127.0.0.1:${port}`, { timeoutMs: 500 });
   try {
-    return await refreshFeedMetadata({ site, feeds: client, publicMinListeners: 2, now: () => now });
+    return await refreshFeedMetadata({
+      site,
+      feeds: client,
+      publicMinListeners: 2,
+      signal: new AbortController().signal,
+      now: () => now,
+    });
   } finally {
     client.close();
   }

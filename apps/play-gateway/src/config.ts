@@ -1,5 +1,5 @@
 import { linkKeys } from '@balados/feeds-ids';
-import { eventStoreUrl, postgresUrl, serviceConfig } from '@balados/platform-service';
+import { eventStoreUrl, feedsUrl, postgresUrl, serviceConfig } from '@balados/platform-service';
 import { z } from 'zod';
 
 const MEGABYTE = 1_048_576;
@@ -22,10 +22,7 @@ export type Config = z.infer<typeof config>;
 
 /** Of the service in a process of its own: in that of rss-proxy it asks without a detour. */
 export const aloneConfig = config.extend({
-  FEEDS_URL: z
-    .string()
-    .refine((text) => /^tcp:\/\/[^/@?#]+:\d+$/.test(text) && URL.canParse(text), 'must be tcp://host:port')
-    .describe('Where rss-proxy answers other services, such as tcp://rss-proxy:4100.'),
+  FEEDS_URL: feedsUrl,
 });
 
 export type AloneConfig = z.infer<typeof aloneConfig>;

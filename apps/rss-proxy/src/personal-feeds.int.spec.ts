@@ -14,7 +14,7 @@ import { RssProxy, start } from './index';
 import { MADE_AT_A_TIME, MADE_WAITING_MAX } from './personal-feeds';
 
 const feedOf = (name: string, days: number[]): string =>
-  `<rss version="2.0" xmlns:x="urn:${name}"><channel><title>${name}</title>${days
+  `<rss version="2.0" xmlns:x="urn:${name}"><channel><title>${name}</title><itunes:image href="https://media.example/${name}.jpg"/>${days
     .map(
       (day) => `<item><guid>${name}-${day}</guid><title>Day ${day}</title><x:kept/>
         <pubDate>2026-01-0${day}</pubDate><enclosure url="https://media.example/${name}-${day}.mp3" type="audio/mpeg"/></item>`,
@@ -130,6 +130,8 @@ describe('personal feeds', () => {
     expect(body).toContain(`<!-- Not to be had just now: 127.0.0.1:${origin.port} -->`);
     expect(body).toContain(`/api/v1/rss/user/${token}/subscriptions"`);
     expect(body.match(/<x:kept\/>/g)).toHaveLength(5);
+    // Of the podcast that was subscribed to last.
+    expect(body).toContain('<itunes:image href="https://media.example/ponds.jpg"');
   });
 
   it('lead through play links that we signed', async () => {

@@ -110,7 +110,8 @@ export class PersonalFeeds {
     return mergeFeeds(parts, {
       ...about,
       link: home,
-      image: undefined,
+      // That of the podcast that comes first: apps want one, and we have none of our own.
+      image: parts[0]?.open.feed.cover?.src,
       self,
       unavailable,
       linkFor: (feed, item) => playLink(playUrl, { token, feed, item }, key!),

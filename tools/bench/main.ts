@@ -14,7 +14,7 @@ import { trending } from './figures/trending';
 import { visible } from './figures/visible';
 import { closeConnections } from './http';
 import { runLoad } from './load';
-import { publishFeeds } from './origin';
+import { allowOrigin, publishFeeds } from './origin';
 import { printTable, Row, say } from './report';
 import { buildApps, stopEverything, Running, startPostgres, startServices, startStandalone } from './systems';
 import { isWorker, withWorker } from './workers';
@@ -64,7 +64,7 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
     if (onFeeds(0).some(isWanted)) {
       say('Six processes, with feeds …');
       const ofFeeds = await withWorker('origin', {}, async (port: number) => {
-        const system = await startServices({ FEEDS_ALLOW_PRIVATE: `127.0.0.1:${port}` });
+        const system = await startServices(allowOrigin(port));
         return measureAll(onFeeds(port).filter(isWanted), system, ceilings);
       });
       rows.push(...ofFeeds);

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, RequestListener } from 'node:http';
 import { AddressInfo } from 'node:net';
 import { itemOf } from '@balados/feeds-content';
 
@@ -17,8 +17,16 @@ const enclosureOf = (n: number, item: number): string => `https://media.example/
 export const madeUpItem = (n: number, item: number): string =>
   itemOf({ guid: guidOf(n, item), enclosure: enclosureOf(n, item) });
 
+/** Addresses of the loopback at which the origin answers: a few feeds of each host are fetched at a time, and podcasts have many hosts. */
+const HOSTS = Array.from({ length: 50 }, (_, n) => `127.0.1.${n + 1}`);
+
 export const madeUpUrl = (port: number, { n, items, itemBytes, delayMs }: MadeUp): string =>
-  `http://127.0.0.1:${port}/${n}/${items}/${itemBytes}/${delayMs}.xml`;
+  `http://${HOSTS[n % HOSTS.length]}:${port}/${n}/${items}/${itemBytes}/${delayMs}.xml`;
+
+/** What rss-proxy must be told to fetch from it. */
+export const allowOrigin = (port: number): { FEEDS_ALLOW_PRIVATE: string } => ({
+  FEEDS_ALLOW_PRIVATE: HOSTS.map((host) => `${host}:${port}`).join(','),
+});
 
 /** As the proxy serves it, which changes nothing of it. */
 export function madeUpFeed({ n, items, itemBytes }: MadeUp): string {
@@ -40,12 +48,17 @@ export function madeUpFeed({ n, items, itemBytes }: MadeUp): string {
 
 /** The worker that publishes them. Answers its port. */
 export async function publishFeeds(): Promise<number> {
-  const server = createServer(({ url }, response) => {
+  const answer: RequestListener = ({ url }, response) => {
     const [n, items, itemBytes, delayMs] = url!.slice(1).split(/[/.]/).map(Number) as [number, number, number, number];
     const send = () => response.end(madeUpFeed({ n, items, itemBytes, delayMs }));
     if (delayMs === 0) send();
     else setTimeout(send, delayMs);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
+  };
+  let port = 0;
+  for (const host of HOSTS) {
+    const server = createServer(answer);
+    await new Promise<void>((resolve) => server.listen(port, host, resolve));
+    port = (server.address() as AddressInfo).port;
+  }
+  return port;
 }

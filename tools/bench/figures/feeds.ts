@@ -123,7 +123,8 @@ const merged = (port: number): Figure => ({
 
 function expectWhole(feed: string): void {
   const items = feed.split('<item').length - 1;
-  if (items !== SUBSCRIPTIONS) throw new Error(`${items} items are in the personal feed, not ${SUBSCRIPTIONS}`);
+  if (items !== SUBSCRIPTIONS)
+    throw new Error(`${items} items are in the personal feed, not ${SUBSCRIPTIONS}: ${feed.slice(0, 500)}`);
 }
 
 /** Path of the personal feed of a new listener with so many subscriptions. */

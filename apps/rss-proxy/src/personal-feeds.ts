@@ -1,4 +1,12 @@
-import { FeedItem, itemOf, MERGED_MAX_ITEMS, mergeFeeds, MergeOptions, newestFirst } from '@balados/feeds-content';
+import {
+  FeedItem,
+  itemOf,
+  MERGED_MAX_ITEMS,
+  mergeFeeds,
+  MergeOptions,
+  newestFirst,
+  OpenFeed,
+} from '@balados/feeds-content';
 import type { FeedCache } from '@balados/feeds-fetch';
 import { episodeKey, playLink } from '@balados/feeds-ids';
 import { Problem, Turns } from '@balados/platform-service';
@@ -49,7 +57,7 @@ export class PersonalFeeds {
     const userId = await this.ownerOf(token);
     const feeds = await readable(subscribedFeeds(sql, userId));
     return this.inTurn(userId, async () => {
-      const gathered = await gather(cache, feeds, (_feed, open) => newestFirst(open).slice(0, MERGED_MAX_ITEMS));
+      const gathered = await gather(cache, feeds, newestOfAll());
       return this.merge(token, address, gathered, {
         title: 'My podcasts',
         description: 'The newest episodes.',
@@ -117,6 +125,23 @@ export class PersonalFeeds {
       linkFor: (feed, item) => playLink(playUrl, { token, feed, item }, key!),
     });
   }
+}
+
+/**
+ * Of each feed the items that may be among the newest of all: what is older than as many others as there is room for need not be copied.
+ * Of those with the same date none is left out before they are all there.
+ */
+function newestOfAll(): (feed: string, open: OpenFeed) => FeedItem[] {
+  const dateOf = ({ publishedAt }: FeedItem): number => publishedAt ?? -Infinity;
+  let newest: number[] = [];
+  return (_feed, open) => {
+    const oldest = newest[MERGED_MAX_ITEMS - 1] ?? -Infinity;
+    const wanted = newestFirst(open)
+      .slice(0, MERGED_MAX_ITEMS)
+      .filter((item) => dateOf(item) >= oldest);
+    newest = [...newest, ...wanted.map(dateOf)].sort((one, other) => (other > one ? 1 : -1)).slice(0, MERGED_MAX_ITEMS);
+    return wanted;
+  };
 }
 
 const unavailable = (detail: string): Problem =>

@@ -1,6 +1,7 @@
 import { createSecretKey, randomUUID } from 'node:crypto';
 import { playLink } from '@balados/feeds-ids';
 import { LINK_KEY } from '@balados/e2e-support';
+import { waitFor } from '@balados/testing';
 import { Figure } from '../bench';
 import { send } from '../http';
 import { createListeners } from '../listeners';
@@ -44,6 +45,10 @@ export const redirects: Figure = {
     const before = processorTimes();
     const measured = await generate({ ...load, base: gateway, paths: links(LINKS), seconds: SECONDS });
     say(`  processor time of a redirect: ${timePerRequest(before, processorTimes(), measured.requests)} ms`);
+    await waitFor(async () => /^play_journal_plays\{.*\} 0$/m.test(await (await fetch(`${gateway}/metrics`)).text()), {
+      what: 'all plays to be delivered',
+      timeoutMs: 120_000,
+    });
     const steady = await generate({
       ...load,
       base: gateway,

@@ -18,6 +18,8 @@ const RATE = 500;
 const P99_GOAL_MS = 10;
 /** Enough that no link is followed twice in a run: a repeat is no play. */
 const LINKS = 120_000;
+/** Whose plays they are. */
+const LISTENERS = 200;
 const HOST = 'play.localhost';
 
 /** Play links that we signed, each a play that is written to the journal before its answer, beside Fastify alone that redirects. */
@@ -25,14 +27,17 @@ export const redirects: Figure = {
   name: 'redirects',
   async measure({ database, listeners: base, processes, kind }) {
     const gateway = (processes['play-gateway'] ?? processes['standalone']!).url;
-    const [listener] = await createListeners(database, base, 1);
-    const made = await send(base, listener!, 'POST', '/tokens', JSON.stringify({ name: randomUUID() }));
-    const { token } = JSON.parse(made.toString()) as { token: string };
+    const tokens: string[] = [];
+    for (const listener of await createListeners(database, base, LISTENERS)) {
+      const made = await send(base, listener, 'POST', '/tokens', JSON.stringify({ name: randomUUID() }));
+      tokens.push((JSON.parse(made.toString()) as { token: string }).token);
+    }
     const key = createSecretKey(LINK_KEY);
     let next = 0;
     const links = (count: number): string[] =>
       Array.from({ length: count }, () => {
         const item = `${next},https://media.example/${next++}.mp3`;
+        const token = tokens[next % LISTENERS]!;
         return playLink('', { token, feed: 'https://feeds.example/1.xml', item }, key)!;
       });
     const load = { kind: 'redirects', host: HOST, connections: CONNECTIONS } as const;

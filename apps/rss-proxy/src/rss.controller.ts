@@ -34,7 +34,10 @@ export class RssController {
     const { body, compressed, etag, etagOfCompressed } = found.document;
     this.describe(reply, feed, found).header('vary', 'accept-encoding');
     if (acceptsGzip(request.headers['accept-encoding']))
-      reply.header('content-encoding', 'gzip').header('etag', etagOfCompressed).send(compressed);
+      reply
+        .header('content-encoding', 'gzip')
+        .header('etag', etagOfCompressed)
+        .send(await compressed());
     else reply.header('etag', etag).send(body);
   }
 

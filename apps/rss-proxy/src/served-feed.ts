@@ -12,19 +12,20 @@ export interface ServedFeed {
   open: OpenFeed;
   /** The first of each `<guid>,<enclosure>`. */
   items: ReadonlyMap<string, FeedItem>;
-  /** The document in UTF-8, and the same in gzip. */
+  /** The document in UTF-8. */
   body: Buffer;
-  compressed: Buffer;
+  /** The same in gzip: made when it is asked for the first time, since who reads one item need not wait for it. */
+  compressed: () => Promise<Buffer>;
   etag: string;
   etagOfCompressed: string;
   weight: number;
 }
 
 /** @throws NotAFeed */
-export async function readFeed(bytes: Uint8Array, contentType: string | undefined): Promise<ServedFeed> {
+export function readFeed(bytes: Uint8Array, contentType: string | undefined): ServedFeed {
   const open = openFeed(bytes, contentType);
   const body = Buffer.from(open.text);
-  const compressed = await promisify(gzip)(body);
+  let compressed: Promise<Buffer> | undefined;
   const items = new Map<string, FeedItem>();
   let places = 0;
   for (const item of open.items) {
@@ -38,10 +39,11 @@ export async function readFeed(bytes: Uint8Array, contentType: string | undefine
     open,
     items,
     body,
-    compressed,
+    compressed: () => (compressed ??= promisify(gzip)(body)),
     etag,
     etagOfCompressed: etag.replace(/"$/, '-gzip"'),
-    weight: open.weight + body.length + compressed.length + places,
+    // In gzip it is hardly ever longer.
+    weight: open.weight + 2 * body.length + places,
   };
 }
 

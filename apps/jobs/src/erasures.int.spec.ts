@@ -69,6 +69,17 @@ const request = async (userId: string, target: ErasureTarget): Promise<PendingEr
 const carryOnWith = (own: EventStore, erasure: PendingErasure) =>
   carryOn(erasure, { streams: openListenerStreams(own, 1_048_576), users, site });
 
+/** Carries it on with a store that may die, until it does or all is done. */
+const untilDead = (dying: EventStore, erasure: PendingErasure): Promise<unknown> =>
+  waitFor(
+    () =>
+      carryOnWith(dying, erasure).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(StoreUnavailable);
+        return true;
+      }),
+    { what: 'the end of the first who tries' },
+  );
+
 const untilDone = (erasure: PendingErasure): Promise<unknown> =>
   waitFor(() => carryOnWith(store, erasure), { what: 'the erasure' });
 
@@ -117,12 +128,7 @@ it('erases an account wherever whoever is at it dies', async () => {
       const userId = await newListener();
       const erasure = await request(userId, WHOLE_ACCOUNT);
       const { store: dying, asked } = mortal(store, steps, isDone);
-      const untilTheEnd = () =>
-        carryOnWith(dying, erasure).catch((error: unknown) => {
-          expect(error).toBeInstanceOf(StoreUnavailable);
-          return true;
-        });
-      await waitFor(untilTheEnd, { what: 'the end of the first who tries' });
+      await untilDead(dying, erasure);
       died = asked() >= steps;
       if (died) await untilDone(erasure);
       expect(await rowsOf(userId)).toBe(0);
@@ -163,12 +169,7 @@ it('erases a podcast wherever whoever is at it dies, and nothing else', async ()
     await streams.listening.handle(userId, { type: 'RecordPlay', data: play }, metadata, () => undefined);
     const erasure = await request(userId, partOf(FEED, null));
     const { store: dying, asked } = mortal(store, steps, steps % 2 === 0);
-    const untilTheEnd = () =>
-      carryOnWith(dying, erasure).catch((error: unknown) => {
-        expect(error).toBeInstanceOf(StoreUnavailable);
-        return true;
-      });
-    await waitFor(untilTheEnd, { what: 'the end of the first who tries' });
+    await untilDead(dying, erasure);
     died = asked() >= steps;
     if (died) await untilDone(erasure);
     expect(await podcastsOf(userId)).toEqual([`contributions ${feedId(OTHER_FEED)}`, `plays ${feedId(OTHER_FEED)}`]);

@@ -136,9 +136,13 @@ export async function readRate(
   return rate;
 }
 
-/** Commit position of the newest event of a listener; undefined when there is none. */
+/**
+ * Commit position of the newest event that every projector reads; undefined when there is none. Site reads no playlists: how far it has
+ * come shows in what follows them.
+ */
 export async function newestOfListeners(client: EventStoreDBClient): Promise<bigint | undefined> {
+  const read = prefixes.filter((prefix) => prefix !== 'playlists-');
   for await (const { event, commitPosition } of client.readAll({ direction: 'backwards', fromPosition: END }))
-    if (event && prefixes.some((prefix) => event.streamId.startsWith(prefix))) return commitPosition;
+    if (event && read.some((prefix) => event.streamId.startsWith(prefix))) return commitPosition;
   return undefined;
 }

@@ -8,6 +8,7 @@ import { AloneConfig, Config } from './config';
 import { JobsModule } from './jobs.module';
 
 export { aloneConfig, config } from './config';
+export { trim } from './trimming';
 
 /** Folds of listeners whose history is being erased. */
 const STATE_CACHE_BYTES = 16 * 1_048_576;

@@ -1,0 +1,219 @@
+import { randomUUID } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { EventStore, streamOf } from '@balados/event-sourcing';
+import { trim } from '@balados/jobs';
+import { openEventStore, openPostgres } from '@balados/platform-stores';
+import { drift, movePopularityWindows } from '@balados/site-projections';
+import { siteContext } from '@balados/site-schema';
+import { usersEvents } from '@balados/users-contracts';
+import { usersContext } from '@balados/users-schema';
+import { openListenerStreams } from '@balados/users-write';
+import { startSystem, type System } from '@balados/e2e-support';
+import { plot } from 'asciichart';
+import { megabytes, milliseconds, printTable } from '../bench/report';
+import { connect, disconnect, newestOfListeners } from '../bench/raw-client';
+import { buildApps, startPostgres } from '../bench/systems';
+import { progressOf } from '../demo/progress';
+import { untilProjected } from '../seed/projected';
+import { Category, Habits, Happenings } from './habits';
+import { Sample, sample } from './measure';
+
+const USAGE = `npm run year -- [--listeners 200] [--days 365] [--first 2025-01-01]
+
+Lives a year of listeners on a system of its own, which is thrown away: a position every 15 seconds of listening, jobs once a day, as
+if it were that day. Prints how large the log and the tables are as time goes by. A year of 200 listeners takes about an hour.`;
+
+const DAY_MS = 86_400_000;
+const CHECKPOINT_AFTER_MS = 45 * DAY_MS;
+const SAMPLE_EVERY_DAYS = 7;
+const STREAMS_AT_ONCE = 8;
+const EVENTS_PER_APPEND = 250;
+const COLD_LOAD_GOAL_MS = 100;
+const CHART = { height: 10, offset: 2 };
+
+interface Options {
+  listeners: number;
+  days: number;
+  /** Epoch milliseconds. */
+  first: number;
+}
+
+async function year(options: Options): Promise<void> {
+  buildApps();
+  const postgres = await startPostgres();
+  try {
+    const system = await startSystem('services', {}, ['projections']);
+    const samples = await live(system, options).finally(() => system.stop());
+    report(samples);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+async function live({ eventStore, database }: System, { listeners, days, first }: Options): Promise<Sample[]> {
+  const session = { service: 'year', poolSize: 4 };
+  const store = openEventStore({ url: eventStore });
+  const client = connect(eventStore);
+  const users = await openPostgres(database, usersContext, session);
+  const site = await openPostgres(database, siteContext, session);
+  const town = Array.from({ length: listeners }, (_, nth) => ({ userId: randomUUID(), habits: new Habits(nth) }));
+  const heaviest = town[0]!.userId;
+  const progress = progressOf(days, process.stderr);
+  const samples: Sample[] = [];
+  let appended = 0;
+  try {
+    let from = 0n;
+    for (let day = 1; day <= days; day += 1) {
+      const start = first + (day - 1) * DAY_MS;
+      // Jobs see what projectors have made of the day before; they apply this day's meanwhile.
+      const before = await newestOfListeners(client);
+      appended += await appendDay(
+        store,
+        town.map(({ userId, habits }) => ({ userId, happenings: habits.day(start) })),
+      );
+      if (before !== undefined) await untilProjected({ users: database, site: database }, { from, to: before }, noted);
+      from = before ?? from;
+      const now = (): number => start + DAY_MS;
+      const streams = openListenerStreams(store, 0);
+      const { signal } = new AbortController();
+      const trimmed = await trim({ streams, users, site, now, signal, checkpointAfterMs: CHECKPOINT_AFTER_MS });
+      appended += trimmed.checkpoints;
+      await movePopularityWindows(site, { now: now() });
+      progress.doing(`day ${day}: ${appended.toLocaleString('en')} events appended`);
+      progress.done();
+      if (day % SAMPLE_EVERY_DAYS > 0 && day < days) continue;
+      const to = (await newestOfListeners(client))!;
+      await untilProjected({ users: database, site: database }, { from, to }, noted);
+      const differing = await drift(site, { publicMinListeners: 2 });
+      samples.push(await sample(users, store, { day, appended, heaviest, drift: differing }));
+    }
+    return samples;
+  } finally {
+    progress.stop();
+    await Promise.all([store.close(), disconnect(client)]);
+    await Promise.all([users.destroy(), site.destroy()]);
+  }
+}
+
+const noted = (): void => undefined;
+
+/** @returns how many events there were */
+async function appendDay(
+  store: EventStore,
+  days: readonly { userId: string; happenings: Happenings }[],
+): Promise<number> {
+  const waiting = days
+    .flatMap(({ userId, happenings }) =>
+      Object.entries(happenings).map(([category, of]) => ({ stream: streamOf(category as Category, userId), of })),
+    )
+    .values();
+  let appended = 0;
+  const work = async (): Promise<void> => {
+    for (const { stream, of } of waiting) {
+      const events = of.map(({ at, event }) =>
+        usersEvents.encode(
+          event,
+          {
+            recordedAt: new Date(at).toISOString(),
+            correlationId: randomUUID(),
+            deviceId: 'phone',
+            deviceName: 'the phone',
+          },
+          randomUUID(),
+        ),
+      );
+      let revision = await store.head(stream);
+      for (let next = 0; next < events.length; next += EVENTS_PER_APPEND)
+        revision = await store.append(stream, revision, events.slice(next, next + EVENTS_PER_APPEND));
+      appended += events.length;
+    }
+  };
+  await Promise.all(Array.from({ length: STREAMS_AT_ONCE }, work));
+  return appended;
+}
+
+function report(samples: readonly Sample[]): void {
+  const columns: Record<string, (sample: Sample) => string> = {
+    day: ({ day }) => String(day),
+    appended: ({ appended }) => appended.toLocaleString('en'),
+    'live events': ({ live }) => live.toLocaleString('en'),
+    'longest stream': ({ longest }) => longest.toLocaleString('en'),
+    store: ({ storeBytes }) => megabytes(storeBytes),
+    users: ({ usersBytes }) => megabytes(usersBytes),
+    site: ({ siteBytes }) => megabytes(siteBytes),
+    timeline: ({ timeline }) => timeline.toLocaleString('en'),
+    'cold load': ({ coldLoadMs }) => milliseconds(coldLoadMs),
+    drift: (each) => String(each.drift),
+  };
+  console.table(
+    samples
+      .filter((_, n) => n % 4 === 3 || n === samples.length - 1)
+      .map((each) => Object.fromEntries(Object.entries(columns).map(([name, of]) => [name, of(each)]))),
+  );
+  chart(
+    'Live events, thousands',
+    samples.map(({ live }) => live / 1_000),
+  );
+  chart(
+    'The store, MB',
+    samples.map(({ storeBytes }) => storeBytes / 1_048_576),
+  );
+  chart(
+    'Cold load of the heaviest listener, ms',
+    samples.map(({ coldLoadMs }) => coldLoadMs),
+  );
+  const last = samples.at(-1)!;
+  printTable([
+    {
+      what: `cold load of who heard most, after ${last.day} days`,
+      measured: milliseconds(last.coldLoadMs),
+      goal: `< ${COLD_LOAD_GOAL_MS} ms`,
+      met: last.coldLoadMs < COLD_LOAD_GOAL_MS,
+    },
+    { what: 'drift of popularity', measured: String(last.drift), goal: '0', met: last.drift === 0 },
+  ]);
+}
+
+function chart(what: string, values: readonly number[]): void {
+  console.log(`\n${what}, week by week`);
+  console.log(plot([...values], { ...CHART, min: 0, format: (value) => value.toFixed(1).padStart(9) }));
+}
+
+/** @throws Error for an option that is none, no number or no date */
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      listeners: { type: 'string', default: '200' },
+      days: { type: 'string', default: '365' },
+      first: { type: 'string', default: '2025-01-01' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const number = (name: 'listeners' | 'days'): number => {
+    const value = Number(values[name]);
+    if (Number.isSafeInteger(value) && value >= 1) return value;
+    throw new Error(`--${name} is no number from 1 on: ${values[name]}`);
+  };
+  const first = Date.parse(values.first);
+  if (Number.isNaN(first)) throw new Error(`--first is no date: ${values.first}`);
+  return { listeners: number('listeners'), days: number('days'), first };
+}
+
+async function main(): Promise<void> {
+  let options: Options | undefined;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exitCode = 2;
+    return;
+  }
+  if (!options) return console.log(USAGE);
+  await year(options);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

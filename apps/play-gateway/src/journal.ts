@@ -15,6 +15,8 @@ export type LossReason = 'full' | 'not_written';
 export interface Segment {
   readonly number: number;
   bytes: number;
+  /** No play in it was written before, by our clock in epoch milliseconds; 0 for a file from an earlier life. */
+  readonly since: number;
   /** Plays that still wait. */
   waiting: number;
 }
@@ -74,7 +76,7 @@ export class Journal {
     const names = (await readdir(folder)).filter((name) => /^\d+\.(?:plays|done)$/.test(name));
     const numbers = names.filter((name) => name.endsWith('.plays')).map((name) => Number.parseInt(name, 10));
     for (const number of numbers.sort((one, other) => one - other)) {
-      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, waiting: 0 };
+      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, since: 0, waiting: 0 };
       const plays = await journal.read(segment);
       for (const play of plays.values()) options.onFound(play);
       if (plays.size > 0) journal.sealed.push(segment);
@@ -88,6 +90,16 @@ export class Journal {
   /** Of the files, with what is about to be written. */
   get bytes(): number {
     return this.sealed.reduce((sum, { bytes }) => sum + bytes, (this.active?.bytes ?? 0) + this.bytesQueued);
+  }
+
+  /** The share of its limit that it has, from 0 to 1. */
+  get filled(): number {
+    return this.bytes / this.options.maxBytes;
+  }
+
+  /** Since when the oldest play of the files after number `after` may have waited; undefined when there is none. */
+  waitsSince(after: number): number | undefined {
+    return (this.sealed.find(({ number }) => number > after) ?? this.active)?.since;
   }
 
   /** Plays that wait for their delivery. */
@@ -201,7 +213,7 @@ export class Journal {
     const number = this.next;
     this.next += 1;
     const handle = await open(this.file(number), 'ax', 0o600);
-    const begun = { number, handle, bytes: 0, waiting: 0, isSynced: true, busy: Promise.resolve() };
+    const begun = { number, handle, bytes: 0, since: Date.now(), waiting: 0, isSynced: true, busy: Promise.resolve() };
     this.open.add(begun);
     return begun;
   }

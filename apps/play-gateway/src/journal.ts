@@ -29,9 +29,11 @@ interface Written extends Segment {
   busy: Promise<unknown>;
 }
 
-interface Queued {
-  line: string;
+/** Plays that are written together. */
+interface Group {
+  lines: string[];
   bytes: number;
+  written: Promise<boolean>;
   settle: (written: boolean) => void;
 }
 
@@ -57,7 +59,8 @@ export class Journal {
   private active: Written | undefined;
   private readonly open = new Set<Written>();
   private next = 1;
-  private queue: Queued[] = [];
+  /** What is to be written next, and the bytes of that and of what is being written. */
+  private group: Group | undefined;
   private bytesQueued = 0;
   private writing = false;
   private syncTimer: NodeJS.Timeout | undefined;
@@ -104,10 +107,13 @@ export class Journal {
 
   /** Plays that wait for their delivery. */
   get waiting(): number {
-    return this.sealed.reduce((sum, { waiting }) => sum + waiting, (this.active?.waiting ?? 0) + this.queue.length);
+    return this.sealed.reduce(
+      (sum, { waiting }) => sum + waiting,
+      (this.active?.waiting ?? 0) + (this.group?.lines.length ?? 0),
+    );
   }
 
-  /** Resolves with true once the play is written, with false when it is lost. Those of one moment are written together. */
+  /** Resolves with true once the play is written, with false when it is lost. Those of one moment are written together, and have one promise. */
   append(play: Play): Promise<boolean> {
     const line = toLine(play);
     const bytes = Buffer.byteLength(line);
@@ -116,12 +122,15 @@ export class Journal {
       return Promise.resolve(false);
     }
     this.bytesQueued += bytes;
-    return new Promise((settle) => {
-      this.queue.push({ line, bytes, settle });
-      if (this.writing) return;
+    const group = (this.group ??= newGroup());
+    group.lines.push(line);
+    group.bytes += bytes;
+    if (!this.writing) {
       this.writing = true;
-      void this.inTurn(() => this.writeQueued());
-    });
+      // Once this turn of the event loop has brought all that it brings: a write costs more than what is written.
+      setImmediate(() => void this.inTurn(() => this.writeQueued()));
+    }
+    return group.written;
   }
 
   /** The oldest file after number `after` that has plays to deliver; undefined when there is none. */
@@ -170,20 +179,23 @@ export class Journal {
 
   /** What waits is on the disk, and stays there until the next life. */
   async close(): Promise<void> {
-    await this.inTurn(async () => this.seal());
+    await this.inTurn(async () => {
+      await this.writeQueued();
+      this.seal();
+    });
     clearTimeout(this.syncTimer);
     this.sync();
     for (const { busy } of this.open) await busy;
   }
 
   private async writeQueued(): Promise<void> {
-    while (this.queue.length > 0) {
-      const group = this.queue;
-      this.queue = [];
-      const written = await this.write(group.map(({ line }) => line).join(''), group.length);
-      this.bytesQueued -= group.reduce((sum, { bytes }) => sum + bytes, 0);
-      if (!written) this.options.onLost('not_written', group.length);
-      for (const { settle } of group) settle(written);
+    for (let group = this.group; group; group = this.group) {
+      this.group = undefined;
+      const written = await this.write(group.lines.join(''), group.lines.length);
+      this.bytesQueued -= group.bytes;
+      if (!written) this.options.onLost('not_written', group.lines.length);
+      group.settle(written);
+      if (this.group) await new Promise(setImmediate);
     }
     this.writing = false;
     this.options.onWritten();
@@ -276,6 +288,12 @@ export class Journal {
   private doneFile(number: number): string {
     return join(this.folder, `${number}.done`);
   }
+}
+
+function newGroup(): Group {
+  let settle!: Group['settle'];
+  const written = new Promise<boolean>((resolve) => (settle = resolve));
+  return { lines: [], bytes: 0, written, settle };
 }
 
 function noneYet(error: NodeJS.ErrnoException): string {

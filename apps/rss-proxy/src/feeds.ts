@@ -40,7 +40,7 @@ export function openFeeds(
     try {
       return await cache.get(feed);
     } catch (error) {
-      const problem = feedProblem(error);
+      const problem = feedProblem(error, feed);
       if (!problem) throw error;
       throw new FeedUnavailable(problem.code, problem.detail, cache.failingForMs(feed));
     }

@@ -38,7 +38,7 @@ export async function gather(
       found.set(feed, part);
     } catch (error) {
       // It is named among those that could not be had; why is said where the feed itself is asked for.
-      if (!feedProblem(error)) throw error;
+      if (!feedProblem(error, feed)) throw error;
     }
   };
   const slow: Promise<void>[] = [];

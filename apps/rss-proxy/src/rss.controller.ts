@@ -61,7 +61,7 @@ export class RssController {
     try {
       return await this.feeds.cache.get(feed);
     } catch (error) {
-      throw feedProblem(error, this.feeds.cache.failingForMs(feed)) ?? error;
+      throw feedProblem(error, feed, this.feeds.cache.failingForMs(feed)) ?? error;
     }
   }
 

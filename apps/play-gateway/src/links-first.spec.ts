@@ -11,7 +11,8 @@ import {
   standsBack,
 } from './links-first';
 
-const share = fc.double({ min: 0, max: 1, noNaN: true });
+/** Of all doubles nine in ten are as good as none. */
+const share = fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100);
 const time = fc.integer({ min: 0, max: 4 * LONGEST_DELAY_MS });
 
 it('stands back while links come, and never from plays that are late or from a journal that is filling', () => {

@@ -240,6 +240,25 @@ describe('a play link on six processes, whatever happens around the gateway', ()
     }),
   );
 
+  it('answers a burst of links, and then delivers each of them once', async () => {
+    const listeners = await Promise.all([1, 2, 3].map(() => newListener(system.listeners)));
+    const tokens = await Promise.all(listeners.map(async (listener) => (await newToken(listener)).token));
+    const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+    const names = Array.from({ length: 600 }, (_, index) => `burst-${index}`);
+    const answers = names.map((name, index) => follow(gateway.url, pathOf(tokens[index % 3]!, name), { agent }));
+    expect(await Promise.all(answers)).toEqual(names.map((name) => ({ status: 302, location: enclosure(name) })));
+    agent.destroy();
+    await delivered();
+    const heard = await Promise.all(listeners.map(({ userId }) => listens(log, userId)));
+    for (const [own, items] of heard.entries())
+      expect(items.map((listen) => listen.item).sort()).toEqual(
+        names
+          .filter((_, index) => index % 3 === own)
+          .map(item)
+          .sort(),
+      );
+  });
+
   it(
     'loses no play and counts none twice, however often it is killed',
     ...within(LONG ? 600 : 120, processes, async () => {

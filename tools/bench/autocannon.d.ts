@@ -32,8 +32,6 @@ declare module 'autocannon' {
     connections: number;
     duration: number;
     timeout?: number;
-    /** Requests a second of all connections together; as many as there can be when missing. */
-    overallRate?: number;
     expectBody?: string;
     setupClient?: (client: Client) => void;
   }): Promise<Result>;

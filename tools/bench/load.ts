@@ -18,8 +18,8 @@ export type Load = Bounds &
     | { kind: 'positions'; listeners: Listener[]; round: number }
     | { kind: 'syncs'; listeners: Listener[]; playsEach: number }
     | { kind: 'get'; path: string; expected: string }
-    /** Each path once, then from the beginning; at `rate` a second in all, or as many as there can be. */
-    | { kind: 'redirects'; paths: string[]; host: string; rate?: number }
+    /** Each path once, then from the beginning. */
+    | { kind: 'redirects'; paths: string[]; host: string }
   );
 
 export interface Generated extends Spread {
@@ -116,7 +116,6 @@ export async function runLoad(load: Load): Promise<Generated> {
     connections: load.connections,
     duration: load.seconds,
     timeout: 30,
-    ...(load.kind === 'redirects' && load.rate !== undefined && { overallRate: load.rate }),
     ...(load.kind === 'get' ? { expectBody: load.expected } : { setupClient }),
   });
   const { user, system } = process.cpuUsage(cpu);

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { serveBuffer } from './bare-fastify';
 import { Ceilings, Figure } from './bench';
 import { measureCeilings } from './ceilings';
+import { sendEvenly } from './even-load';
 import { catchUp } from './figures/catch-up';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
@@ -107,7 +108,7 @@ async function measureAll(figures: readonly Figure[], system: Running, ceilings:
 
 const report = ({ what, measured }: Row): void => say(`  ${what}: ${measured}`);
 
-if (!isWorker({ load: runLoad, fastify: serveBuffer, origin: publishFeeds })) {
+if (!isWorker({ load: runLoad, even: sendEvenly, fastify: serveBuffer, origin: publishFeeds })) {
   const fail = async (error: Error): Promise<void> => {
     process.stderr.write(`bench: ${error.stack}\n`);
     await stopEverything();

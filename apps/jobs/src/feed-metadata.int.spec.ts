@@ -97,3 +97,18 @@ it('puts none off while rss-proxy is away', async () => {
   expect([described, Object.keys(failed)]).toEqual([0, ['unreachable']]);
   expect(await known('pond')).toEqual({ title: null, inMs: -Infinity });
 });
+
+it('goes on with the others when the database takes one amiss', async () => {
+  await site.query(`CREATE FUNCTION refuse_odd() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN IF NEW.feed_title = 'odd' THEN RAISE 'not this one'; END IF; RETURN NEW; END $$`);
+  await site.query(
+    `CREATE TRIGGER refuse_odd BEFORE UPDATE ON site_private.feeds FOR EACH ROW EXECUTE FUNCTION refuse_odd()`,
+  );
+  try {
+    const others = Array.from({ length: 20 }, (_, n) => `podcast-${n}`);
+    expect(await run(['odd', ...others])).toEqual({ described: others.length, failed: { database_P0001: 1 } });
+    expect((await known('odd')).inMs).toBe(METADATA_RETRY_MS);
+  } finally {
+    await site.query('DROP FUNCTION refuse_odd CASCADE');
+  }
+});

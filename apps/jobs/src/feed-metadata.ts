@@ -1,6 +1,7 @@
 import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
+import { isPassingDatabaseError } from '@balados/platform-stores';
 import { describeFeed, DueFeed, feedsDue, putOff } from '@balados/site-projections';
-import type { DataSource } from 'typeorm';
+import { DataSource, QueryFailedError } from 'typeorm';
 
 /** What a feed says of itself is asked for again after this long, in milliseconds, give or take a quarter: not all at the same time. */
 export const METADATA_KEPT_MS = 86_400_000;
@@ -66,11 +67,24 @@ async function learn(
     else await describeFeed(site, feedId, metadata, { publicMinListeners, dueAt });
     return undefined;
   } catch (error) {
-    if (!(error instanceof FeedUnavailable)) throw error;
-    if (error.code !== UNREACHABLE) {
-      const pause = Math.min(METADATA_RETRY_MS * 2 ** Math.min(failures, 16), METADATA_KEPT_MS);
-      await putOff(site, feedId, new Date(now() + Math.max(pause, error.retryAfterMs ?? 0)));
+    const reason = reasonOf(error);
+    if (reason === undefined) throw error;
+    if (reason === UNREACHABLE) return reason;
+    const pause = Math.min(METADATA_RETRY_MS * 2 ** Math.min(failures, 16), METADATA_KEPT_MS);
+    const asked = error instanceof FeedUnavailable ? (error.retryAfterMs ?? 0) : 0;
+    try {
+      await putOff(site, feedId, new Date(now() + Math.max(pause, asked)));
+    } catch (second) {
+      // Then it stays due.
+      if (reasonOf(second) === undefined) throw second;
     }
-    return error.code;
+    return reason;
   }
+}
+
+/** The database's own failure is the one feed's, too: `database_` and its code. Undefined for a defect of ours. */
+function reasonOf(error: unknown): string | undefined {
+  if (error instanceof FeedUnavailable) return error.code;
+  const isDatabases = error instanceof QueryFailedError || isPassingDatabaseError(error);
+  return isDatabases ? `database_${(error as { code?: string }).code ?? 'failed'}` : undefined;
 }

@@ -11,10 +11,12 @@ import { usersEvents } from '@balados/users-contracts';
 import { openListenerStreams } from '@balados/users-write';
 import { Delivered, Delivery } from './delivery';
 import { Journal } from './journal';
-import { Play } from './journal-lines';
+import { Play, toLine } from './journal-lines';
+import { FILLING_FROM } from './links-first';
 
 const log = createLogger('test', 'silent');
 const FEED = 'https://feeds.example/show.xml';
+const MAX_BYTES = 1_048_576;
 const NOON = Date.UTC(2026, 0, 1, 12);
 
 let folder: string;
@@ -24,6 +26,10 @@ let store: InMemoryEventStore;
 /** The event store, or the tokens, do not answer. */
 let away: boolean;
 let results: Delivered[];
+/** How busy links keep the process. */
+let busy: number;
+/** How often that was looked at. */
+let looks: number;
 const owners = new Map<string, string>();
 
 beforeEach(async () => {
@@ -31,8 +37,10 @@ beforeEach(async () => {
   store = new InMemoryEventStore(() => Promise.resolve());
   away = false;
   results = [];
+  busy = 0;
+  looks = 0;
   journal = await Journal.open(folder, {
-    maxBytes: 1_048_576,
+    maxBytes: MAX_BYTES,
     log,
     onWritten: () => delivery.wake(),
     onLost: () => undefined,
@@ -59,6 +67,10 @@ beforeEach(async () => {
     },
     log,
     onDelivered: (result) => results.push(result),
+    measure: () => () => {
+      looks += 1;
+      return busy;
+    },
   });
 });
 afterEach(async () => {
@@ -132,6 +144,54 @@ it('keeps what cannot be delivered until it can be, in order', async () => {
   expect(items).toEqual(names.map((name) => play({}, name).item));
   expect(await events(late)).toHaveLength(1);
   expect(journal.waiting).toBe(0);
+});
+
+it('takes several plays of one listener in one append, each under its own request', async () => {
+  const appends: number[] = [];
+  const append = store.append.bind(store);
+  store.append = (stream, revision, events) => {
+    appends.push(events.length);
+    return append(stream, revision, events);
+  };
+  const [one, other] = [randomUUID(), randomUUID()];
+  const plays = [play({ userId: one }, 1), play({ userId: other }, 2), play({ userId: one }, 3)];
+  await Promise.all([...plays, play({ userId: one, heardAt: NOON + 1 }, 1)].map((each) => journal.append(each)));
+  await settled(4);
+  expect(appends.sort()).toEqual([1, 2]);
+  expect(results.sort()).toEqual(['recorded', 'recorded', 'recorded', 'repeat']);
+  expect((await events(one)).map(({ metadata }) => metadata.correlationId)).toEqual(['request-1', 'request-3']);
+});
+
+const looked = (more: number) => {
+  const before = looks;
+  return waitFor(() => looks >= before + more, { what: `${more} looks` });
+};
+
+it('stands back while links come, and takes all when they no longer do', async () => {
+  busy = 1;
+  const userId = randomUUID();
+  await journal.append(play({ userId }));
+  await looked(2);
+  // They go into the same file: none is begun for delivery meanwhile.
+  await journal.append(play({ userId }, 2));
+  await looked(2);
+  expect(results).toEqual([]);
+  expect(readdirSync(folder)).toEqual(['1.plays']);
+  busy = 0;
+  await settled(2);
+  expect(await events(userId)).toHaveLength(2);
+});
+
+it('takes plays however many links come once the journal is filling', async () => {
+  busy = 1;
+  const userId = randomUUID();
+  const bytes = toLine(play({ userId })).length;
+  const many = Array.from({ length: Math.ceil((FILLING_FROM * MAX_BYTES) / bytes) + 10 }, (_, name) => name);
+  await journal.append(play({ userId }));
+  await looked(1);
+  expect(results).toEqual([]);
+  await Promise.all(many.map((name) => journal.append(play({ userId }, 1_000 + name))));
+  await settled(many.length + 1);
 });
 
 it('stops, although the store is away, and loses nothing', async () => {

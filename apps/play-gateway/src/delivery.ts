@@ -5,11 +5,10 @@ import { AccountsUnavailable, PersonalTokens } from '@balados/users-accounts';
 import { ListenerStreams, metadataOf } from '@balados/users-write';
 import { Journal, Segment } from './journal';
 import { Play } from './journal-lines';
+import { gatheringAt, LOOK_EVERY_MS, measureLoop, restAfter, standsBack } from './links-first';
 
-/** Plays that are delivered side by side, those of one listener one after the other. */
+/** Plays that are delivered side by side, those of one listener in one append. */
 export const DELIVERED_TOGETHER = 64;
-/** Between two such groups delivery rests as long as the last one took, but at most so many milliseconds: links come first. */
-export const LONGEST_REST_MS = 50;
 /** Pauses before what could not be delivered is tried again, in milliseconds: doubled from the first to the longest. */
 export const RETRY_PAUSE_MS = 100;
 export const RETRY_LONGEST_PAUSE_MS = 15_000;
@@ -29,6 +28,11 @@ export type Delivered =
   | 'refused'
   | 'given_up';
 
+/** A play that stays in the journal. */
+interface Kept {
+  reason: unknown;
+}
+
 /** Takes plays from the journal to the listeners' streams, for as long as it takes; each stays in the journal until the store has it. */
 export class Delivery {
   private readonly stopping = new AbortController();
@@ -43,6 +47,8 @@ export class Delivery {
       tokens: Pick<PersonalTokens, 'ownerOfHash'>;
       log: Logger;
       onDelivered: (result: Delivered) => void;
+      /** How busy this process is with other things. */
+      measure?: typeof measureLoop;
     },
   ) {
     this.running = this.run();
@@ -77,76 +83,104 @@ export class Delivery {
 
   /** Through all files, the oldest first; when the stores are away the others need not be tried. */
   private async round(): Promise<'nothing' | 'done' | 'failed'> {
+    const { journal } = this.parts;
     let outcome: 'nothing' | 'done' | 'failed' = 'nothing';
-    let segment: Segment | undefined;
-    while (!this.stopping.signal.aborted && (segment = await this.parts.journal.segmentAfter(segment?.number ?? 0))) {
+    for (let after = 0; ;) {
+      const waitsSince = journal.waitsSince(after);
+      if (waitsSince === undefined) return outcome;
+      // Before the file is read, and takes no more plays.
+      await this.makeWay(gatheringAt(journal.filled), waitsSince);
+      const segment = await journal.segmentAfter(after);
+      if (!segment || this.stopping.signal.aborted) return outcome;
       const result = await this.deliver(segment);
       if (result === 'away') return 'failed';
       if (outcome !== 'failed') outcome = result;
+      after = segment.number;
     }
-    return outcome;
   }
 
   private async deliver(segment: Segment): Promise<'done' | 'failed' | 'away'> {
-    const plays = [...(await this.parts.journal.read(segment))];
+    const { journal, log } = this.parts;
+    const plays = byListener(await journal.read(segment)).flat();
     let failed = false;
     for (let start = 0; start < plays.length; start += DELIVERED_TOGETHER) {
       if (this.stopping.signal.aborted) return 'failed';
       const startedAt = performance.now();
-      const together = plays.slice(start, start + DELIVERED_TOGETHER);
-      const done: number[] = [];
-      let reason: unknown;
-      await Promise.all(
-        byListener(together).map(async (ofOne) => {
-          for (const [place, play] of ofOne) {
-            try {
-              this.parts.onDelivered(await this.deliverOne(play));
-              done.push(place);
-            } catch (error) {
-              reason = error;
-              // The next ones of this listener are later, and must not come before.
-              return;
-            }
-          }
-        }),
-      );
-      if (done.length > 0) await this.parts.journal.done(segment, done);
-      if (reason === undefined) {
-        if (start + DELIVERED_TOGETHER < plays.length)
-          await delay(Math.min(LONGEST_REST_MS, performance.now() - startedAt));
-        continue;
+      const kept = await this.deliverGroup(segment, plays.slice(start, start + DELIVERED_TOGETHER));
+      if (kept) {
+        failed = true;
+        if (isAway(kept.reason)) {
+          if (this.failures === 0) log.warn({ err: kept.reason }, 'plays wait in the journal: the stores are away');
+          return 'away';
+        }
+        log.error({ err: kept.reason }, 'a play could not be delivered');
       }
-      failed = true;
-      if (isAway(reason)) {
-        if (this.failures === 0) this.parts.log.warn({ err: reason }, 'plays wait in the journal: the stores are away');
-        return 'away';
-      }
-      this.parts.log.error({ err: reason }, 'a play could not be delivered');
+      if (start + DELIVERED_TOGETHER < plays.length)
+        await this.makeWay(restAfter(performance.now() - startedAt, journal.filled), segment.since);
     }
     return failed ? 'failed' : 'done';
   }
 
-  /** @throws what may pass */
-  private async deliverOne(play: Play): Promise<Delivered> {
-    const { heardAt, tokenHash, feed, item, correlationId } = play;
-    const userId = play.userId ?? (await this.parts.tokens.ownerOfHash(tokenHash));
-    if (userId === '') return 'unknown_token';
-    try {
-      return await this.parts.streams.listening.handle(
-        userId,
-        { type: 'RecordListen', data: { feed, item, heardAt } },
-        // Of the day on which it was heard, however late it comes.
-        metadataOf({ userId, correlationId }, heardAt),
-        ({ events }) => (events.length > 0 ? 'recorded' : 'repeat'),
-      );
-    } catch (error) {
-      if (error instanceof StreamGone) return 'account_gone';
-      if (error instanceof Refusal) return 'refused';
-      if (isAway(error) || error instanceof TooContended) throw error;
-      if (Date.now() - heardAt < UNDELIVERABLE_AFTER_MS) throw error;
-      this.parts.log.error({ err: error, correlationId }, 'a play is given up');
-      return 'given_up';
+  /** Rests, and then goes on resting for as long as links come first. */
+  private async makeWay(restMs: number, waitsSince: number): Promise<void> {
+    const { journal, measure = measureLoop } = this.parts;
+    const { signal } = this.stopping;
+    for (let rest = restMs; rest > 0 && !signal.aborted; rest = LOOK_EVERY_MS) {
+      const busySince = measure();
+      await delay(rest, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!standsBack({ busy: busySince(), filled: journal.filled, waitedMs: Date.now() - waitsSince })) return;
     }
+  }
+
+  /** One of those that are kept, if any are. */
+  private async deliverGroup(segment: Segment, group: readonly [number, Play][]): Promise<Kept | undefined> {
+    const done: number[] = [];
+    let kept: Kept | undefined;
+    await Promise.all(
+      byListener(group).map(async (ofOne) => {
+        const results = await this.deliverTo(ofOne.map(([, play]) => play));
+        for (const [index, result] of results.entries()) {
+          if (typeof result === 'string') {
+            this.parts.onDelivered(result);
+            done.push(ofOne[index]![0]);
+          } else kept = result;
+        }
+      }),
+    );
+    if (done.length > 0) await this.parts.journal.done(segment, done);
+    return kept;
+  }
+
+  /** Plays of one listener, in one append. */
+  private async deliverTo(plays: readonly Play[]): Promise<(Delivered | Kept)[]> {
+    const { streams, tokens } = this.parts;
+    try {
+      const userId = plays[0]!.userId ?? (await tokens.ownerOfHash(plays[0]!.tokenHash));
+      if (userId === '') return plays.map(() => 'unknown_token');
+      const outcomes = await streams.listening.handleAll(
+        userId,
+        plays.map(({ feed, item, heardAt, correlationId }) => ({
+          command: { type: 'RecordListen', data: { feed, item, heardAt } },
+          // Of the day on which it was heard, however late it comes.
+          metadata: metadataOf({ userId, correlationId }, heardAt),
+        })),
+      );
+      return outcomes.map((outcome, index) => {
+        if ('error' in outcome) return this.afterFailure(plays[index]!, outcome.error);
+        return outcome.events.length > 0 ? 'recorded' : 'repeat';
+      });
+    } catch (error) {
+      return plays.map((play) => this.afterFailure(play, error));
+    }
+  }
+
+  private afterFailure({ heardAt, correlationId }: Play, error: unknown): Delivered | Kept {
+    if (error instanceof StreamGone) return 'account_gone';
+    if (error instanceof Refusal) return 'refused';
+    const mayPass = isAway(error) || error instanceof TooContended;
+    if (mayPass || Date.now() - heardAt < UNDELIVERABLE_AFTER_MS) return { reason: error };
+    this.parts.log.error({ err: error, correlationId }, 'a play is given up');
+    return 'given_up';
   }
 
   private async pause(): Promise<void> {
@@ -160,7 +194,8 @@ export class Delivery {
 /** Of the stores, and so the same for all plays. */
 const isAway = (error: unknown): boolean => error instanceof StoreUnavailable || error instanceof AccountsUnavailable;
 
-function byListener(plays: readonly [number, Play][]): [number, Play][][] {
+/** In their order. */
+function byListener(plays: Iterable<[number, Play]>): [number, Play][][] {
   const listeners = new Map<string, [number, Play][]>();
   for (const play of plays) {
     const { userId, tokenHash } = play[1];

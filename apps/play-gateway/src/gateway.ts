@@ -26,6 +26,8 @@ export interface GatewayParts {
   recent: RecentPlays;
   answered: (outcome: Answered) => void;
   clock: () => number;
+  /** When a group of plays is written, or has been waited for long enough. */
+  patiently: (written: Promise<boolean>) => Promise<unknown>;
 }
 
 /** Of every answer to a link: players in pages may follow it, and where it leads learns nothing of the token. */
@@ -45,9 +47,9 @@ const PREFLIGHT = [
 type Owner = string | null;
 
 /** Answers play links before anything else is done for a request; all other paths go on to be refused. */
-export const playLinks =
-  (parts: GatewayParts) =>
-  (server: FastifyInstance, edge: Edge): void => {
+export const playLinks = (all: Omit<GatewayParts, 'patiently'>) => {
+  const parts: GatewayParts = { ...all, patiently: patience(JOURNAL_PATIENCE_MS) };
+  return (server: FastifyInstance, edge: Edge): void => {
     server.addHook('onRequest', (request, reply, done) => {
       const { url } = request;
       const query = url.indexOf('?');
@@ -70,6 +72,7 @@ export const playLinks =
       }
     });
   };
+};
 
 /** At once when all that it takes is known, so that most of them cost no turn of the event loop. */
 function redirect(
@@ -103,7 +106,7 @@ function redirect(
     void written.then((isWritten) => {
       if (!isWritten) recent.delete(link.recentKey);
     });
-    return inTime(written, JOURNAL_PATIENCE_MS).then(() => send(location, 'play'));
+    return parts.patiently(written).then(() => send(location, 'play'));
   }
 
   function send(location: string, outcome: Answered): undefined {
@@ -137,6 +140,16 @@ async function targetOf({ feeds, answered }: GatewayParts, { feed, item }: Link)
   if (location) return location;
   answered('not_found');
   throw new Problem(404, 'not_found', 'The feed has no such episode.');
+}
+
+/** As `inTime`, with one timer for all that wait for the same. */
+function patience(ms: number): GatewayParts['patiently'] {
+  let latest: Promise<boolean> | undefined;
+  let waited: Promise<unknown>;
+  return (written) => {
+    if (written !== latest) waited = inTime((latest = written), ms);
+    return waited;
+  };
 }
 
 /** What it resolves with, or undefined when that takes longer. */

@@ -15,6 +15,8 @@ export type LossReason = 'full' | 'not_written';
 export interface Segment {
   readonly number: number;
   bytes: number;
+  /** No play in it was written before, by our clock in epoch milliseconds; 0 for a file from an earlier life. */
+  readonly since: number;
   /** Plays that still wait. */
   waiting: number;
 }
@@ -27,9 +29,11 @@ interface Written extends Segment {
   busy: Promise<unknown>;
 }
 
-interface Queued {
-  line: string;
+/** Plays that are written together. */
+interface Group {
+  lines: string[];
   bytes: number;
+  written: Promise<boolean>;
   settle: (written: boolean) => void;
 }
 
@@ -55,7 +59,8 @@ export class Journal {
   private active: Written | undefined;
   private readonly open = new Set<Written>();
   private next = 1;
-  private queue: Queued[] = [];
+  /** What is to be written next, and the bytes of that and of what is being written. */
+  private group: Group | undefined;
   private bytesQueued = 0;
   private writing = false;
   private syncTimer: NodeJS.Timeout | undefined;
@@ -74,7 +79,7 @@ export class Journal {
     const names = (await readdir(folder)).filter((name) => /^\d+\.(?:plays|done)$/.test(name));
     const numbers = names.filter((name) => name.endsWith('.plays')).map((name) => Number.parseInt(name, 10));
     for (const number of numbers.sort((one, other) => one - other)) {
-      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, waiting: 0 };
+      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, since: 0, waiting: 0 };
       const plays = await journal.read(segment);
       for (const play of plays.values()) options.onFound(play);
       if (plays.size > 0) journal.sealed.push(segment);
@@ -90,12 +95,25 @@ export class Journal {
     return this.sealed.reduce((sum, { bytes }) => sum + bytes, (this.active?.bytes ?? 0) + this.bytesQueued);
   }
 
-  /** Plays that wait for their delivery. */
-  get waiting(): number {
-    return this.sealed.reduce((sum, { waiting }) => sum + waiting, (this.active?.waiting ?? 0) + this.queue.length);
+  /** The share of its limit that it has, from 0 to 1. */
+  get filled(): number {
+    return this.bytes / this.options.maxBytes;
   }
 
-  /** Resolves with true once the play is written, with false when it is lost. Those of one moment are written together. */
+  /** Since when the oldest play of the files after number `after` may have waited; undefined when there is none. */
+  waitsSince(after: number): number | undefined {
+    return (this.sealed.find(({ number }) => number > after) ?? this.active)?.since;
+  }
+
+  /** Plays that wait for their delivery. */
+  get waiting(): number {
+    return this.sealed.reduce(
+      (sum, { waiting }) => sum + waiting,
+      (this.active?.waiting ?? 0) + (this.group?.lines.length ?? 0),
+    );
+  }
+
+  /** Resolves with true once the play is written, with false when it is lost. Those of one moment are written together, and have one promise. */
   append(play: Play): Promise<boolean> {
     const line = toLine(play);
     const bytes = Buffer.byteLength(line);
@@ -104,12 +122,15 @@ export class Journal {
       return Promise.resolve(false);
     }
     this.bytesQueued += bytes;
-    return new Promise((settle) => {
-      this.queue.push({ line, bytes, settle });
-      if (this.writing) return;
+    const group = (this.group ??= newGroup());
+    group.lines.push(line);
+    group.bytes += bytes;
+    if (!this.writing) {
       this.writing = true;
-      void this.inTurn(() => this.writeQueued());
-    });
+      // Once this turn of the event loop has brought all that it brings: a write costs more than what is written.
+      setImmediate(() => void this.inTurn(() => this.writeQueued()));
+    }
+    return group.written;
   }
 
   /** The oldest file after number `after` that has plays to deliver; undefined when there is none. */
@@ -158,20 +179,23 @@ export class Journal {
 
   /** What waits is on the disk, and stays there until the next life. */
   async close(): Promise<void> {
-    await this.inTurn(async () => this.seal());
+    await this.inTurn(async () => {
+      await this.writeQueued();
+      this.seal();
+    });
     clearTimeout(this.syncTimer);
     this.sync();
     for (const { busy } of this.open) await busy;
   }
 
   private async writeQueued(): Promise<void> {
-    while (this.queue.length > 0) {
-      const group = this.queue;
-      this.queue = [];
-      const written = await this.write(group.map(({ line }) => line).join(''), group.length);
-      this.bytesQueued -= group.reduce((sum, { bytes }) => sum + bytes, 0);
-      if (!written) this.options.onLost('not_written', group.length);
-      for (const { settle } of group) settle(written);
+    for (let group = this.group; group; group = this.group) {
+      this.group = undefined;
+      const written = await this.write(group.lines.join(''), group.lines.length);
+      this.bytesQueued -= group.bytes;
+      if (!written) this.options.onLost('not_written', group.lines.length);
+      group.settle(written);
+      if (this.group) await new Promise(setImmediate);
     }
     this.writing = false;
     this.options.onWritten();
@@ -201,7 +225,7 @@ export class Journal {
     const number = this.next;
     this.next += 1;
     const handle = await open(this.file(number), 'ax', 0o600);
-    const begun = { number, handle, bytes: 0, waiting: 0, isSynced: true, busy: Promise.resolve() };
+    const begun = { number, handle, bytes: 0, since: Date.now(), waiting: 0, isSynced: true, busy: Promise.resolve() };
     this.open.add(begun);
     return begun;
   }
@@ -264,6 +288,12 @@ export class Journal {
   private doneFile(number: number): string {
     return join(this.folder, `${number}.done`);
   }
+}
+
+function newGroup(): Group {
+  let settle!: Group['settle'];
+  const written = new Promise<boolean>((resolve) => (settle = resolve));
+  return { lines: [], bytes: 0, written, settle };
 }
 
 function noneYet(error: NodeJS.ErrnoException): string {

@@ -36,11 +36,11 @@ export function openFeeds(
             onAway: (error) => log.warn({ err: error }, 'Redis is away; feeds are kept in memory alone'),
           }),
   });
-  const get = async (feed: string) => {
+  const get = async (feed: string, client: string) => {
     try {
-      return await cache.get(feed);
+      return await cache.get(feed, client);
     } catch (error) {
-      const problem = feedProblem(error);
+      const problem = feedProblem(error, feed);
       if (!problem) throw error;
       throw new FeedUnavailable(problem.code, problem.detail, cache.failingForMs(feed));
     }
@@ -49,12 +49,12 @@ export function openFeeds(
     cache,
     now,
     async episode({ feed, item }) {
-      const found = itemIn((await get(feed)).document, item);
+      const found = itemIn((await get(feed, 'play links')).document, item);
       return found ? { enclosure: found.enclosure, durationS: found.durationS } : null;
     },
     async metadata({ feed }) {
       try {
-        const { document, movedTo } = await get(feed);
+        const { document, movedTo } = await get(feed, 'metadata');
         return { ...document.open.feed, gone: false, movedTo };
       } catch (error) {
         if (!(error instanceof FeedUnavailable) || error.code !== GONE) throw error;

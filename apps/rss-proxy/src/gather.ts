@@ -18,12 +18,12 @@ export interface Gathered {
   unavailable: string[];
 }
 
-/** Of many feeds the items that are wanted, side by side: a slow feed keeps no other waiting, and a dead one only itself out. */
+/** Of many feeds the items that are wanted, side by side: a slow feed keeps no other waiting, and a dead one only itself out. `client`: for whom. */
 export async function gather(
   cache: Pick<FeedCache<ServedFeed>, 'get'>,
   feeds: readonly string[],
   wanted: (feed: string, open: OpenFeed) => readonly FeedItem[],
-  { deadlineMs = GATHER_MS, patienceMs = GATHER_PATIENCE_MS, maxCharacters = GATHER_MAX_CHARACTERS } = {},
+  { client = '', deadlineMs = GATHER_MS, patienceMs = GATHER_PATIENCE_MS, maxCharacters = GATHER_MAX_CHARACTERS } = {},
 ): Promise<Gathered> {
   const found = new Map<string, OpenFeed>();
   const late = new AbortController();
@@ -31,14 +31,14 @@ export async function gather(
   let characters = 0;
   const take = async (feed: string): Promise<void> => {
     try {
-      const { open } = (await cache.get(feed)).document;
+      const { open } = (await cache.get(feed, client)).document;
       const part = partOfFeed(open, wanted(feed, open));
       if (late.signal.aborted || characters + part.text.length > maxCharacters) return;
       characters += part.text.length;
       found.set(feed, part);
     } catch (error) {
       // It is named among those that could not be had; why is said where the feed itself is asked for.
-      if (!feedProblem(error)) throw error;
+      if (!feedProblem(error, feed)) throw error;
     }
   };
   const slow: Promise<void>[] = [];

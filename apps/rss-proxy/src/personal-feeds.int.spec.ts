@@ -134,6 +134,21 @@ describe('personal feeds', () => {
     expect(body).toContain('<itunes:image href="https://media.example/ponds.jpg"');
   });
 
+  it('are compressed for who asks for that, and tagged apart', async () => {
+    const get = async (coding: string, headers: Record<string, string> = {}) => {
+      const path = `http://127.0.0.1:${listener.port}/api/v1/rss/user/${token}/subscriptions`;
+      const answer = await fetch(path, { headers: { ...headers, 'accept-encoding': coding } });
+      return { status: answer.status, headers: answer.headers, body: await answer.text() };
+    };
+    const [plain, compressed] = [await get('identity'), await get('gzip')];
+    expect([plain, compressed].map(({ headers }) => headers.get('content-encoding'))).toEqual([null, 'gzip']);
+    expect(compressed.body).toBe(plain.body);
+    const tag = compressed.headers.get('etag')!;
+    expect(tag).not.toBe(plain.headers.get('etag'));
+    expect((await get('gzip', { 'if-none-match': tag })).status).toBe(304);
+    for (const { headers } of [plain, compressed]) expect(headers.get('vary')).toContain('accept-encoding');
+  });
+
   it('lead through play links that we signed', async () => {
     const { body } = await ask(token, 'subscriptions');
     const [newest] = items(body);

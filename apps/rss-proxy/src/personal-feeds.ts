@@ -57,7 +57,7 @@ export class PersonalFeeds {
     const userId = await this.ownerOf(token);
     const feeds = await readable(subscribedFeeds(sql, userId));
     return this.inTurn(userId, async () => {
-      const gathered = await gather(cache, feeds, newestOfAll());
+      const gathered = await gather(cache, feeds, newestOfAll(), { client: userId });
       return this.merge(token, address, gathered, {
         title: 'My podcasts',
         description: 'The newest episodes.',
@@ -78,9 +78,8 @@ export class PersonalFeeds {
     for (const { feed, item } of order) wanted.set(feed, (wanted.get(feed) ?? new Set()).add(episodeKey(item)));
     const isWanted = (feed: string, item: FeedItem) => wanted.get(feed)!.has(episodeKey(itemOf(item)));
     return this.inTurn(userId, async () => {
-      const gathered = await gather(cache, [...wanted.keys()], (feed, open) =>
-        open.items.filter((item) => isWanted(feed, item)),
-      );
+      const itemsOf = (feed: string, open: OpenFeed) => open.items.filter((item) => isWanted(feed, item));
+      const gathered = await gather(cache, [...wanted.keys()], itemsOf, { client: userId });
       return this.merge(token, address, gathered, { title, description: description ?? title, order });
     });
   }

@@ -1,8 +1,11 @@
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import { Documented } from '@balados/platform-service';
 import { uuid } from '@balados/users-contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { acceptsGzip } from './accepts-gzip';
 import { Address, PersonalFeeds } from './personal-feeds';
 import { SANDBOX, XML } from './rss.controller';
 
@@ -30,7 +33,7 @@ export class PersonalController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    answer(reply, await this.feeds.subscriptions(token, addressOf(request)));
+    await answer(request, reply, await this.feeds.subscriptions(token, addressOf(request)));
   }
 
   @Get('playlist/:id')
@@ -44,7 +47,7 @@ export class PersonalController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    answer(reply, await this.feeds.playlist(token, id, addressOf(request)));
+    await answer(request, reply, await this.feeds.playlist(token, id, addressOf(request)));
   }
 }
 
@@ -54,11 +57,15 @@ function addressOf({ protocol, host, url }: FastifyRequest): Address {
 }
 
 /** The token is in the address: pages that the feed links to learn nothing of it. */
-function answer(reply: FastifyReply, text: string): void {
+async function answer(request: FastifyRequest, reply: FastifyReply, text: string): Promise<void> {
   reply
     .type(XML)
     .header('cache-control', `private, max-age=${PERSONAL_MAX_AGE_S}`)
     .header('referrer-policy', 'no-referrer')
     .header('content-security-policy', SANDBOX)
-    .send(text);
+    .header('vary', 'accept-encoding');
+  if (!acceptsGzip(request.headers['accept-encoding'])) return void reply.send(text);
+  // Made for this one answer: the cheapest level.
+  const body = await promisify(gzip)(text, { level: constants.Z_BEST_SPEED });
+  reply.header('content-encoding', 'gzip').send(body);
 }

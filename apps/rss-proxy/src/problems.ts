@@ -41,9 +41,13 @@ export const FEED_PROBLEMS: ProblemCodes = {
   504: codesOf(504),
 };
 
-/** `retryAfterMs`: before that the answer is the same. Undefined for what is no failure of a feed. */
-export function feedProblem(error: unknown, retryAfterMs: number | null = null): Problem | undefined {
-  const extra = retryAfterMs === null ? {} : { retryAfter: Math.ceil(retryAfterMs / 1_000) };
+/**
+ * Of `feed` the host alone is logged: addresses may hold secrets. `retryAfterMs`: before that the answer is the same. Undefined for what is no
+ * failure of a feed.
+ */
+export function feedProblem(error: unknown, feed: string, retryAfterMs: number | null = null): Problem | undefined {
+  const retry = retryAfterMs === null ? {} : { retryAfter: Math.ceil(retryAfterMs / 1_000) };
+  const extra = { ...retry, logged: { host: new URL(feed).host } };
   if (error instanceof NotAFeed)
     return new Problem(502, 'not_a_feed', `This is no feed that can be served: ${error.message}.`, {
       ...extra,

@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common';
 import { onlyItem } from '@balados/feeds-content';
 import { Found, FRESH_MS, isPrivateFeed } from '@balados/feeds-fetch';
 import { feedParameter, itemParameter } from '@balados/feeds-ids';
-import { Documented, Problem } from '@balados/platform-service';
+import { addressOf, Documented, Problem } from '@balados/platform-service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { acceptsGzip } from './accepts-gzip';
@@ -30,7 +30,7 @@ export class RssController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const found = await this.find(feed);
+    const found = await this.find(feed, request);
     const { body, compressed, etag, etagOfCompressed } = found.document;
     this.describe(reply, feed, found).header('vary', 'accept-encoding');
     if (acceptsGzip(request.headers['accept-encoding']))
@@ -49,19 +49,20 @@ export class RssController {
   })
   async item(
     @Param({ schema: itemPath }) { feed, item }: z.infer<typeof itemPath>,
+    @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const found = await this.find(feed);
+    const found = await this.find(feed, request);
     const text = onlyItem(found.document.open, item);
     if (text === undefined) throw new Problem(404, 'not_in_feed', 'The feed does not hold this item.');
     this.describe(reply, feed, found).send(text);
   }
 
-  private async find(feed: string): Promise<Found<ServedFeed>> {
+  private async find(feed: string, request: FastifyRequest): Promise<Found<ServedFeed>> {
     try {
-      return await this.feeds.cache.get(feed);
+      return await this.feeds.cache.get(feed, addressOf(request));
     } catch (error) {
-      throw feedProblem(error, this.feeds.cache.failingForMs(feed)) ?? error;
+      throw feedProblem(error, feed, this.feeds.cache.failingForMs(feed)) ?? error;
     }
   }
 

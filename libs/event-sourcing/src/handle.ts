@@ -18,6 +18,15 @@ export class TooContended extends Error {
   }
 }
 
+/** A command with what its events carry. */
+export interface Given<Command> {
+  command: Command;
+  metadata: EventMetadata;
+}
+
+/** What a command of several has appended, or why it was not decided: a Refusal, or whatever else the decider threw. */
+export type Outcome<Event> = { events: readonly Event[] } | { error: unknown };
+
 export interface Handled<State, Event extends DomainEvent> extends Folded<State> {
   /** What this command appended, in order; empty when there was nothing to do. */
   events: Recorded<Event>[];
@@ -53,6 +62,17 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
   ): Promise<Result> {
     const stream = streamOf(this.decider.category, userId);
     return this.inTurn(stream, async () => read(await this.run(stream, command, metadata)));
+  }
+
+  /**
+   * Several commands in turn, each decided on what those before it have made of the fold, and all appended together. One that fails keeps
+   * none of the others back.
+   * @returns an outcome for each command, in their order
+   * @throws TooContended | StreamGone | StoreUnavailable: some may have been applied all the same
+   */
+  handleAll(userId: string, commands: readonly Given<Command>[]): Promise<Outcome<Event>[]> {
+    const stream = streamOf(this.decider.category, userId);
+    return this.inTurn(stream, () => this.runAll(stream, commands));
   }
 
   /** The state at the stream's head. The same holds for `read` as in `handle`. @throws StoreUnavailable */
@@ -112,6 +132,56 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     // Should the log have been put back to an earlier state, it was the fold that could never match.
     this.cache.delete(stream);
     throw new TooContended(stream);
+  }
+
+  private async runAll(stream: string, commands: readonly Given<Command>[]): Promise<Outcome<Event>[]> {
+    let isFresh = false;
+    for (let conflicts = 0; conflicts < MAX_CONFLICTS;) {
+      const cached = isFresh ? undefined : this.cache.get<State>(stream);
+      const folded = cached ?? (await this.atHead(stream));
+      isFresh ||= cached === undefined;
+      // From here on the fold is ahead of the store, and nobody else's until it no longer is.
+      this.cache.delete(stream);
+      const { outcomes, encoded, state } = this.decideAll(folded, commands);
+      let { revision } = folded;
+      try {
+        for (const piece of pieces(encoded)) {
+          await this.store.append(stream, revision, piece);
+          revision += piece.length;
+        }
+      } catch (error) {
+        if (!(error instanceof RevisionConflict)) throw error;
+        conflicts += 1;
+        isFresh = true;
+        continue;
+      }
+      this.cache.set(stream, { state, revision }, this.decider.bytes(state));
+      // The append has checked the fold, also for those of the commands that had nothing to append.
+      if (isFresh || encoded.length > 0) return outcomes;
+      isFresh = true;
+    }
+    throw new TooContended(stream);
+  }
+
+  private decideAll({ state, revision }: Folded<State>, commands: readonly Given<Command>[]) {
+    const outcomes: Outcome<Event>[] = [];
+    const encoded: NewEvent[] = [];
+    for (const { command, metadata } of commands) {
+      let events: readonly Event[];
+      try {
+        events = this.decider.decide(command, state);
+        encoded.push(...events.map((event) => this.codec.encode(event, metadata, randomUUID())));
+      } catch (error) {
+        outcomes.push({ error });
+        continue;
+      }
+      for (const event of events) {
+        revision += 1;
+        state = this.decider.evolve(state, { ...event, revision, metadata });
+      }
+      outcomes.push({ events });
+    }
+    return { outcomes, encoded, state };
   }
 
   private async append(

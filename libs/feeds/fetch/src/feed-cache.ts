@@ -62,8 +62,8 @@ interface Failure {
 }
 
 export interface FeedCache<Document> {
-  /** @throws FetchFailed, or what `read` throws, when there is no copy that may be given */
-  get(feed: string): Promise<Found<Document>>;
+  /** `client`: who asks. @throws FetchFailed, or what `read` throws, when there is no copy that may be given */
+  get(feed: string, client?: string): Promise<Found<Document>>;
   /** For how long the feed's failure is remembered, in milliseconds; null when it has not failed. */
   failingForMs(feed: string): number | null;
   /** How many are held, and in how many bytes. */
@@ -108,10 +108,10 @@ export function createFeedCache<Document extends Weighed>({
   setMaxListeners(FETCHES_MAX + FETCHES_WAITING_MAX, closing.signal);
 
   /** Asks the origin, unless that is under way. */
-  function refresh(feed: string): Promise<Copy> {
+  function refresh(feed: string, client: string | undefined): Promise<Copy> {
     const found = underWay.get(feed);
     if (found) return found;
-    const asked = ask(feed).finally(() => underWay.delete(feed));
+    const asked = ask(feed, client).finally(() => underWay.delete(feed));
     underWay.set(feed, asked);
     return asked;
   }
@@ -119,7 +119,7 @@ export function createFeedCache<Document extends Weighed>({
   /** Where its copies are. */
   const tiersOf = (feed: string) => (isPrivateFeed(feed) ? here : everywhere);
 
-  async function ask(feed: string): Promise<Copy> {
+  async function ask(feed: string, client: string | undefined): Promise<Copy> {
     const tiers = tiersOf(feed);
     const copy = await tiers.get<Copy>(feed);
     if (copy && !held.has(feed)) {
@@ -128,7 +128,7 @@ export function createFeedCache<Document extends Weighed>({
       if (age(copy) < FRESH_MS) return copy;
     }
     try {
-      const fetched = await fetcher.fetch(feed, copy, closing.signal);
+      const fetched = await fetcher.fetch(feed, copy, closing.signal, client);
       const { etag, lastModified, movedTo } = fetched;
       const document = fetched.kind === 'unchanged' ? copy!.document : await read(fetched.bytes, fetched.contentType);
       const next: Copy = { document, etag, lastModified, movedTo, checkedAt: now() };
@@ -163,7 +163,7 @@ export function createFeedCache<Document extends Weighed>({
   });
 
   return {
-    async get(feed) {
+    async get(feed, client) {
       const copy = await here.get<Copy>(feed);
       if (copy && age(copy) < FRESH_MS) return given(copy, false);
       const failure = failures.get(feed);
@@ -171,7 +171,7 @@ export function createFeedCache<Document extends Weighed>({
         if (copy && age(copy) < STALE_IF_ERROR_MS) return given(copy, true);
         throw failure.error;
       }
-      const asked = refresh(feed);
+      const asked = refresh(feed, client);
       if (copy && age(copy) < STALE_WHILE_REVALIDATE_MS) {
         asked.catch(() => undefined);
         return given(copy, failure !== undefined);

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { AddressInfo, Socket } from 'node:net';
@@ -7,7 +7,7 @@ import { waitFor } from '@balados/testing';
 import { UNTRUSTED } from './certificate.fixture';
 import { FetchFailed } from './fetch-failed';
 import { createFetcher, Fetched, FeedFetcher } from './fetch-feed';
-import { BODY_MAX_BYTES, FETCHES_PER_HOST, RETRY_AFTER_MAX_MS } from './limits';
+import { BODY_MAX_BYTES, FETCHES_PER_CLIENT, FETCHES_PER_HOST, RETRY_AFTER_MAX_MS } from './limits';
 import { Origin, startOrigin, startRawOrigin } from './testing';
 
 const FEED = '<?xml version="1.0"?><rss><channel><title>Pond</title></channel></rss>';
@@ -484,6 +484,27 @@ describe('a fetch', () => {
     clearInterval(answering);
     expect(most).toBe(FETCHES_PER_HOST);
     expect(at.requests.map(({ url: path }) => path)).toEqual(['/0', '/1', '/2', '/3', '/4', '/5', '/6']);
+  });
+
+  it('asks for one client while another has as many slow hosts as it may', async () => {
+    const names = Array.from({ length: FETCHES_PER_CLIENT + 1 }, (_, index) => `slow-${index}.example`);
+    const slow = await origin(() => undefined);
+    const quick = await origin((_request, response) => response.end(FEED));
+    const fetcher = createFetcher({
+      allowPrivate: [...names.map((name) => `${name}:${slow.port}`), `127.0.0.1:${quick.port}`],
+      lookup: (_name, _options, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }]),
+    });
+    const stop = new AbortController();
+    setMaxListeners(0, stop.signal);
+    const ofOne = names.map((name) =>
+      failure(fetcher.fetch(`http://${name}:${slow.port}/`, undefined, stop.signal, 'one')),
+    );
+    await waitFor(() => slow.requests.length === FETCHES_PER_CLIENT, { what: 'the slow requests' });
+    expect(textOf(await fetcher.fetch(url(quick), undefined, undefined, 'another'))).toBe(FEED);
+    expect(slow.requests).toHaveLength(FETCHES_PER_CLIENT);
+    stop.abort();
+    await Promise.all(ofOne);
+    await fetcher.close();
   });
 
   it('says that it is busy, and nothing against the origin, when its turn does not come', async () => {

@@ -8,8 +8,10 @@ import {
   FetchLimits,
   FETCHES_BYTES,
   FETCHES_MAX,
+  FETCHES_PER_CLIENT,
   FETCHES_PER_HOST,
   FETCHES_WAITING_MAX,
+  FETCHES_WAITING_PER_CLIENT,
   HEADER_MAX_BYTES,
   INTERIM_MAX,
   PORTS,
@@ -38,8 +40,8 @@ export type Fetched =
   | (Answered & { kind: 'unchanged' });
 
 export interface FeedFetcher {
-  /** @throws FetchFailed, and nothing else; as soon as `signal` says so, too */
-  fetch(url: string, held?: Validators, signal?: AbortSignal): Promise<Fetched>;
+  /** `client`: for whom, who has no more than a share of all. @throws FetchFailed, and nothing else; as soon as `signal` says so, too */
+  fetch(url: string, held?: Validators, signal?: AbortSignal, client?: string): Promise<Fetched>;
   /** Cuts off what is under way. */
   close(): Promise<void>;
 }
@@ -67,7 +69,13 @@ export function createFetcher({
   const { timeoutMs = FETCH_TIMEOUT_MS, maxBytes = BODY_MAX_BYTES, ports = PORTS, allBytes = FETCHES_BYTES } = limits;
   const budget = { bytes: allBytes };
   const allowed = new Set(allowPrivate.map((each) => hostAndPort(new URL(`http://${each}`))));
-  const slots = new Slots({ perHost: FETCHES_PER_HOST, total: FETCHES_MAX, waiting: FETCHES_WAITING_MAX });
+  const slots = new Slots({
+    perHost: FETCHES_PER_HOST,
+    perClient: FETCHES_PER_CLIENT,
+    total: FETCHES_MAX,
+    waiting: FETCHES_WAITING_MAX,
+    waitingPerClient: FETCHES_WAITING_PER_CLIENT,
+  });
   const agent = new Agent({
     connect: connector(allowed, lookup),
     maxHeaderSize: HEADER_MAX_BYTES,
@@ -85,9 +93,9 @@ export function createFetcher({
   }
 
   /** One request, read to its end unless it redirects. */
-  async function ask(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<Hop> {
+  async function ask(url: URL, headers: Record<string, string>, signal: AbortSignal, client: string): Promise<Hop> {
     const askedAt = performance.now();
-    const release = await slots.take(url.host, signal);
+    const release = await slots.take({ host: url.host, client }, signal);
     const waitedMs = performance.now() - askedAt;
     let answer: Dispatcher.ResponseData | undefined;
     try {
@@ -116,7 +124,12 @@ export function createFetcher({
     }
   }
 
-  async function follow(start: URL, held: Validators | undefined, signal: AbortSignal): Promise<Fetched> {
+  async function follow(
+    start: URL,
+    held: Validators | undefined,
+    signal: AbortSignal,
+    client: string,
+  ): Promise<Fetched> {
     const authorization = basicOf(start);
     let url = start;
     let isAtHome = true;
@@ -134,6 +147,7 @@ export function createFetcher({
           ...(authorization && isAtHome && { authorization }),
         },
         signal,
+        client,
       );
       if (!REDIRECTS.includes(hop.status)) {
         const moved = redirects > 0 && isPermanent && !authorization;
@@ -148,14 +162,14 @@ export function createFetcher({
   }
 
   return {
-    async fetch(text, held, signal) {
+    async fetch(text, held, signal, client = '') {
       const deadline = new AbortController();
       const stop = (): void => deadline.abort();
       const timer = setTimeout(stop, timeoutMs);
       signal?.addEventListener('abort', stop, { once: true });
       try {
         if (signal?.aborted) stop();
-        return await follow(new URL(text), held, deadline.signal);
+        return await follow(new URL(text), held, deadline.signal, client);
       } catch (error) {
         throw asFailure(error, deadline.signal, false);
       } finally {

@@ -12,12 +12,14 @@ export const INTERIM_MAX = 10;
 export const REDIRECTS_MAX = 5;
 /** Ports that are dialled, but for what FEEDS_ALLOW_PRIVATE names. */
 export const PORTS: readonly number[] = [80, 443];
-/** Requests at a time to one host, and to all; and the memory for what these have read so far, in bytes. */
+/** Requests at a time to one host, for one client, and to all; and the memory for what these have read so far, in bytes. */
 export const FETCHES_PER_HOST = 2;
+export const FETCHES_PER_CLIENT = 32;
 export const FETCHES_MAX = 64;
 export const FETCHES_BYTES = 128 * 1_048_576;
-/** Fetches that wait for their turn; what comes on top is refused. */
-export const FETCHES_WAITING_MAX = 1_000;
+/** Fetches that wait for their turn, those of one client and all; what comes on top is refused. A listener may have 1,000 podcasts. */
+export const FETCHES_WAITING_PER_CLIENT = 1_000;
+export const FETCHES_WAITING_MAX = 4_000;
 /** An origin that asks for more patience than this is asked again nevertheless, in milliseconds. */
 export const RETRY_AFTER_MAX_MS = 3_600_000;
 /** Who we are, to origins. */

@@ -22,6 +22,8 @@ export class Problem extends Error {
       errors?: readonly Flaw[];
       retryAfter?: number;
       headers?: Record<string, string>;
+      /** Stands in the log of what failed on another's side, and not in the answer. */
+      logged?: Record<string, string>;
       [member: string]: unknown;
     } = {},
   ) {
@@ -91,7 +93,7 @@ export function problemBody(
   { status, code, detail, extra }: Problem,
   correlationId: string | null = null,
 ): z.infer<typeof problemAnswer> {
-  const { errors, retryAfter: _retryAfter, headers: _headers, ...members } = extra;
+  const { errors, retryAfter: _retryAfter, headers: _headers, logged: _logged, ...members } = extra;
   return {
     type: 'about:blank',
     title: TITLES[status] ?? 'Error',
@@ -129,7 +131,7 @@ function toProblem(error: unknown, mappings: readonly ProblemMapping[]): Problem
   return new Problem(status, codeOf(status), (error as Error).message);
 }
 
-/** The one place where errors become answers. What is not known is logged whole and answered without a detail. */
+/** The one place where errors become answers. What is not known is logged whole and answered without a detail; what others fail at is a line. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   constructor(
@@ -144,12 +146,15 @@ export class ProblemFilter implements ExceptionFilter {
 
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = toProblem(error, this.mappings);
-    if (problem.status >= 500)
-      this.log[problem.status === 500 ? 'error' : 'warn'](
-        { correlationId: request.id, err: error, code: problem.code },
+    const { retryAfter, headers, logged } = problem.extra;
+    const about = { correlationId: request.id, code: problem.code };
+    if (problem.status === 500) this.log.error({ ...about, err: error }, 'request failed');
+    // Somebody else's failure: where in our code it was met says nothing.
+    else if (problem.status > 500)
+      this.log.warn(
+        { ...about, ...logged, reason: error instanceof Problem ? error.detail : (error as Error).message },
         'request failed',
       );
-    const { retryAfter, headers } = problem.extra;
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
     for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value);
     reply

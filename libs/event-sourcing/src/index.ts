@@ -1,6 +1,6 @@
 export * from './catalogue';
 export * from './checkpoint';
-export { CHECKPOINT, endsCheckpoint, revisionAfter } from './checkpoint-event';
+export { CHECKPOINT, endsCheckpoint, heldBy, revisionAfter } from './checkpoint-event';
 export * from './compaction';
 export * from './decider';
 export * from './event-store';

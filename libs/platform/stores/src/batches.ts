@@ -52,6 +52,7 @@ export class Batches {
     for (let waiting = this.waiting(); waiting.length > 0; waiting = this.waiting()) {
       await this.rest(waiting);
       const batches = gather(this.waiting());
+      if (batches.length === 0) continue;
       const applied = this.applyAll(batches);
       for (const { worker } of batches) worker.busy = applied;
       await applied;

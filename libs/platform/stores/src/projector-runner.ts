@@ -11,8 +11,9 @@ import { SegmentStatus, SegmentWorker } from './segment-worker';
 /** Pause after the store or the tables of a projector could not be asked, in milliseconds. */
 export const RUNNER_PAUSE_MS = 1_000;
 
-/** Between two looks at how late the held segments are, in milliseconds. */
+/** Between two looks at how late the held segments are, in milliseconds; of a projector that need not know it, the longer. */
 export const LATENESS_PAUSE_MS = 1_000;
+export const LATENESS_LONG_PAUSE_MS = 5_000;
 
 const SHARING = 'segments of a projector cannot be shared';
 const FEEDING = 'a projector cannot be fed';
@@ -25,10 +26,19 @@ export interface RunningProjector {
   status(): SegmentStatus[];
   /** Whether all held segments have once applied what was there when they were taken; true also for a process without any. */
   readonly caughtUp: boolean;
+  /** As it was seen last, of held segments that do not stand still; undefined for who has not looked or holds none. */
+  readonly lateness: Lateness | undefined;
   /** What keeps it from running at all, such as a store that refuses the subscription. */
   readonly trouble: string | undefined;
   /** Takes in nothing more, finishes the transactions under way, and lets others take over at once. */
   close(): Promise<void>;
+}
+
+export interface Lateness {
+  /** Whatever was recorded before is applied, in epoch milliseconds. */
+  appliedUntil: number;
+  /** Of the last event in the log, of whatever projector. */
+  head: bigint | undefined;
 }
 
 export interface RunOptions {
@@ -64,6 +74,7 @@ class Run implements RunningProjector {
   private readonly workers = new Map<number, SegmentWorker>();
   private readonly lanes: Lanes;
   private readonly closing = new AbortController();
+  lateness: Lateness | undefined;
   private segments = 0;
   /** Whether it has once looked for its share. */
   private shared = false;
@@ -84,7 +95,7 @@ class Run implements RunningProjector {
     this.loops = [
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),
       this.repeat(WATCHING, () => this.watch(), leaseMs),
-      ...(projector.appliedUntil ? [this.repeat(MEASURING, () => this.measure(), LATENESS_PAUSE_MS)] : []),
+      this.repeat(MEASURING, () => this.measure(), projector.appliedUntil ? LATENESS_PAUSE_MS : LATENESS_LONG_PAUSE_MS),
     ];
   }
 
@@ -208,7 +219,7 @@ class Run implements RunningProjector {
   private async measure(): Promise<void> {
     const { projector, store, dataSource } = this.options;
     const workers = [...this.workers.values()].filter(({ active, storeId }) => active && storeId !== undefined);
-    if (workers.length === 0) return;
+    if (workers.length === 0) return void (this.lateness = undefined);
     const asked = performance.now();
     const after = workers.map((worker) => worker.status().position).reduce(lower);
     const segments = workers.map(({ lease }) => lease.segment);
@@ -218,7 +229,11 @@ class Run implements RunningProjector {
       for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
         if ('checkpoint' in item) continue;
         const late = 'revision' in item ? Math.max(0, ageOf(item)) : 0;
-        return await projector.appliedUntil!(dataSource, segments, performance.now() - asked + late);
+        this.lateness = {
+          appliedUntil: Date.now() - (performance.now() - asked + late),
+          head: await store.headPosition(),
+        };
+        return await projector.appliedUntil?.(dataSource, segments, performance.now() - asked + late);
       }
     } finally {
       looked.abort();

@@ -12,7 +12,7 @@ export const QUEUE_BYTES = 8 * 1024 * 1024;
 /** A position that moves without events is stored at most this often, in milliseconds. */
 export const IDLE_MOVE_MS = 10_000;
 /** Segments wait for each other in a transaction for so long, in milliseconds. */
-export const PATIENCE_MS = 2_000;
+export const PATIENCE_MS = 3_000;
 /** Who had to be waited for longer has transactions of its own at least for so long, in milliseconds. */
 export const APART_MS = 10_000;
 

@@ -11,6 +11,7 @@ const LONG = [
   'e2e/journey',
   'libs/platform/stores/src/projector-runner',
   'libs/site/projections/src/exactness',
+  'libs/platform/stores/src/lanes',
   'libs/platform/stores/src/event-store-db',
   'apps/standalone/src/postgres',
   'libs/embedded/src/',

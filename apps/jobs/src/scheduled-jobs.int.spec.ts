@@ -2,11 +2,12 @@ import { AddressInfo, createServer } from 'node:net';
 import { openFeedsClient } from '@balados/feeds-client';
 import { createLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
-import { siteContext } from '@balados/site-schema';
+import { siteContext, timelinePartitions } from '@balados/site-schema';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { Privacy } from '@balados/users-contracts';
 import { openListenerStreams } from '@balados/users-write';
+import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { ScheduledJobs } from './scheduled-jobs';
 
@@ -15,7 +16,7 @@ let site: DataSource;
 
 beforeAll(async () => {
   database = await createDatabase();
-  site = await openPostgres(database.url, siteContext, { service: 'test', poolSize: 2 });
+  site = await openPostgres(database.url, siteContext, { service: 'test', poolSize: 4 });
 });
 afterAll(async () => {
   await site.destroy();
@@ -47,6 +48,21 @@ it('applies its default privacy once there are tables, and leaves alone what a l
   expect(await stored()).toBe('private');
   await first.applyDefault();
   expect(await stored()).toBe('private');
+});
+
+it('moves the start of the timeline, and does the rest also while somebody reads it for long', async () => {
+  const startsAt = async () =>
+    (await site.query(`SELECT timeline_starts_at::text AS "startsAt" FROM site_private.popularity_window`))[0].startsAt;
+  const windowAt = async () =>
+    (await site.query('SELECT starts_at::text FROM site_private.popularity_window'))[0].starts_at;
+  const reader = new Client({ connectionString: database.url });
+  await reader.connect();
+  await reader.query('BEGIN; SELECT count(*) FROM site.public_events');
+  await copyWith('private').everyFiveMinutes();
+  expect([await startsAt(), await windowAt()]).toEqual(['-infinity', expect.not.stringContaining('infinity')]);
+  await reader.end();
+  await copyWith('private').everyFiveMinutes();
+  expect(new Date(await startsAt())).toEqual(timelinePartitions(Date.now()).startsAt);
 });
 
 it('leaves it to the copy that is at work, and does it later', async () => {

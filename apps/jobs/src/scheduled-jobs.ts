@@ -2,7 +2,7 @@ import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
 import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
 import { Cron, Interval } from '@nestjs/schedule';
-import { applyDefaultPrivacy, drift, movePopularityWindows } from '@balados/site-projections';
+import { applyDefaultPrivacy, arrangeTimeline, drift, movePopularityWindows } from '@balados/site-projections';
 import { pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
 import type { Privacy } from '@balados/users-contracts';
 import type { ListenerStreams } from '@balados/users-write';
@@ -138,13 +138,14 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
     }
   }
 
-  /** Moves the windows of growth, reports what counts differ from the contributions (none should), and forgets old sessions. */
+  /** Moves the windows of growth and of the timeline, reports what counts differ from the contributions (none should), and forgets old sessions. */
   @Cron('0 */5 * * * *', { waitForCompletion: true })
   async everyFiveMinutes(): Promise<void> {
     const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
     const now = Date.now();
     await this.applyDefault();
     try {
+      await this.arrangeTimeline(now);
       await asLeader(site, async () => {
         await movePopularityWindows(site, { now, windowMs: trendingWindowMs });
         const differing = await drift(site, { publicMinListeners });
@@ -160,6 +161,19 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
       });
     } catch (error) {
       log.error({ err: error }, 'a job failed; it is tried again in five minutes');
+    }
+  }
+
+  /** Has the timeline end where it should, and a place for what comes; one who reads it for long keeps no other job back. */
+  private async arrangeTimeline(now: number): Promise<void> {
+    const { site, log } = this.dependencies;
+    try {
+      await asLeader(site, async () => {
+        const dropped = await arrangeTimeline(site, { now });
+        if (dropped.length > 0) log.info({ dropped }, 'partitions of the timeline were dropped or made anew');
+      });
+    } catch (error) {
+      log.warn({ err: error }, 'the timeline could not be partitioned; it is tried again in five minutes');
     }
   }
 }

@@ -8,6 +8,7 @@ interface Plan {
   'Relation Name'?: string;
   'Index Name'?: string;
   'Index Cond'?: string;
+  'Total Cost': number;
   Plans?: Plan[];
 }
 
@@ -55,7 +56,10 @@ export function explaining<Database extends object>(
 function* readsOfAll(plan: Plan, isLimited: boolean): Iterable<string> {
   const type = plan['Node Type'];
   const isIndex = type === 'Index Scan' || type === 'Index Only Scan';
-  if (type === 'Seq Scan' || (isIndex && !plan['Index Cond'] && !isLimited)) yield plan['Relation Name'] ?? type;
+  // A partition that is known to be empty costs nothing.
+  const isEmpty = plan['Total Cost'] === 0;
+  if ((type === 'Seq Scan' && !isEmpty) || (isIndex && !plan['Index Cond'] && !isLimited))
+    yield plan['Relation Name'] ?? type;
   // What sorts or joins reads all that is below it, limit or not.
   const passes = isLimited || type === 'Limit';
   const isStreaming = ['Limit', 'Subquery Scan', 'Nested Loop', 'Result', 'LockRows'].includes(type);

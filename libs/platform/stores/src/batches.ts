@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoredEvent } from '@balados/event-sourcing';
-import { DataSource } from 'typeorm';
+import { DataSource, EntityManager } from 'typeorm';
 import { Log, messageOf } from './log';
 import { isPassingDatabaseError } from './postgres';
 import { Projector } from './projector';
-import { SegmentBatch, SegmentWorker } from './segment-worker';
+import { BATCH_EVENTS, PATIENCE_MS, SegmentBatch, SegmentWorker } from './segment-worker';
 import { FencedOff, Leases } from './segments';
 
-/** One transaction takes at most this many events, and this many bytes of their data as JSON (always at least one event). */
-export const BATCH_EVENTS = 500;
+/** One transaction takes at most this many bytes of its events' data as JSON (always at least one event). */
 export const BATCH_BYTES = 2 * 1024 * 1024;
 /**
  * After a transaction the projector rests for this many times as long as it took, and at most so many milliseconds, unless a whole batch
@@ -21,11 +20,13 @@ export const RETRY_PAUSE_MS = 50;
 export const RETRY_LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Applies what the segments of one process wait with, all of them in one transaction after the other; while one runs the next one
- * gathers. What cannot be applied together is applied segment by segment, so that one that fails holds no other back.
+ * Applies what the segments of a lane wait with, all of them in one transaction after the other; while one runs the next one gathers.
+ * Those whose events cannot be applied together, or not in time, are parted, so that one that fails or is slow holds no other back.
  */
 export class Batches {
   private running: Promise<void> | undefined;
+  /** Whether a transaction is under way for which nobody is to wait. */
+  isUnbounded = false;
   private last: { endedAt: number; tookMs: number } | undefined;
 
   constructor(
@@ -34,6 +35,10 @@ export class Batches {
     private readonly leases: Leases,
     private readonly dataSource: DataSource,
     private readonly log: Log,
+    /** Each of these is to have transactions of its own. */
+    private readonly part: (workers: readonly SegmentWorker[]) => void,
+    /** No transaction is under way. */
+    private readonly onFree: () => void,
   ) {}
 
   /** Some segment waits. */
@@ -47,10 +52,16 @@ export class Batches {
     for (let waiting = this.waiting(); waiting.length > 0; waiting = this.waiting()) {
       await this.rest(waiting);
       const batches = gather(this.waiting());
+      if (batches.length === 0) continue;
       const applied = this.applyAll(batches);
       for (const { worker } of batches) worker.busy = applied;
       await applied;
-      for (const { worker } of batches) worker.busy = undefined;
+      for (const { worker } of batches) {
+        worker.busy = undefined;
+        // It may be in another lane by now.
+        if (worker.waiting) worker.onWaiting();
+      }
+      this.onFree();
     }
     this.running = undefined;
   }
@@ -69,15 +80,21 @@ export class Batches {
 
   /** Never rejects. */
   private async applyAll(batches: readonly SegmentBatch[]): Promise<void> {
-    if (batches.length > 1) {
-      try {
-        return await this.persistently(batches);
-      } catch (error) {
-        // Each shows for itself what kept it.
-        this.log.info({ projector: this.projector.name, reason: messageOf(error) }, 'segments are applied one by one');
-      }
+    this.isUnbounded = this.workers.size <= 1;
+    if (this.isUnbounded) for (const batch of batches) await this.applyAlone(batch);
+    else await this.applyTogether(batches);
+    this.isUnbounded = false;
+  }
+
+  private async applyTogether(batches: readonly SegmentBatch[]): Promise<void> {
+    try {
+      await this.persistently(batches);
+    } catch (error) {
+      // Each shows for itself what kept it.
+      this.log.info({ projector: this.projector.name, reason: messageOf(error) }, 'segments are applied one by one');
+      for (const batch of batches) batch.worker.putBack(batch);
+      this.part(batches.map(({ worker }) => worker));
     }
-    for (const batch of batches) await this.applyAlone(batch);
   }
 
   private async applyAlone(batch: SegmentBatch): Promise<void> {
@@ -126,15 +143,41 @@ export class Batches {
     const started = performance.now();
     const events = inOrder(batches);
     await this.dataSource.transaction(async (transaction) => {
-      if (events.length > 0) await this.projector.project(transaction, events);
-      await this.leases.move(
-        transaction,
-        batches.map(({ worker, to }) => ({ lease: worker.lease, from: worker.position, to, storeId: worker.storeId! })),
-      );
+      const work = async (): Promise<void> => {
+        if (events.length > 0) await this.projector.project(transaction, events);
+        await this.leases.move(
+          transaction,
+          batches.map(({ worker, to }) => ({
+            lease: worker.lease,
+            from: worker.position,
+            to,
+            storeId: worker.storeId!,
+          })),
+        );
+      };
+      await (this.isUnbounded ? work() : this.inTime(transaction, work));
     });
     const endedAt = performance.now();
     for (const batch of batches) batch.worker.applied(batch, endedAt - started);
     if (events.length > 0) this.last = { endedAt, tookMs: endedAt - started };
+  }
+
+  /** @throws TooSlow after PATIENCE_MS, which ends the statement that is waited for */
+  private async inTime(transaction: EntityManager, work: () => Promise<void>): Promise<void> {
+    const { processID } = (await transaction.queryRunner!.connect()) as { processID: number };
+    let isLate = false;
+    // Again, since it may come between two statements.
+    const timer = setInterval(() => {
+      isLate = true;
+      this.dataSource.query('SELECT pg_cancel_backend($1)', [processID]).catch(() => undefined);
+    }, PATIENCE_MS);
+    try {
+      await work();
+    } catch (error) {
+      throw isLate ? new TooSlow() : error;
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Again and again while what goes wrong passes by itself, and nobody has stopped one of these segments. */
@@ -158,6 +201,12 @@ export class Batches {
         if (workers.some(({ stopped }) => stopped)) throw error;
       }
     }
+  }
+}
+
+class TooSlow extends Error {
+  constructor() {
+    super(`not done within ${PATIENCE_MS} ms`);
   }
 }
 

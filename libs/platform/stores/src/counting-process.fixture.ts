@@ -7,7 +7,7 @@ async function main(): Promise<void> {
   const { EVENTSTORE_URL, DATABASE_URL, LEASE_MS } = process.env;
   const log = (details: object, message?: string) => process.stderr.write(`${message} ${JSON.stringify(details)}\n`);
   const store = openEventStore({ url: EVENTSTORE_URL! });
-  const dataSource = await openCounting(DATABASE_URL!);
+  const dataSource = await openCounting(DATABASE_URL!, Number(LEASE_MS));
   const projector = runProjector({
     projector: countingProjector,
     store,

@@ -27,8 +27,8 @@ export const countingProjector: Projector = {
   },
 };
 
-export const openCounting = (url: string): Promise<DataSource> =>
-  openPostgres(url, { schema: 'counting', entities: [], migrations: [] }, { service: 'test' });
+export const openCounting = (url: string, idleInTransactionMs?: number): Promise<DataSource> =>
+  openPostgres(url, { schema: 'counting', entities: [], migrations: [] }, { service: 'test', idleInTransactionMs });
 
 export async function createCountingTables(url: string): Promise<void> {
   const dataSource = await openCounting(url);

@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
+import { EventStore, StoredEvent } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
-import { Batches } from './batches';
+import { lower, text } from './lane';
+import { Lanes } from './lanes';
 import { Log, messageOf } from './log';
 import { Projector } from './projector';
-import { LEASE_MS, LEASE_RENEWALS, Leases, segmentOf, SEGMENTS } from './segments';
+import { LEASE_MS, LEASE_RENEWALS, Leases, SEGMENTS } from './segments';
 import { SegmentStatus, SegmentWorker } from './segment-worker';
 
 /** Pause after the store or the tables of a projector could not be asked, in milliseconds. */
 export const RUNNER_PAUSE_MS = 1_000;
 
-/** Between two looks at how late the held segments are, in milliseconds. */
+/** Between two looks at how late the held segments are, in milliseconds; of a projector that need not know it, the longer. */
 export const LATENESS_PAUSE_MS = 1_000;
+export const LATENESS_LONG_PAUSE_MS = 5_000;
 
 const SHARING = 'segments of a projector cannot be shared';
 const FEEDING = 'a projector cannot be fed';
@@ -24,10 +26,19 @@ export interface RunningProjector {
   status(): SegmentStatus[];
   /** Whether all held segments have once applied what was there when they were taken; true also for a process without any. */
   readonly caughtUp: boolean;
+  /** As it was seen last, of held segments that do not stand still; undefined for who has not looked or holds none. */
+  readonly lateness: Lateness | undefined;
   /** What keeps it from running at all, such as a store that refuses the subscription. */
   readonly trouble: string | undefined;
   /** Takes in nothing more, finishes the transactions under way, and lets others take over at once. */
   close(): Promise<void>;
+}
+
+export interface Lateness {
+  /** Whatever was recorded before is applied, in epoch milliseconds. */
+  appliedUntil: number;
+  /** Of the last event in the log, of whatever projector. */
+  head: bigint | undefined;
 }
 
 export interface RunOptions {
@@ -45,9 +56,9 @@ export interface RunOptions {
 }
 
 /**
- * Runs a projector on this process's share of its segments: one subscription feeds them all, each applies its events in batches, and
- * rows and position move in one transaction, so that each event takes effect exactly once, whoever dies when. Returns at once and
- * keeps trying while the stores are away.
+ * Runs a projector on this process's share of its segments: one subscription feeds those that keep up, their events are applied in
+ * batches, and rows and positions move in one transaction, so that each event takes effect exactly once, whoever dies when. Returns at
+ * once and keeps trying while the stores are away.
  */
 export function runProjector(options: RunOptions): RunningProjector {
   const run = new Run(options);
@@ -61,10 +72,9 @@ class Run implements RunningProjector {
   private readonly leases: Leases;
   private readonly leaseMs: number;
   private readonly workers = new Map<number, SegmentWorker>();
-  private readonly batches: Batches;
+  private readonly lanes: Lanes;
   private readonly closing = new AbortController();
-  /** Aborted when the subscription under way no longer feeds the right segments. */
-  private feeding = new AbortController();
+  lateness: Lateness | undefined;
   private segments = 0;
   /** Whether it has once looked for its share. */
   private shared = false;
@@ -72,16 +82,20 @@ class Run implements RunningProjector {
   private readonly loops: Promise<void>[];
 
   constructor(private readonly options: RunOptions) {
-    const { projector, dataSource, owner, leaseMs = LEASE_MS, log } = options;
+    const { projector, store, dataSource, owner, leaseMs = LEASE_MS, log } = options;
     this.name = projector.name;
     this.leaseMs = leaseMs;
     this.leases = new Leases(dataSource, projector, owner, leaseMs);
-    this.batches = new Batches(this.workers, projector, this.leases, dataSource, log);
+    const { leases } = this;
+    const segments = () => this.segments;
+    const onVerified = () => void this.troubles.delete(FEEDING);
+    this.lanes = new Lanes({ projector, store, dataSource, leases, log, leaseMs, segments, onVerified }, (lane) =>
+      this.repeat(FEEDING, () => lane.feed(), 0, lane.closing),
+    );
     this.loops = [
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),
-      this.repeat(FEEDING, () => this.feed(), 0),
       this.repeat(WATCHING, () => this.watch(), leaseMs),
-      ...(projector.appliedUntil ? [this.repeat(MEASURING, () => this.measure(), LATENESS_PAUSE_MS)] : []),
+      this.repeat(MEASURING, () => this.measure(), projector.appliedUntil ? LATENESS_PAUSE_MS : LATENESS_LONG_PAUSE_MS),
     ];
   }
 
@@ -103,10 +117,10 @@ class Run implements RunningProjector {
 
   private async end(): Promise<void> {
     this.closing.abort();
-    this.feeding.abort();
+    const fed = this.lanes.close();
     // A full queue holds the intake back until its worker stops; the last look may have taken another segment.
     await Promise.all([...this.workers.values()].map((worker) => worker.stop()));
-    await Promise.all(this.loops);
+    await Promise.all([...this.loops, fed]);
     const workers = [...this.workers.values()];
     await Promise.all(workers.map((worker) => worker.stop()));
     // What cannot be given back runs out by itself.
@@ -118,20 +132,25 @@ class Run implements RunningProjector {
     if (failure) this.options.log.warn({ projector: this.name, reason: String(failure.reason) }, 'leases run out');
   }
 
-  private async repeat(what: string, work: () => Promise<void>, pauseMs: number): Promise<void> {
-    while (!this.closing.signal.aborted) {
+  private async repeat(
+    what: string,
+    work: () => Promise<void>,
+    pauseMs: number,
+    { signal } = this.closing,
+  ): Promise<void> {
+    while (!signal.aborted) {
       let pause = pauseMs;
       try {
         await work();
         this.troubles.delete(what);
       } catch (error) {
-        if (this.closing.signal.aborted) return;
+        if (signal.aborted) return;
         const reason = messageOf(error);
         if (this.troubles.get(what) !== reason) this.options.log.error({ projector: this.name, reason }, what);
         this.troubles.set(what, reason);
         pause = RUNNER_PAUSE_MS;
       }
-      await delay(pause, undefined, { signal: this.closing.signal }).catch(() => undefined);
+      await delay(pause, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -162,13 +181,13 @@ class Run implements RunningProjector {
       log.info({ projector: projector.name, segment: worker.lease.segment }, 'projector segment given to others');
     }
     const taken = await this.leases.take(share - this.workers.size, [...this.workers.keys()]);
-    for (const lease of taken) {
+    const fresh = taken.map((lease) => {
       const worker: SegmentWorker = new SegmentWorker(
         lease,
         owner,
         projector,
         log,
-        () => this.batches.wake(),
+        () => this.lanes.wake(worker),
         () => void this.drop(worker),
       );
       this.workers.set(lease.segment, worker);
@@ -176,88 +195,31 @@ class Run implements RunningProjector {
         { projector: projector.name, segment: lease.segment, position: text(lease.position) },
         'projector segment taken',
       );
-    }
-    if (taken.length > 0) this.feeding.abort();
+      return worker;
+    });
+    if (fresh.length > 0) this.lanes.open(fresh);
+    this.lanes.join();
     this.shared = true;
   }
 
   private drop(worker: SegmentWorker): Promise<void> {
     if (this.workers.get(worker.lease.segment) === worker) this.workers.delete(worker.lease.segment);
+    this.lanes.remove(worker);
     return worker.stop();
-  }
-
-  /** Subscribes from where the segment furthest behind stands, until the segments change. */
-  private async feed(): Promise<void> {
-    const { projector, store } = this.options;
-    this.feeding = new AbortController();
-    const { signal } = this.feeding;
-    if (this.closing.signal.aborted) return;
-    const workers = await this.verified();
-    this.troubles.delete(FEEDING);
-    if (workers.length === 0) {
-      await delay(this.leaseMs, undefined, { signal }).catch(() => undefined);
-      return;
-    }
-    const bySegment: (SegmentWorker | undefined)[] = Array.from({ length: this.segments });
-    for (const worker of workers) bySegment[worker.lease.segment] = worker;
-    const after = workers.map(({ seen }) => seen).reduce(lower);
-    for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
-      if (signal.aborted) return;
-      if ('caughtUp' in item) {
-        for (const worker of workers) worker.everythingSeen();
-        continue;
-      }
-      const position = 'checkpoint' in item ? item.checkpoint : item.position;
-      if ('revision' in item) {
-        const listener = parseStream(item.stream)?.userId ?? item.stream;
-        const worker = bySegment[segmentOf(listener, this.segments)];
-        if (worker?.active && (worker.seen === undefined || position > worker.seen) && !worker.offer(item)) {
-          worker.seen = position;
-          await worker.room();
-        }
-      }
-      // A position moves on in every segment, whichever one the event belonged to.
-      for (const worker of workers) if (worker.seen === undefined || position > worker.seen) worker.seen = position;
-    }
-  }
-
-  /** The workers that can be fed: positions hold for one log only, and none lies beyond its head. */
-  private async verified(): Promise<SegmentWorker[]> {
-    const workers = [...this.workers.values()].filter(({ active }) => active);
-    const storeId = await this.options.store.storeId();
-    const head = await this.options.store.headPosition();
-    for (const worker of workers) {
-      const { position } = worker.lease;
-      const known = worker.storeId ?? worker.lease.storeId ?? storeId;
-      if (known !== storeId)
-        await this.batches.fail(
-          worker,
-          undefined,
-          `its position is one of event store ${known}, this is ${storeId}: rebuild it`,
-        );
-      else if (position !== undefined && (head === undefined || position > head))
-        await this.batches.fail(
-          worker,
-          undefined,
-          `its position ${position} lies beyond the event store's head, ${text(head)}: rebuild it`,
-        );
-      worker.storeId = storeId;
-    }
-    return workers.filter(({ active }) => active);
   }
 
   /** The store may be replaced by another one while a subscription waits for it. */
   private async watch(): Promise<void> {
     const storeId = await this.options.store.storeId();
     for (const worker of this.workers.values())
-      if (worker.active && worker.storeId !== undefined && worker.storeId !== storeId) this.feeding.abort();
+      if (worker.active && worker.storeId !== undefined && worker.storeId !== storeId) this.lanes.restart();
   }
 
   /** Asks the log itself what comes after what is stored: nothing, or something as old as the projector is late. */
   private async measure(): Promise<void> {
     const { projector, store, dataSource } = this.options;
     const workers = [...this.workers.values()].filter(({ active, storeId }) => active && storeId !== undefined);
-    if (workers.length === 0) return;
+    if (workers.length === 0) return void (this.lateness = undefined);
     const asked = performance.now();
     const after = workers.map((worker) => worker.status().position).reduce(lower);
     const segments = workers.map(({ lease }) => lease.segment);
@@ -267,7 +229,11 @@ class Run implements RunningProjector {
       for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
         if ('checkpoint' in item) continue;
         const late = 'revision' in item ? Math.max(0, ageOf(item)) : 0;
-        return await projector.appliedUntil!(dataSource, segments, performance.now() - asked + late);
+        this.lateness = {
+          appliedUntil: Date.now() - (performance.now() - asked + late),
+          head: await store.headPosition(),
+        };
+        return await projector.appliedUntil?.(dataSource, segments, performance.now() - asked + late);
       }
     } finally {
       looked.abort();
@@ -278,11 +244,6 @@ class Run implements RunningProjector {
 const ageOf = ({ metadata }: StoredEvent): number =>
   Date.now() - Date.parse((metadata as { recordedAt: string }).recordedAt);
 
-const lower = (one: bigint | undefined, two: bigint | undefined): bigint | undefined =>
-  one === undefined || two === undefined ? undefined : one < two ? one : two;
-
 /** Whether a stored position is behind one that was reached before it was read. */
 const isBefore = (stored: string | null | undefined, reached: bigint | undefined): boolean =>
   reached !== undefined && (stored === null || stored === undefined || BigInt(stored) < reached);
-
-const text = (position: bigint | undefined): string => (position === undefined ? 'the start' : String(position));

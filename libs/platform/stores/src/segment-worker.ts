@@ -4,11 +4,17 @@ import { Log } from './log';
 import { Projector } from './projector';
 import { Lease } from './segments';
 
+/** One transaction takes at most this many events. */
+export const BATCH_EVENTS = 500;
 /** A segment's queue holds about this many events, and this many bytes of their data; then the intake waits. */
 export const QUEUE_EVENTS = 2_000;
 export const QUEUE_BYTES = 8 * 1024 * 1024;
 /** A position that moves without events is stored at most this often, in milliseconds. */
 export const IDLE_MOVE_MS = 10_000;
+/** Segments wait for each other in a transaction for so long, in milliseconds. */
+export const PATIENCE_MS = 3_000;
+/** Who had to be waited for longer has transactions of its own at least for so long, in milliseconds. */
+export const APART_MS = 10_000;
 
 export interface SegmentStatus {
   segment: number;
@@ -52,6 +58,8 @@ export class SegmentWorker {
   position: bigint | undefined;
   /** Resolves when the transaction that it takes part in has ended. */
   busy: Promise<void> | undefined;
+  /** Until then it shares no transactions. */
+  private apartUntil = 0;
   retries = 0;
   private queue: StoredEvent[] = [];
   private sizes: number[] = [];
@@ -71,7 +79,7 @@ export class SegmentWorker {
     private readonly projector: Projector,
     private readonly log: Log,
     /** There is something to apply. */
-    private readonly onWaiting: () => void,
+    readonly onWaiting: () => void,
     /** The segment turned out to be another's. */
     private readonly onLost: () => void,
   ) {
@@ -101,10 +109,19 @@ export class SegmentWorker {
     return this.queue.length;
   }
 
+  /** Whether it may share transactions with others now. */
+  get isSociable(): boolean {
+    return this.active && Date.now() >= this.apartUntil && this.queue.length < BATCH_EVENTS;
+  }
+
+  keepApart(): void {
+    this.apartUntil = Date.now() + APART_MS;
+  }
+
   /** Queues an event. @returns whether there is room for more; if not, wait for `room` */
   offer(event: StoredEvent): boolean {
     if (this.projector.takes && !this.projector.takes(event)) return true;
-    const size = JSON.stringify(event.data)?.length ?? 0;
+    const size = sizeOf(event);
     this.queue.push(event);
     this.sizes.push(size);
     this.queuedBytes += size;
@@ -135,8 +152,17 @@ export class SegmentWorker {
     return { worker: this, events, to: this.queue.length === 0 ? this.seen! : events.at(-1)!.position };
   }
 
+  /** What was taken is to be applied otherwise. */
+  putBack({ events }: SegmentBatch): void {
+    const sizes = events.map(sizeOf);
+    this.queue.unshift(...events);
+    this.sizes.unshift(...sizes);
+    this.queuedBytes += sizes.reduce((sum, size) => sum + size, 0);
+  }
+
   /** Rows and position stand in Postgres. */
   applied({ events, to }: SegmentBatch, tookMs: number): void {
+    if (tookMs > PATIENCE_MS) this.keepApart();
     this.position = to;
     this.storedAt = Date.now();
     if (events.length > 0) {
@@ -220,9 +246,16 @@ export class SegmentWorker {
     };
   }
 
-  private wakeWhenThereIsRoom(): void {
-    if (this.active && (this.queue.length > QUEUE_EVENTS / 2 || this.queuedBytes > QUEUE_BYTES / 2)) return;
+  /** Whoever waits for room is no longer to feed it. */
+  freeIntake(): void {
     this.wakeIntake?.();
     this.wakeIntake = undefined;
   }
+
+  private wakeWhenThereIsRoom(): void {
+    if (this.active && (this.queue.length > QUEUE_EVENTS / 2 || this.queuedBytes > QUEUE_BYTES / 2)) return;
+    this.freeIntake();
+  }
 }
+
+const sizeOf = ({ data }: StoredEvent): number => JSON.stringify(data)?.length ?? 0;

@@ -6,7 +6,7 @@ export const SEGMENTS = 4;
 /** A segment falls to others when its holder has not renewed its lease for this long, in milliseconds. */
 export const LEASE_MS = 6_000;
 /** Leases are renewed, and free segments looked for, this many times within a lease. */
-export const LEASE_RENEWALS = 4;
+export const LEASE_RENEWALS = 6;
 
 /** A listener's segment, by FNV-1a. Stored positions rest on it: never change it. */
 export function segmentOf(userId: string, segments: number): number {

@@ -12,7 +12,7 @@ import {
   TOLD,
   VISIBILITY,
 } from './privacy';
-import { SEE, seenAt } from './timeline-rows';
+import { IS_RECENT, SEE, seenAt } from './timeline-rows';
 
 /**
  * What really changed: one contribution made (`sign` 1), taken back (-1), or only sent again with another item (0). One that is seen
@@ -127,7 +127,7 @@ export async function makeContributions(sql: Sql, made: readonly Contribution[])
        RETURNING c.*, (c.xmax = 0)::integer AS sign
      ), seen AS (
        ${SEE} FROM stated JOIN site_private.feeds USING (feed_id)
-       WHERE sign = 1 AND published AND visibility <> 'private'
+       WHERE sign = 1 AND published AND visibility <> 'private' AND ${IS_RECENT}
      )
      SELECT sign, ${CHANGE} FROM stated`,
     [JSON.stringify(made), JSON.stringify(POINTS)],
@@ -146,7 +146,8 @@ export async function changeVisibility(sql: Sql, settings: readonly Setting[]): 
        DELETE FROM site.public_events e USING moved
        WHERE e.recorded_at = ${seenAt('moved.was', 'moved.recorded_at')} AND e.id = moved.was_id
      ), seen AS (
-       ${SEE} FROM moved JOIN site_private.feeds USING (feed_id) WHERE published AND visibility <> 'private'
+       ${SEE} FROM moved JOIN site_private.feeds USING (feed_id)
+       WHERE published AND visibility <> 'private' AND ${IS_RECENT}
      )
      SELECT was, was_explicit, ${CHANGE} FROM corrected`,
     scopesOf(settings),

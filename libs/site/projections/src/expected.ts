@@ -1,4 +1,4 @@
-import { SEEN, SEEN_VALUES } from './timeline-rows';
+import { IS_RECENT, SEEN, SEEN_VALUES } from './timeline-rows';
 
 /**
  * What the tables must hold, computed from the contributions alone. A podcast that becomes public is filled in from here, the drift is
@@ -109,7 +109,7 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
       table: 'site.public_events',
       key: ['recorded_at', 'id'],
       columns: SEEN,
-      select: `SELECT ${SEEN_VALUES} FROM ${from}`,
+      select: `SELECT ${SEEN_VALUES} FROM ${from} AND ${IS_RECENT}`,
     },
   ];
 };

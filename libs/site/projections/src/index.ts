@@ -1,5 +1,6 @@
 export { POINTS } from './contributions';
 export { PEOPLE_MAX } from './expected';
+export { arrangeTimeline } from './partitions';
 export { describeFeed, type DueFeed, type FeedDescription, feedsDue, putOff } from './feed-metadata';
 export { storeDefaultPrivacy } from './privacy';
 export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';

@@ -37,7 +37,7 @@ export const emptySite = (site: DataSource): Promise<unknown> =>
     site_private.feeds, site_private.feed_listeners, site_private.people, site_private.listener_revisions,
     site_private.privacy_settings, site_private.default_privacy,
     site_private.projector_segments, site_private.projector_members, site_private.segments_caught_up;
-    UPDATE site_private.popularity_window SET starts_at = '-infinity'`);
+    UPDATE site_private.popularity_window SET starts_at = '-infinity', timeline_starts_at = '-infinity'`);
 
 /** A log of listeners' events, written as sentences: `history.subscribed(ada, feed, '2026-03-01T10:00:00.000Z')`. */
 export class History {

@@ -1,6 +1,7 @@
 import { Refusal } from '@balados/event-sourcing';
 import { encodeBase64, feedId } from '@balados/feeds-ids';
 import { Sql } from '@balados/platform-stores';
+import { TIMELINE_DAYS } from '@balados/site-schema';
 
 export const EVENT_TYPES = ['subscribe', 'play', 'save', 'share'] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
@@ -33,7 +34,7 @@ interface Row {
 }
 
 /**
- * What happened in public, the newest recorded first. `feed` is a canonical URL; `cursor` comes from an earlier page, and `offset`
+ * What happened in public in the last TIMELINE_DAYS, the newest recorded first. `feed` is a canonical URL; `cursor` comes from an earlier page, and `offset`
  * counts from there.
  * @throws Refusal `invalid_cursor`
  */
@@ -43,12 +44,15 @@ export async function timeline(
 ): Promise<TimelinePage> {
   const parameters: unknown[] = [page.limit + 1, page.offset];
   const parameter = (value: unknown): string => `$${parameters.push(value)}`;
-  const conditions: string[] = [];
+  // A value that the planner knows: it leaves partitions of other months out.
+  const conditions = [`recorded_at >= ${parameter(new Date(Date.now() - TIMELINE_DAYS * 86_400_000))}::timestamptz`];
   if (page.eventType !== undefined) conditions.push(`event_type = ${parameter(page.eventType)}`);
   if (page.feed !== undefined) conditions.push(`feed_id = ${parameter(feedId(page.feed))}`);
   if (page.cursor !== undefined) {
     const { recordedAt, id } = readCursor(page.cursor);
-    conditions.push(`(recorded_at, id) < (${parameter(recordedAt)}::timestamptz, ${parameter(id)}::bigint)`);
+    const before = `${parameter(recordedAt)}::timestamptz`;
+    // The first says nothing new, but for the planner, which does not see it in the second.
+    conditions.push(`recorded_at <= ${before}`, `(recorded_at, id) < (${before}, ${parameter(id)}::bigint)`);
   }
   // The page first: what is skipped by an offset must not be looked up.
   const rows = await sql.query<Row[]>(
@@ -56,7 +60,7 @@ export async function timeline(
        (SELECT feed FROM site.podcast_popularity p WHERE p.feed_id = e.feed_id) AS feed,
        (SELECT item FROM site.episode_popularity i WHERE i.episode_id = e.episode_id) AS item
      FROM (
-       SELECT * FROM site.public_events ${conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''}
+       SELECT * FROM site.public_events WHERE ${conditions.join(' AND ')}
        ORDER BY recorded_at DESC, id DESC LIMIT $1 OFFSET $2
      ) e ORDER BY e.recorded_at DESC, e.id DESC`,
     parameters,

@@ -6,7 +6,10 @@ import {
   Privacy1700000000103,
   Saves1700000000102,
 } from './migrations';
+import { TimelinePartitions1700000000360 } from './partitions-migration';
 import { TimelineOfFeedAndType1700000000320 } from './timeline-migration';
+
+export { makePartition, TIMELINE_DAYS, type TimelinePartition, timelinePartitions } from './timeline-partitions';
 
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
@@ -19,6 +22,7 @@ export const siteContext: Context = {
     ForgottenFeeds1700000000131,
     TimelineOfFeedAndType1700000000320,
     FeedMetadata1700000000340,
+    TimelinePartitions1700000000360,
   ],
 };
 

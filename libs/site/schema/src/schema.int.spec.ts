@@ -1,7 +1,8 @@
 import { isMigrated, migrate, openPostgres } from '@balados/platform-stores';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
-import { SITE_READER, siteContext, siteReadContext } from './index';
+import { SITE_READER, siteContext, siteReadContext, timelinePartitions } from './index';
+import { TimelinePartitions1700000000360 } from './partitions-migration';
 
 const COUNTS = ['score', 'score_previous', 'growth', 'plays', 'plays_previous', 'plays_people'];
 const LIKES = ['likes', 'likes_previous', 'likes_people'];
@@ -40,6 +41,45 @@ describe('the schema of site', () => {
       await migrate(dataSource, siteContext);
       expect(await isMigrated(dataSource)).toBe(true);
     } finally {
+      await dataSource.destroy();
+      await other.drop();
+    }
+  });
+
+  it('keeps what stands in the timeline when that is partitioned, its indexes and who may read it, and so the other way', async () => {
+    const other = await createDatabase();
+    const dataSource = await openPostgres(other.url, siteContext, { service: 'test' });
+    const partitioning = new TimelinePartitions1700000000360();
+    const runner = dataSource.createQueryRunner();
+    const everything = async () => ({
+      rows: await dataSource.query('SELECT * FROM site.public_events ORDER BY recorded_at'),
+      indexes: await dataSource.query(
+        `SELECT indexname, regexp_replace(indexdef, '^.* USING ', '') FROM pg_indexes WHERE schemaname = 'site' ORDER BY 1`,
+      ),
+      columns: await dataSource.query(
+        `SELECT column_name, data_type, is_nullable, datetime_precision FROM information_schema.columns
+         WHERE table_schema = 'site' AND table_name = 'public_events' ORDER BY ordinal_position`,
+      ),
+      rights: await dataSource.query(
+        `SELECT grantee, privilege_type FROM information_schema.table_privileges
+         WHERE table_schema = 'site' AND table_name = 'public_events' ORDER BY 1, 2`,
+      ),
+    });
+    try {
+      await migrate(dataSource, siteContext);
+      await partitioning.down(runner);
+      await dataSource.query(
+        `INSERT INTO site.public_events (id, event_type, feed_id, occurred_at, recorded_at)
+         SELECT n, 'play', gen_random_uuid(), now(), now() + n * interval '17 days' FROM generate_series(-9, 9) AS n`,
+      );
+      const before = await everything();
+      expect(before.rows).toHaveLength(19);
+      await partitioning.up(runner);
+      expect(await everything()).toEqual(before);
+      await partitioning.down(runner);
+      expect(await everything()).toEqual(before);
+    } finally {
+      await runner.release();
       await dataSource.destroy();
       await other.drop();
     }
@@ -98,6 +138,7 @@ describe('the schema of site', () => {
           'site_private.contributions',
           'site_private.migrations',
           'site_private.privacy_settings',
+          ...timelinePartitions(Date.now()).partitions.map(({ name }) => `site_private.${name}`),
           'site_private.segments_caught_up',
           'users.accounts',
         ]),

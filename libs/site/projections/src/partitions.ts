@@ -1,0 +1,52 @@
+import { Sql } from '@balados/platform-stores';
+import { makePartition, timelinePartitions } from '@balados/site-schema';
+import { Database, takeWindow } from './window';
+
+/** Readers and projectors wait at most so long for a change of the timeline's partitions to begin, in milliseconds. */
+export const PARTITIONS_LOCK_MS = 500;
+
+/**
+ * Gives the timeline the partitions that it should have at `now` (epoch milliseconds), and drops those of months that are no longer
+ * read. Needs no more than a look where nothing is to be done.
+ * @returns names of the partitions that it dropped or made anew, without their rows that are too old
+ * @throws a passing database error when somebody else needs longer than PARTITIONS_LOCK_MS: its next turn is soon enough
+ */
+export async function arrangeTimeline(database: Database & Sql, { now }: { now: number }): Promise<string[]> {
+  const { startsAt, partitions } = timelinePartitions(now);
+  const [row] = await database.query<{ moves: boolean; there: string[] }[]>(
+    `SELECT timeline_starts_at < $1 AS moves, ARRAY(
+       SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+       WHERE inhparent = 'site.public_events'::regclass ORDER BY relname) AS there
+     FROM site_private.popularity_window`,
+    [startsAt],
+  );
+  const { moves, there } = row!;
+  // What is too old may already lie in the one partition that stays.
+  const stays = (name: string): boolean =>
+    partitions.some((wanted) => wanted.name === name && !(moves && wanted.from === 'MINVALUE'));
+  const leaving = there.filter((name) => !stays(name));
+  const coming = partitions.filter(({ name }) => !there.includes(name) || !stays(name));
+  if (coming.length === 0 && leaving.length === 0) return [];
+
+  await database.transaction(async (sql) => {
+    await sql.query(`SET LOCAL lock_timeout = ${PARTITIONS_LOCK_MS}`);
+    // Whoever reads where the timeline starts writes there before it starts elsewhere.
+    await takeWindow(sql);
+    await sql.query('UPDATE site_private.popularity_window SET timeline_starts_at = greatest(timeline_starts_at, $1)', [
+      startsAt,
+    ]);
+    for (const name of leaving) {
+      await sql.query(`ALTER TABLE site.public_events DETACH PARTITION site_private.${name}`);
+      await sql.query(`ALTER TABLE site_private.${name} RENAME TO ${name}_old`);
+    }
+    for (const partition of coming) await sql.query(makePartition(partition));
+    for (const name of leaving) {
+      await sql.query(
+        `INSERT INTO site.public_events SELECT * FROM site_private.${name}_old
+         WHERE recorded_at >= (SELECT timeline_starts_at FROM site_private.popularity_window)`,
+      );
+      await sql.query(`DROP TABLE site_private.${name}_old`);
+    }
+  });
+  return leaving;
+}

@@ -1,4 +1,5 @@
 import { Context } from '@balados/platform-stores';
+import { Comparison1700000000360 } from './comparison-migration';
 import { FeedMetadata1700000000340 } from './feed-metadata-migration';
 import {
   ForgottenFeeds1700000000131,
@@ -19,6 +20,7 @@ export const siteContext: Context = {
     ForgottenFeeds1700000000131,
     TimelineOfFeedAndType1700000000320,
     FeedMetadata1700000000340,
+    Comparison1700000000360,
   ],
 };
 

@@ -11,7 +11,8 @@ import { LONG_STREAM_EVENTS, usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
 import { mortal } from './mortal.fixture';
-import { trim, Trimmed } from './trimming';
+import { SETTINGS } from './settings.fixture';
+import { cutStreams, takeCheckpoints } from './trimming';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -45,15 +46,18 @@ afterEach(async () => {
   await database?.drop();
 });
 
-const trimWith = (own: EventStore, now = NOW): Promise<Trimmed> =>
-  trim({
+/** Both jobs, one after the other. */
+async function trimWith(own: EventStore, now = NOW): Promise<{ checkpoints: number; cut: number }> {
+  const parts = {
+    ...SETTINGS,
     streams: openListenerStreams(own, 1_024),
     users,
     site,
+    feeds: undefined,
     now: () => now,
-    checkpointAfterMs: 45 * DAY_MS,
-    signal: new AbortController().signal,
-  });
+  };
+  return { ...(await takeCheckpoints(parts)), ...(await cutStreams(parts)) };
+}
 
 /** A listener who moved in so many episodes, as often, from that time on. */
 async function listen(recordedAt: number, { episodes, moves }: { episodes: number; moves: number }): Promise<string> {

@@ -9,7 +9,8 @@ const contributionsOf = (feeds: Feeds): string => `SELECT * FROM site_private.co
 
 /** Podcasts that are compared at a time. */
 export const COMPARED_FEEDS = 200;
-const [BEFORE_ALL, LAST] = ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'];
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
+const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 type Policy = Pick<SitePolicy, 'publicMinListeners'>;
 
@@ -85,30 +86,43 @@ export async function comparePopularity(
   policy: Policy,
   { after = BEFORE_ALL, isRepaired }: { after?: string; isRepaired: boolean },
 ): Promise<Compared> {
-  const { rows, podcasts, isLast, between } = await database.transaction(async (sql) => {
-    await sql.query('SET LOCAL statement_timeout = 0');
+  const { podcasts, upTo, between } = await database.transaction(async (sql) => {
     const found = await sql.query<{ feed_id: string }[]>(
       'SELECT feed_id FROM site_private.feeds WHERE feed_id > $1 ORDER BY feed_id LIMIT $2',
       [after, COMPARED_FEEDS],
     );
-    const isLast = found.length < COMPARED_FEEDS;
-    const between = [after, isLast ? LAST : found.at(-1)!.feed_id];
-    const rows = (await differing(sql, policy, FEEDS_BETWEEN, between)) + (await strays(sql, between)).length;
-    return { rows, podcasts: found.map(({ feed_id }) => feed_id), isLast, between };
+    const podcasts = found.map(({ feed_id }) => feed_id);
+    const upTo = podcasts.length < COMPARED_FEEDS ? undefined : podcasts.at(-1);
+    return { podcasts, upTo, between: [after, upTo ?? LAST] };
   });
-  if (rows > 0 && isRepaired) {
+  const differing = await differingBetween(database, between, policy);
+  if (differing > 0 && isRepaired) {
     for (const podcast of podcasts) await repairPodcast(database, podcast, policy);
-    await database.transaction(async (sql) => {
-      await takeWindow(sql);
-      await repairAll(sql, policy.publicMinListeners, FEEDS_BETWEEN, between);
-      const people = await strays(sql, between);
-      await sql.query('DELETE FROM site_private.people WHERE scope_id = ANY($1::uuid[])', [
-        people.map(({ scope_id }) => scope_id),
-      ]);
-    });
+    if ((await differingBetween(database, between, policy)) > 0)
+      await database.transaction(async (sql) => {
+        await takeWindow(sql);
+        await repairAll(sql, policy.publicMinListeners, FEEDS_BETWEEN, between);
+        await sql.query(`DELETE FROM site_private.people p WHERE ${STRAY}`, between);
+      });
   }
-  return { upTo: isLast ? undefined : between[1], podcasts: podcasts.length, differing: rows };
+  return { upTo, podcasts: podcasts.length, differing };
 }
+
+/** SQL: of the people `p`, those of what nobody did anything with: of no podcast, so that nothing else comes upon them. */
+const STRAY = `p.scope_id > $1::uuid AND p.scope_id <= $2::uuid
+  AND NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = p.scope_id)
+  AND NOT EXISTS (SELECT FROM site_private.contributions c
+                  WHERE c.listener = p.listener AND c.subject_id = p.scope_id AND c.kind = p.kind)`;
+
+const differingBetween = (database: Database, between: string[], policy: Policy): Promise<number> =>
+  database.transaction(async (sql) => {
+    await sql.query('SET LOCAL statement_timeout = 0');
+    const [strays] = await sql.query<{ rows: number }[]>(
+      `SELECT count(*)::integer AS rows FROM site_private.people p WHERE ${STRAY}`,
+      between,
+    );
+    return strays!.rows + (await differing(sql, policy, FEEDS_BETWEEN, between));
+  });
 
 /** Id of the podcast up to which they were compared when somebody stopped; undefined: begin with the first. */
 export async function comparedUpTo(sql: Sql): Promise<string | undefined> {
@@ -120,16 +134,6 @@ export async function comparedUpTo(sql: Sql): Promise<string | undefined> {
 
 export const noteCompared = (sql: Sql, upTo: string | undefined): Promise<unknown> =>
   sql.query('UPDATE site_private.popularity_window SET compared_up_to = $1', [upTo ?? null]);
-
-/** People of what nobody did anything with: of no podcast, so that nothing else comes upon them. */
-const strays = (sql: Sql, between: readonly unknown[]): Promise<{ scope_id: string }[]> =>
-  sql.query<{ scope_id: string }[]>(
-    `SELECT scope_id FROM site_private.people p WHERE scope_id > $1::uuid AND scope_id <= $2::uuid
-       AND NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = p.scope_id)
-       AND NOT EXISTS (SELECT FROM site_private.contributions c
-                       WHERE c.listener = p.listener AND c.subject_id = p.scope_id AND c.kind = p.kind)`,
-    [...between],
-  );
 
 /** Projectors go on with all other podcasts, and with this one afterwards. */
 const repairPodcast = (database: Database, feedId: string, { publicMinListeners }: Policy): Promise<number> =>

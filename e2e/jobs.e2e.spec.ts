@@ -111,7 +111,7 @@ describe('jobs by hand', () => {
       expect(await everything()).toEqual(before);
       expect(output.replace(/\(\d+\.\d s\)/g, '()').split('\n')).toEqual([
         'erasures: pending 1; nothing is changed ()',
-        expect.stringMatching(/^checkpoint: due [34]; nothing is changed/),
+        expect.stringMatching(/^checkpoint: due [1-4]; nothing is changed/),
         'trim: uncut 0; nothing is changed ()',
         expect.stringMatching(/^windows: passing 0; nothing is changed/),
         'drift: podcasts 1, differing 1; nothing is changed ()',
@@ -163,7 +163,7 @@ describe('two replicas that are killed at any moment', () => {
 
   it(
     'cut nothing that no checkpoint covers, are never two at one job, and finish every erasure',
-    ...inTime(LONG ? 400 : 150, async () => {
+    ...inTime(LONG ? 1_200 : 150, async () => {
       const random = randomFrom(newSeed('jobs, kill'));
       const recorder = new Recorder(system.eventStore);
       const crowd = await Crowd.start(system, WRITERS, newSeed('jobs, writers'));

@@ -20,14 +20,14 @@ export const feedsAreDue = async ({ site, now, metadataBatch }: MetadataParts): 
 /**
  * Learns titles, authors and covers of the feeds that listeners have to do with, through rss-proxy; one that its publisher does not want
  * listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
- * @returns how many were described, and of the others how many failed for which reason
+ * @returns how many were described, and of the others how many failed for which reason; `unasked`: no rss-proxy is named
  */
 export async function refreshFeedMetadata(parts: MetadataParts): Promise<Figures> {
   const { site, feeds, now, signal, metadataBatch, progress } = parts;
   const startedAt = now();
   const outcome: Figures & { described: number } = { described: 0 };
-  if (!feeds) return outcome;
   const due = await feedsDue(site, new Date(startedAt), metadataBatch);
+  if (!feeds) return { ...outcome, unasked: due.length };
   progress.begin(due.length);
   let isProxyAway = false;
   async function inTurn(): Promise<void> {

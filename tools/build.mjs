@@ -7,7 +7,7 @@ const apps = process.argv.slice(2);
 const root = resolve(import.meta.dirname, '..');
 // An app may have more entries than main.ts: processes that it supervises.
 const entriesOf = (app) =>
-  ['main', 'eventstore', 'postgres'].filter((name) => existsSync(`${root}/apps/${app}/src/${name}.ts`));
+  ['main', 'eventstore', 'postgres', 'run'].filter((name) => existsSync(`${root}/apps/${app}/src/${name}.ts`));
 const unknown = apps.find((app) => entriesOf(app).length === 0);
 if (apps.length === 0 || unknown) {
   console.error(`build: no app ${unknown ?? '(none named)'}; usage: node tools/build.mjs <app> ...`);

@@ -1,4 +1,4 @@
-// npm run demo, npm run bench: bundles tools/<name>/main.ts like an app and runs it here with the rest of the arguments.
+// npm run demo, seed, bench, jobs: bundles tools/<name>/main.ts like an app and runs it here with the rest of the arguments.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 

@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { EventStore, streamOf } from '@balados/event-sourcing';
-import { trim } from '@balados/jobs';
-import { openEventStore, openPostgres } from '@balados/platform-stores';
-import { drift, movePopularityWindows } from '@balados/site-projections';
-import { siteContext } from '@balados/site-schema';
+import { config, JOBS, openStores, SILENT } from '@balados/jobs';
+import { createLogger } from '@balados/platform-service';
+import { drift } from '@balados/site-projections';
 import { usersEvents } from '@balados/users-contracts';
-import { usersContext } from '@balados/users-schema';
-import { openListenerStreams } from '@balados/users-write';
 import { startSystem, type System } from '@balados/e2e-support';
 import { plot } from 'asciichart';
 import { megabytes, milliseconds, printTable } from '../bench/report';
@@ -24,7 +21,8 @@ Lives a year of listeners on a system of its own, which is thrown away: a positi
 if it were that day. Prints how large the log and the tables are as time goes by. A year of 200 listeners takes about an hour.`;
 
 const DAY_MS = 86_400_000;
-const CHECKPOINT_AFTER_MS = 45 * DAY_MS;
+/** In the order in which a round takes its turn with them. */
+const DAILY = ['checkpoint', 'trim', 'windows', 'timeline', 'drift'];
 const SAMPLE_EVERY_DAYS = 7;
 const STREAMS_AT_ONCE = 8;
 const EVENTS_PER_APPEND = 250;
@@ -51,16 +49,17 @@ async function year(options: Options): Promise<void> {
 }
 
 async function live({ eventStore, database }: System, { listeners, days, first }: Options): Promise<Sample[]> {
-  const session = { service: 'year', poolSize: 4 };
-  const store = openEventStore({ url: eventStore });
+  const stores = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: database, SITE_DATABASE_URL: database };
+  const { dependencies, close } = await openStores(config.parse(stores), createLogger('year', 'warn'), undefined);
+  const jobs = { ...dependencies, signal: new AbortController().signal, progress: SILENT };
+  const { site, streams } = dependencies;
+  const { store } = streams;
   const client = connect(eventStore);
-  const users = await openPostgres(database, usersContext, session);
-  const site = await openPostgres(database, siteContext, session);
   const town = Array.from({ length: listeners }, (_, nth) => ({ userId: randomUUID(), habits: new Habits(nth) }));
   const heaviest = town[0]!.userId;
   const progress = progressOf(days, process.stderr);
   const samples: Sample[] = [];
-  let appended = 0;
+  let [appended, drifted] = [0, 0];
   try {
     let from = 0n;
     for (let day = 1; day <= days; day += 1) {
@@ -74,24 +73,24 @@ async function live({ eventStore, database }: System, { listeners, days, first }
       if (before !== undefined) await untilProjected({ users: database, site: database }, { from, to: before }, noted);
       from = before ?? from;
       const now = (): number => start + DAY_MS;
-      const streams = openListenerStreams(store, 0);
-      const { signal } = new AbortController();
-      const trimmed = await trim({ streams, users, site, now, signal, checkpointAfterMs: CHECKPOINT_AFTER_MS });
-      appended += trimmed.checkpoints;
-      await movePopularityWindows(site, { now: now() });
+      for (const { name, run } of JOBS.filter((job) => DAILY.includes(job.name))) {
+        const figures = await run({ ...jobs, now });
+        if (name === 'checkpoint') appended += figures['checkpoints']!;
+        if (name === 'drift') drifted += figures['differing']!;
+      }
       progress.doing(`day ${day}: ${appended.toLocaleString('en')} events appended`);
       progress.done();
       if (day % SAMPLE_EVERY_DAYS > 0 && day < days) continue;
       const to = (await newestOfListeners(client))!;
       await untilProjected({ users: database, site: database }, { from, to }, noted);
-      const differing = await drift(site, { publicMinListeners: 2 });
-      samples.push(await sample(users, store, { day, appended, heaviest, drift: differing }));
+      drifted += await drift(site, jobs);
+      samples.push(await sample(site, store, { day, appended, heaviest, drift: drifted }));
     }
     return samples;
   } finally {
     progress.stop();
-    await Promise.all([store.close(), disconnect(client)]);
-    await Promise.all([users.destroy(), site.destroy()]);
+    await disconnect(client);
+    await close();
   }
 }
 

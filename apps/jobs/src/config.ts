@@ -9,6 +9,7 @@ import {
 import { z } from 'zod';
 
 const DAY_MS = 86_400_000;
+const batch = (byDefault: number) => z.coerce.number().int().min(1).max(1_000_000).default(byDefault);
 
 export const config = serviceConfig.extend({
   EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
@@ -25,14 +26,34 @@ export const config = serviceConfig.extend({
     .describe('Days over which growth is measured.'),
   CHECKPOINT_AFTER_DAYS: z.coerce
     .number()
-    .min(1)
+    .min(0)
     .max(3_650)
     .default(45)
     .transform((days) => days * DAY_MS)
     .describe("Age at which a listener's events are drawn together into a checkpoint, in days."),
+  DROP_AFTER_DAYS: z.coerce
+    .number()
+    .min(0)
+    .max(3_650)
+    .default(45)
+    .transform((days) => days * DAY_MS)
+    .describe('Age at which of unsubscribed podcasts and deleted playlists only key and dates are kept, in days.'),
+  JOBS_EVERY: z.coerce
+    .number()
+    .min(1)
+    .max(86_400)
+    .default(300)
+    .transform((seconds) => seconds * 1_000)
+    .describe('Seconds from one round of the jobs to the next; erasures and titles have their own time.'),
+  CHECKPOINT_BATCH: batch(2_000).describe('Streams that get a checkpoint in one run; the others wait for the next.'),
+  TRIM_BATCH: batch(5_000).describe('Streams that are cut in one run.'),
+  METADATA_BATCH: batch(500).describe('Feeds that are asked for their titles in one run.'),
 });
 
 export type Config = z.infer<typeof config>;
+
+/** Of whoever runs jobs by hand: without rss-proxy nothing is asked of feeds. */
+export const commandConfig = config.extend({ FEEDS_URL: feedsUrl.optional() });
 
 /** Of the service in a process of its own: in that of rss-proxy it asks without a detour. */
 export const aloneConfig = config.extend({ FEEDS_URL: feedsUrl });

@@ -1,12 +1,16 @@
 import { findCheckpoint, RevisionConflict, streamOf, StreamGone, takeCheckpoint } from '@balados/event-sourcing';
 import { hasPassed, Sql } from '@balados/platform-stores';
 import { forgetListener } from '@balados/site-projections';
-import { finishErasure, forgetAccount, PendingErasure } from '@balados/users-accounts';
+import { finishErasure, forgetAccount, PendingErasure, pendingErasures } from '@balados/users-accounts';
 import { compaction, ERASED_CATEGORIES, USERS_CATEGORIES, usersEvents } from '@balados/users-contracts';
 import { EraseHistory, markerOf } from '@balados/users-domain';
 import { forgetReadModels } from '@balados/users-projections';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
+import type { JobParts } from './jobs';
+
+/** An erasure that takes longer than this is an error, in milliseconds. */
+export const ERASURE_LATE_MS = 3_600_000;
 
 type Category = (typeof USERS_CATEGORIES)[number];
 
@@ -22,6 +26,29 @@ interface Marked {
   marker: number;
   head: number;
   position: bigint;
+}
+
+/** Carries on all that waits; one that does not get on keeps no other back. */
+export async function eraseDue(parts: JobParts): Promise<{ erased: number }> {
+  const { users, log, now, signal, progress } = parts;
+  const pending = await pendingErasures(users);
+  let erased = 0;
+  progress.begin(pending.length);
+  for (const erasure of pending) {
+    if (signal.aborted) break;
+    const { id, scope, requestedAt } = erasure;
+    try {
+      if (await carryOn(erasure, parts)) {
+        erased += 1;
+        log.info({ erasure: id, scope }, 'erased');
+      } else if (now() - requestedAt.getTime() > ERASURE_LATE_MS)
+        log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
+    } catch (error) {
+      log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
+    }
+    progress.done();
+  }
+  return { erased };
 }
 
 /**

@@ -1,49 +1,44 @@
 import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
 import { isPassingDatabaseError } from '@balados/platform-stores';
 import { describeFeed, DueFeed, feedsDue, putOff } from '@balados/site-projections';
-import { DataSource, QueryFailedError } from 'typeorm';
+import { QueryFailedError } from 'typeorm';
+import type { Figures, JobParts, Turn } from './jobs';
 
 /** What a feed says of itself is asked for again after this long, in milliseconds, give or take a quarter: not all at the same time. */
 export const METADATA_KEPT_MS = 86_400_000;
 /** After a failure sooner, then twice as late each time, up to the above. */
 export const METADATA_RETRY_MS = 900_000;
-/** Feeds that are asked for in one run, and how many of them at a time. */
-export const METADATA_FEEDS_MAX = 500;
+/** So many feeds are asked for at a time. */
 export const METADATA_AT_A_TIME = 8;
 /** No feed is begun later than this in a run, in milliseconds: the next one goes on. */
 export const METADATA_RUN_MS = 60_000;
 
-export interface MetadataParts {
-  site: DataSource;
-  feeds: FeedsClient;
-  publicMinListeners: number;
-  now: () => number;
-  /** Nothing more is asked for when it is aborted. */
-  signal: AbortSignal;
-}
+type MetadataParts = Turn & Pick<JobParts, 'site' | 'feeds' | 'publicMinListeners' | 'metadataBatch'>;
 
-export interface MetadataOutcome {
-  described: number;
-  /** By the reason why nothing could be learned. */
-  failed: Record<string, number>;
-}
+/** How many feeds a run would ask. */
+export const feedsAreDue = async ({ site, now, metadataBatch }: MetadataParts): Promise<number> =>
+  (await feedsDue(site, new Date(now()), metadataBatch)).length;
 
 /**
  * Learns titles, authors and covers of the feeds that listeners have to do with, through rss-proxy; one that its publisher does not want
  * listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
+ * @returns how many were described, and of the others how many failed for which reason; `unasked`: no rss-proxy is named
  */
-export async function refreshFeedMetadata(parts: MetadataParts): Promise<MetadataOutcome> {
-  const { site, now, signal } = parts;
+export async function refreshFeedMetadata(parts: MetadataParts): Promise<Figures> {
+  const { site, feeds, now, signal, metadataBatch, progress } = parts;
   const startedAt = now();
-  const outcome: MetadataOutcome = { described: 0, failed: {} };
-  const due = await feedsDue(site, new Date(startedAt), METADATA_FEEDS_MAX);
+  const outcome: Figures & { described: number } = { described: 0 };
+  const due = await feedsDue(site, new Date(startedAt), metadataBatch);
+  if (!feeds) return { ...outcome, unasked: due.length };
+  progress.begin(due.length);
   let isProxyAway = false;
   async function inTurn(): Promise<void> {
     const isOver = (): boolean => isProxyAway || signal.aborted || now() - startedAt >= METADATA_RUN_MS;
     for (let feed = due.shift(); feed && !isOver(); feed = due.shift()) {
-      const failure = await learn(feed, parts);
+      const failure = await learn(feed, { ...parts, feeds: feeds! });
+      progress.done();
       if (failure === undefined) outcome.described += 1;
-      else outcome.failed[failure] = (outcome.failed[failure] ?? 0) + 1;
+      else outcome[failure] = (outcome[failure] ?? 0) + 1;
       isProxyAway ||= failure === UNREACHABLE;
     }
   }
@@ -57,7 +52,7 @@ const UNREACHABLE = 'unreachable';
 /** @returns why nothing was learned of it, or undefined */
 async function learn(
   { feedId, feed, failures }: DueFeed,
-  { site, feeds, publicMinListeners, now }: MetadataParts,
+  { site, feeds, publicMinListeners, now }: MetadataParts & { feeds: FeedsClient },
 ): Promise<string | undefined> {
   try {
     const metadata = await feeds.metadata({ feed });

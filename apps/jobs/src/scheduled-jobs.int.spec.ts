@@ -1,15 +1,19 @@
 import { AddressInfo, createServer } from 'node:net';
 import { openFeedsClient } from '@balados/feeds-client';
-import { createLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext, timelinePartitions } from '@balados/site-schema';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { Privacy } from '@balados/users-contracts';
 import { openListenerStreams } from '@balados/users-write';
+import { SchedulerRegistry } from '@nestjs/schedule';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
+import { JOBS } from './jobs';
 import { ScheduledJobs } from './scheduled-jobs';
+import { SETTINGS } from './settings.fixture';
+
+const metadata = JOBS.find(({ name }) => name === 'metadata')!;
 
 let database: TestDatabase;
 let site: DataSource;
@@ -24,17 +28,19 @@ afterAll(async () => {
 });
 
 const copyWith = (defaultPrivacy: Privacy, feeds = openFeedsClient('tcp://127.0.0.1:1')): ScheduledJobs =>
-  new ScheduledJobs({
-    users: site,
-    site,
-    streams: openListenerStreams(new InMemoryEventStore(), 1_024),
-    log: createLogger('test', 'silent'),
-    trendingWindowMs: 1,
-    defaultPrivacy,
-    publicMinListeners: 2,
-    checkpointAfterMs: 1,
-    feeds,
-  });
+  new ScheduledJobs(
+    {
+      ...SETTINGS,
+      users: site,
+      site,
+      streams: openListenerStreams(new InMemoryEventStore(), 1_024),
+      defaultPrivacy,
+      feeds,
+    },
+    { ran: (job, outcome) => void ran.push(`${job} ${outcome}`) },
+    new SchedulerRegistry(),
+  );
+const ran: string[] = [];
 const stored = async () => (await site.query('SELECT privacy FROM site_private.default_privacy'))[0]?.privacy;
 
 it('applies its default privacy once there are tables, and leaves alone what a later copy made of it', async () => {
@@ -58,10 +64,10 @@ it('moves the start of the timeline, and does the rest also while somebody reads
   const reader = new Client({ connectionString: database.url });
   await reader.connect();
   await reader.query('BEGIN; SELECT count(*) FROM site.public_events');
-  await copyWith('private').everyFiveMinutes();
+  await copyWith('private').round();
   expect([await startsAt(), await windowAt()]).toEqual(['-infinity', expect.not.stringContaining('infinity')]);
   await reader.end();
-  await copyWith('private').everyFiveMinutes();
+  await copyWith('private').round();
   expect(new Date(await startsAt())).toEqual(timelinePartitions(Date.now()).startsAt);
 });
 
@@ -87,13 +93,13 @@ it('stops while rss-proxy is slow to answer, and puts no feed off for that', asy
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const feeds = openFeedsClient(`tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`);
   const copy = copyWith('anonymous', feeds);
-  const run = copy.learnOfFeeds();
+  const run = copy.run(metadata);
   await waitFor(() => asked, { what: 'rss-proxy to be asked' });
   copy.beforeApplicationShutdown();
   feeds.close();
   await run;
   // Nor is anything begun any more.
-  await copy.learnOfFeeds();
+  await copy.run(metadata);
   expect(
     await site.query('SELECT metadata_due_at < now() AS due, metadata_failures AS failures FROM site_private.feeds'),
   ).toEqual([{ due: true, failures: 0 }]);

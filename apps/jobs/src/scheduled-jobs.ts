@@ -1,61 +1,58 @@
-import type { FeedsClient } from '@balados/feeds-client';
-import type { Logger } from '@balados/platform-service';
 import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
-import { Cron, Interval } from '@nestjs/schedule';
-import { applyDefaultPrivacy, arrangeTimeline, drift, movePopularityWindows } from '@balados/site-projections';
-import { pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
-import type { Privacy } from '@balados/users-contracts';
-import type { ListenerStreams } from '@balados/users-write';
-import type { DataSource } from 'typeorm';
-import { carryOn } from './erasures';
-import { refreshFeedMetadata } from './feed-metadata';
-import { trim } from './trimming';
-
-export interface JobsDependencies {
-  users: DataSource;
-  site: DataSource;
-  streams: ListenerStreams;
-  log: Logger;
-  /** Milliseconds over which growth is measured. */
-  trendingWindowMs: number;
-  defaultPrivacy: Privacy;
-  publicMinListeners: number;
-  /** Milliseconds after which an event is part of a checkpoint. */
-  checkpointAfterMs: number;
-  feeds: FeedsClient;
-}
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { applyDefaultPrivacy } from '@balados/site-projections';
+import { JOBS } from './jobs';
+import type { Job, JobsDependencies } from './jobs';
+import type { Metrics } from './metrics';
+import { SILENT } from './progress';
+import { asLeader, Ran, runJob } from './run-job';
 
 export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
+export const JOBS_METRICS = Symbol('metrics of the jobs');
 
-/** What the replicas of this service lock, so that one of them works at a time ("jobs" in hexadecimal). */
-const LEADER_LOCK = '0x6a6f6273';
-/** As well, for erasures, which must not keep the other jobs from their turn ("eras"). */
-const ERASURES_LOCK = '0x65726173';
-/** As well, for what feeds say of themselves ("feed"). */
-const METADATA_LOCK = '0x66656564';
-/** As well, for checkpoints ("trim"). */
-const TRIMMING_LOCK = '0x7472696d';
-/** New feeds are looked for this often, in milliseconds. */
-export const METADATA_EVERY_MS = 10_000;
-/** Streams are trimmed this often, in milliseconds. */
-export const TRIMMING_EVERY_MS = 300_000;
-/** Erasures are carried on this often, in milliseconds. */
-export const ERASURES_EVERY_MS = 2_000;
-/** An erasure that takes longer than this is an error, in milliseconds. */
-export const ERASURE_LATE_MS = 3_600_000;
+/** What the replicas lock while one of them applies its default privacy ("jobs" in hexadecimal). */
+const DEFAULT_PRIVACY_LOCK = '0x6a6f6273';
 
+/** Runs the jobs by the clock: the urgent ones each for itself, the others in turn. */
 @Injectable()
 export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private isDefaultApplied = false;
-  /** Locks of what this process is at. */
+  /** What this process is at. */
   private readonly underWay = new Set<string>();
   private readonly stopping = new AbortController();
 
-  constructor(@Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies) {}
+  constructor(
+    @Inject(JOBS_DEPENDENCIES) private readonly dependencies: JobsDependencies,
+    @Inject(JOBS_METRICS) private readonly metrics: Metrics,
+    private readonly scheduler: SchedulerRegistry,
+  ) {}
 
   /** Begins, and does not keep the service from starting: the tables may not be there yet. */
   onApplicationBootstrap(): void {
     void this.applyDefault();
+    for (const job of JOBS.filter(({ urgentMs }) => urgentMs !== undefined))
+      this.every(job.name, job.urgentMs!, () => this.run(job));
+    this.every('round', this.dependencies.everyMs, () => this.round());
+  }
+
+  /** What is under way comes to its end soon, and nothing else is begun. */
+  beforeApplicationShutdown(): void {
+    this.stopping.abort();
+  }
+
+  /** Every job that is not urgent, in turn. */
+  async round(): Promise<void> {
+    await this.applyDefault();
+    for (const job of JOBS) if (job.urgentMs === undefined) await this.run(job);
+  }
+
+  /** @returns undefined: this process is at it already, or stops */
+  async run(job: Job): Promise<Ran | undefined> {
+    const { signal } = this.stopping;
+    if (signal.aborted) return undefined;
+    return this.alone(job.name, () =>
+      runJob(job, { ...this.dependencies, now: Date.now, signal, progress: SILENT }, this.metrics),
+    );
   }
 
   /**
@@ -66,126 +63,31 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
     const { site, log, defaultPrivacy, publicMinListeners } = this.dependencies;
     if (this.isDefaultApplied) return;
     try {
-      await asLeader(site, async () => {
+      await asLeader(site, DEFAULT_PRIVACY_LOCK, async () => {
         const rows = await applyDefaultPrivacy(site, { defaultPrivacy, publicMinListeners });
         this.isDefaultApplied = true;
         if (rows > 0)
           log.warn({ defaultPrivacy, rows }, 'another default privacy holds from now on, also for what was before');
       });
     } catch (error) {
-      log.warn({ err: error }, 'the default privacy could not be applied; it is tried again in five minutes');
+      log.warn({ err: error }, 'the default privacy could not be applied; it is tried again with the next round');
     }
   }
 
-  /** What is under way comes to its end soon, and nothing else is begun. */
-  beforeApplicationShutdown(): void {
-    this.stopping.abort();
-  }
-
-  /** Carries on what listeners want erased. */
-  @Interval(ERASURES_EVERY_MS)
-  async erase(): Promise<void> {
-    const { users, log } = this.dependencies;
-    await this.alone('erasures cannot be read', users, ERASURES_LOCK, async () => {
-      for (const erasure of await pendingErasures(users)) {
-        if (this.stopping.signal.aborted) return;
-        const { id, scope, requestedAt } = erasure;
-        // One that does not get on keeps no other back.
-        try {
-          if (await carryOn(erasure, this.dependencies)) log.info({ erasure: id, scope }, 'erased');
-          else if (Date.now() - requestedAt.getTime() > ERASURE_LATE_MS)
-            log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
-        } catch (error) {
-          log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
-        }
-      }
-    });
-  }
-
-  /** Learns what feeds say of themselves. */
-  @Interval(METADATA_EVERY_MS)
-  async learnOfFeeds(): Promise<void> {
-    const { site, log } = this.dependencies;
-    const { signal } = this.stopping;
-    await this.alone('feeds cannot be asked for their titles', site, METADATA_LOCK, async () => {
-      const { described, failed } = await refreshFeedMetadata({ ...this.dependencies, now: Date.now, signal });
-      if (described > 0 || Object.keys(failed).length > 0)
-        log.info({ described, failed }, 'feeds were asked for their titles');
-    });
-  }
-
-  /** Takes checkpoints, and cuts streams before them. */
-  @Interval(TRIMMING_EVERY_MS)
-  async trim(): Promise<void> {
-    const { users, log } = this.dependencies;
-    const { signal } = this.stopping;
-    await this.alone('streams cannot be trimmed', users, TRIMMING_LOCK, async () => {
-      const { checkpoints, cut } = await trim({ ...this.dependencies, now: Date.now, signal });
-      if (checkpoints + cut > 0) log.info({ checkpoints, cut }, 'streams were trimmed');
-    });
-  }
-
-  /** One run of it at a time, in this process and in all of them. `failure`: what it means that it throws. */
-  private async alone(failure: string, dataSource: DataSource, lock: string, work: () => Promise<void>): Promise<void> {
-    if (this.stopping.signal.aborted || this.underWay.has(lock)) return;
-    this.underWay.add(lock);
-    try {
-      await asLeader(dataSource, work, lock);
-    } catch (error) {
-      this.dependencies.log.warn({ err: error }, `${failure}; it is tried again`);
-    } finally {
-      this.underWay.delete(lock);
-    }
-  }
-
-  /** Moves the windows of growth and of the timeline, reports what counts differ from the contributions (none should), and forgets old sessions. */
-  @Cron('0 */5 * * * *', { waitForCompletion: true })
-  async everyFiveMinutes(): Promise<void> {
-    const { users, site, log, trendingWindowMs, publicMinListeners } = this.dependencies;
-    const now = Date.now();
-    await this.applyDefault();
-    try {
-      await this.arrangeTimeline(now);
-      await asLeader(site, async () => {
-        await movePopularityWindows(site, { now, windowMs: trendingWindowMs });
-        const differing = await drift(site, { publicMinListeners });
-        log[differing === 0 ? 'info' : 'error'](
-          { differing },
-          'popularity: windows moved, counts compared with contributions',
-        );
-      });
-      await asLeader(users, async () => {
-        const purged = await purgeSessions(users, new Date(now));
-        const keys = await purgeIdempotencyKeys(users, new Date(now));
-        if (purged + keys > 0) log.info({ purged, keys }, 'old sessions, tokens and idempotency keys forgotten');
-      });
-    } catch (error) {
-      log.error({ err: error }, 'a job failed; it is tried again in five minutes');
-    }
-  }
-
-  /** Has the timeline end where it should, and a place for what comes; one who reads it for long keeps no other job back. */
-  private async arrangeTimeline(now: number): Promise<void> {
-    const { site, log } = this.dependencies;
-    try {
-      await asLeader(site, async () => {
-        const dropped = await arrangeTimeline(site, { now });
-        if (dropped.length > 0) log.info({ dropped }, 'partitions of the timeline were dropped or made anew');
-      });
-    } catch (error) {
-      log.warn({ err: error }, 'the timeline could not be partitioned; it is tried again in five minutes');
-    }
-  }
-}
-
-/** Does the work unless another replica is at it; the lock is one of a connection's transaction and goes with it, however it ends. */
-async function asLeader(dataSource: DataSource, work: () => Promise<void>, lock = LEADER_LOCK): Promise<void> {
-  await dataSource.transaction(async (transaction) => {
-    // While the work runs on other connections, this one idles.
-    await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
-    const [row] = await transaction.query<{ leader: boolean }[]>(
-      `SELECT pg_try_advisory_xact_lock(${lock}::bigint) AS leader`,
+  private every(name: string, milliseconds: number, work: () => Promise<unknown>): void {
+    this.scheduler.addInterval(
+      name,
+      setInterval(() => void this.alone(`every ${name}`, work), milliseconds),
     );
-    if (row!.leader) await work();
-  });
+  }
+
+  private async alone<Result>(what: string, work: () => Promise<Result>): Promise<Result | undefined> {
+    if (this.underWay.has(what)) return undefined;
+    this.underWay.add(what);
+    try {
+      return await work();
+    } finally {
+      this.underWay.delete(what);
+    }
+  }
 }

@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { EventStore, StoreUnavailable, streamOf } from '@balados/event-sourcing';
+import { CHECKPOINT, EventStore, StoredEvent, StoreUnavailable, streamOf } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { migrate, openPostgres, runProjector, RunningProjector } from '@balados/platform-stores';
 import { createSiteProjector, DEFAULT_SITE_POLICY } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
+import { usersEvents } from '@balados/users-contracts';
 import { allPlays } from '@balados/users-domain';
 import { usersProjector } from '@balados/users-projections';
 import { LONG_STREAM_EVENTS, usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
 import { mortal } from './mortal.fixture';
-import { trim, Trimmed } from './trimming';
+import { SETTINGS } from './settings.fixture';
+import { cutStreams, takeCheckpoints } from './trimming';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -45,15 +47,18 @@ afterEach(async () => {
   await database?.drop();
 });
 
-const trimWith = (own: EventStore, now = NOW): Promise<Trimmed> =>
-  trim({
+/** Both jobs, one after the other. */
+async function trimWith(own: EventStore, now = NOW): Promise<{ checkpoints: number; cut: number }> {
+  const parts = {
+    ...SETTINGS,
     streams: openListenerStreams(own, 1_024),
     users,
     site,
+    feeds: undefined,
     now: () => now,
-    checkpointAfterMs: 45 * DAY_MS,
-    signal: new AbortController().signal,
-  });
+  };
+  return { ...(await takeCheckpoints(parts)), ...(await cutStreams(parts)) };
+}
 
 /** A listener who moved in so many episodes, as often, from that time on. */
 async function listen(recordedAt: number, { episodes, moves }: { episodes: number; moves: number }): Promise<string> {
@@ -69,21 +74,22 @@ async function listen(recordedAt: number, { episodes, moves }: { episodes: numbe
   return userId;
 }
 
-const projected = (userId: string): Promise<unknown> =>
+const projected = (userId: string, category = 'listening'): Promise<unknown> =>
   waitFor(
     async () => {
-      const head = await store.head(streamOf('listening', userId));
-      const [row] = await users.query('SELECT revision::int FROM users.listener_revisions WHERE user_id = $1', [
-        userId,
-      ]);
+      const head = await store.head(streamOf(category, userId));
+      const [row] = await users.query(
+        'SELECT revision::int FROM users.listener_revisions WHERE user_id = $1 AND category = $2',
+        [userId, category],
+      );
       return row?.revision === head;
     },
     { what: 'the projections' },
   );
 
-async function shown(userId: string): Promise<string[]> {
+async function shown(userId: string, category = 'listening'): Promise<string[]> {
   const types: string[] = [];
-  for await (const { type } of store.read(streamOf('listening', userId))) types.push(type);
+  for await (const { type } of store.read(streamOf(category, userId))) types.push(type);
   return types;
 }
 const plays = async (userId: string) =>
@@ -162,3 +168,77 @@ it('cuts nothing that a projector has not passed', async () => {
   await held.release();
   await waitFor(async () => (await trimWith(store)).cut === 1, { what: 'the cut' });
 });
+
+it('drops the content of what ended when its time has come, once, and leaves the idle stream alone', async () => {
+  const userId = randomUUID();
+  const { subscriptions } = openListenerStreams(store, 1_024);
+  for (const [type, days] of [
+    ['Subscribe', 100],
+    ['Unsubscribe', 40],
+  ] as const) {
+    const now = NOW - days * DAY_MS;
+    const metadata = { recordedAt: new Date(now).toISOString(), correlationId: 'test' };
+    const data = { feed: FEED, sourceId: '7', now };
+    await subscriptions.handle(userId, { type, data }, metadata, () => undefined);
+  }
+  const held = async () =>
+    openListenerStreams(store, 0).subscriptions.query(userId, ({ state }) => state.feeds.get(FEED));
+  const row = async () => (await users.query('SELECT source_id, unsubscribed_at FROM users.subscriptions'))[0];
+  const bothAt = async (now: number): Promise<void> => {
+    await projected(userId, 'subscriptions');
+    expect(await trimWith(store, now)).toEqual({ checkpoints: 1, cut: 0 });
+    await projected(userId, 'subscriptions');
+    await waitFor(async () => (await trimWith(store, now)).cut === 1, { what: 'the cut' });
+    expect(await shown(userId, 'subscriptions')).toEqual(['CheckpointTaken']);
+  };
+  await bothAt(NOW);
+  const unsubscribed = { unsubscribed_at: new Date(NOW - 40 * DAY_MS) };
+  expect(await row()).toEqual({ source_id: '7', ...unsubscribed });
+  expect(await trimWith(store, NOW + 4 * DAY_MS)).toEqual({ checkpoints: 0, cut: 0 });
+  await bothAt(NOW + 6 * DAY_MS);
+  expect(await row()).toEqual({ source_id: null, ...unsubscribed });
+  expect(await held()).toMatchObject({ sourceId: null, unsubscribedAt: NOW - 40 * DAY_MS });
+  expect(await trimWith(store, NOW + 800 * DAY_MS)).toEqual({ checkpoints: 0, cut: 0 });
+  expect(await shown(userId, 'subscriptions')).toEqual(['CheckpointTaken']);
+});
+
+it('draws a library of 20,000 episodes together in parts, also when it is killed between them', async () => {
+  const userId = randomUUID();
+  const now = NOW - 46 * DAY_MS;
+  const metadata = { recordedAt: new Date(now).toISOString(), correlationId: 'test' };
+  // Positions: site has nothing to count of them.
+  const events = Array.from({ length: 20_000 }, (_, n) => {
+    const item = `${n}-${'x'.repeat(150)},https://media.example/${n}/${'y'.repeat(100)}.mp3`;
+    const data = { feed: FEED, item, position: n, played: n % 2 === 0, updatedAt: metadata.recordedAt };
+    return usersEvents.encode({ type: 'PositionUpdated', data }, metadata, randomUUID());
+  });
+  await store.append(streamOf('listening', userId), -1, events);
+  await projected(userId);
+  const [before, heldBefore] = [await plays(userId), await rows(userId)];
+  expect([before.length, JSON.stringify(before).length > 6_000_000]).toEqual([20_000, true]);
+  const parts = async (): Promise<number> => (await shown(userId)).filter((type) => type === CHECKPOINT).length;
+  for (const steps of [2, 6, 12]) {
+    const begun = await parts();
+    const { store: dying } = mortal(store, steps, steps % 4 === 0);
+    await expect(trimWith(dying)).rejects.toThrow(StoreUnavailable);
+    if (steps > 2) expect(await parts()).toBeGreaterThan(begun);
+  }
+  await waitFor(async () => (await trimWith(store)).checkpoints === 1, { what: 'the checkpoint' });
+  await projected(userId);
+  await waitFor(async () => (await trimWith(store)).cut === 1, { what: 'the cut' });
+  const left: StoredEvent[] = [];
+  for await (const event of store.read(streamOf('listening', userId))) left.push(event);
+  expect(new Set(left.map(({ type }) => type))).toEqual(new Set([CHECKPOINT]));
+  expect(left.length).toBeGreaterThan(15);
+  expect(await plays(userId)).toEqual(before);
+  expect(await rows(userId)).toEqual(heldBefore);
+  // Idle from now on.
+  expect(await trimWith(store, NOW + 400 * DAY_MS)).toEqual({ checkpoints: 0, cut: 0 });
+
+  // And projected anew.
+  await users.transaction(async (sql) => {
+    await sql.query('TRUNCATE users.play_statuses, users.listener_revisions');
+    for (const part of left) await usersProjector.project(sql, [part]);
+  });
+  expect(await rows(userId)).toEqual(heldBefore);
+}, 120_000);

@@ -23,6 +23,8 @@ const checkpointTaken = z.object({
   of: z.number().int().positive(),
   /** Events that the whole checkpoint repeats. */
   total: z.number().int().positive(),
+  /** When the first end that it repeats was recorded of which something may be dropped later. */
+  endedAt: z.string().optional(),
   events: z.array(heldEvent).nonempty(),
 });
 export type CheckpointTaken = z.infer<typeof checkpointTaken>;
@@ -58,9 +60,9 @@ export function revisionAfter(stored: Pick<StoredEvent, 'type' | 'revision' | 'd
   return readPart(stored).events.at(-1)!.revision;
 }
 
-/** Of an event with which a checkpoint is whole (nothing comes between its parts), how many events that repeats; undefined for any other. */
-export function endsCheckpoint(stored: Pick<StoredEvent, 'type' | 'data'>): number | undefined {
+/** The part with which a checkpoint is whole (nothing comes between its parts); undefined for any other event. */
+export function endsCheckpoint(stored: Pick<StoredEvent, 'type' | 'data'>): CheckpointTaken | undefined {
   if (stored.type !== CHECKPOINT) return undefined;
-  const { nth, of, total } = readPart(stored);
-  return nth === of - 1 ? total : undefined;
+  const part = readPart(stored);
+  return part.nth === part.of - 1 ? part : undefined;
 }

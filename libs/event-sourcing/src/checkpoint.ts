@@ -51,8 +51,8 @@ export async function takeCheckpoint<Event extends DomainEvent>(
 ): Promise<boolean> {
   let revision = NO_EVENTS;
   let known = NO_EVENTS;
-  // By revision. Each is encoded once: a large library takes long, and who writes meanwhile must not make it take as long again.
-  const encoded = new Map<number, Measured>();
+  // Each is encoded once: a large library takes long, and who writes meanwhile must not make it take as long again.
+  const encoded = new Map<Recorded<Event>, Measured>();
   let isTaken = false;
   for (let conflicts = 0; conflicts < CHECKPOINT_CONFLICTS_MAX; conflicts += 1) {
     for await (const stored of store.read(stream, revision + 1)) {
@@ -69,14 +69,15 @@ export async function takeCheckpoint<Event extends DomainEvent>(
     const kept = compaction.events();
     if (kept.length === 0) return false;
     for (const event of kept) {
-      if (encoded.has(event.revision)) continue;
-      encoded.set(event.revision, measured(event, codec));
+      if (encoded.has(event)) continue;
+      encoded.set(event, measured(event, codec));
       if (encoded.size % ENCODED_AT_A_TIME === 0) await othersTurn();
     }
-    const repeated = kept.map((event) => encoded.get(event.revision)!);
+    const repeated = kept.map((event) => encoded.get(event)!);
     try {
       let appended = revision;
-      for (const part of partsOf(repeated, metadata)) appended = await store.append(stream, appended, [part]);
+      for (const part of partsOf(repeated, metadata, compaction.endedAt()))
+        appended = await store.append(stream, appended, [part]);
       return true;
     } catch (error) {
       if (!(error instanceof RevisionConflict)) throw error;
@@ -119,6 +120,7 @@ export const checkpointOf = <Event extends DomainEvent>(
   partsOf(
     kept.map((event) => measured(event, codec)),
     metadata,
+    undefined,
     maxBytes,
   );
 
@@ -130,6 +132,7 @@ function measured<Event extends DomainEvent>(kept: Recorded<Event>, codec: Codec
 function partsOf(
   repeated: readonly Measured[],
   metadata: EventMetadata,
+  endedAt: string | undefined,
   maxBytes = CHECKPOINT_PART_MAX_BYTES,
 ): NewEvent[] {
   const parts: HeldEvent[][] = [];
@@ -145,7 +148,7 @@ function partsOf(
   return parts.map((events, nth) => ({
     id: randomUUID(),
     type: CHECKPOINT,
-    data: { nth, of: parts.length, total: repeated.length, events },
+    data: { nth, of: parts.length, total: repeated.length, ...(endedAt !== undefined && { endedAt }), events },
     metadata: { version: CHECKPOINT_VERSION, ...metadata },
   }));
 }

@@ -1,35 +1,53 @@
 import { DomainEvent, Recorded } from './decider';
 
+/** An event in its place; `ends`: it says that something is over, and something of it may be dropped later. */
+export interface Placed<Event> {
+  event: Event;
+  ends: boolean;
+}
+
 /**
  * What an event takes in the compaction of its stream: places where the first or the last that claims them is kept, and what it makes
  * void. An event is kept as long as it holds a place.
  */
 export type Claim<Event> =
-  | { keeps: 'first' | 'last'; place: string }
+  | { keeps: 'first' | 'last'; place: string; ends?: boolean }
   | { frees: string }
   /** Every event so far of which this holds is void. */
-  | { voids: (event: Event) => boolean };
+  | { voids: (event: Event) => boolean }
+  /** What is held so far says less from now on; changes the places. */
+  | { drops: (places: Map<string, Placed<Event>>) => void };
 
 /**
  * Of a stream's events, told in their order, those that still say something: whoever reads them alone comes to the same as whoever reads
  * all. `claims` says what each event takes.
  */
 export class Compaction<Event extends DomainEvent> {
-  private readonly places = new Map<string, Recorded<Event>>();
+  private readonly places = new Map<string, Placed<Recorded<Event>>>();
 
   constructor(private readonly claims: (event: Recorded<Event>) => readonly Claim<Recorded<Event>>[]) {}
 
   add(event: Recorded<Event>): void {
     for (const claim of this.claims(event)) {
       if ('voids' in claim) {
-        for (const [place, held] of this.places) if (claim.voids(held)) this.places.delete(place);
-      } else if ('frees' in claim) this.places.delete(claim.frees);
-      else if (claim.keeps === 'last' || !this.places.has(claim.place)) this.places.set(claim.place, event);
+        for (const [place, held] of this.places) if (claim.voids(held.event)) this.places.delete(place);
+      } else if ('drops' in claim) claim.drops(this.places);
+      else if ('frees' in claim) this.places.delete(claim.frees);
+      else if (claim.keeps === 'last' || !this.places.has(claim.place))
+        this.places.set(claim.place, { event, ends: claim.ends ?? false });
     }
   }
 
   /** In the stream's order. */
   events(): Recorded<Event>[] {
-    return [...new Set(this.places.values())].sort((one, other) => one.revision - other.revision);
+    return [...new Set([...this.places.values()].map(({ event }) => event))].sort(
+      (one, other) => one.revision - other.revision,
+    );
+  }
+
+  /** When the first of the ends that are held was recorded, RFC 3339; undefined where there is none. */
+  endedAt(): string | undefined {
+    const ends = [...this.places.values()].filter(({ ends }) => ends).map(({ event }) => event.metadata.recordedAt);
+    return ends.sort()[0];
   }
 }

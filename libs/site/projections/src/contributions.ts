@@ -1,6 +1,12 @@
 import { Recorded } from '@balados/event-sourcing';
 import { episodeId, feedId, hasCredentials, itemKey, splitItem } from '@balados/feeds-ids';
-import { HistoryErased, ListeningEvent, PrivacyEvent, SubscriptionsEvent } from '@balados/users-contracts';
+import {
+  ContentDropped,
+  HistoryErased,
+  ListeningEvent,
+  PrivacyEvent,
+  SubscriptionsEvent,
+} from '@balados/users-contracts';
 import { ACCOUNT, Setting } from './privacy';
 
 export type Kind = 'subscribe' | 'play' | 'save' | 'share';
@@ -50,7 +56,7 @@ export interface ErasedKind {
 }
 
 /** An event of a listener's stream, by whom and of which category. */
-export type OfStream = Recorded<SubscriptionsEvent | ListeningEvent | PrivacyEvent | HistoryErased> & {
+export type OfStream = Recorded<SubscriptionsEvent | ListeningEvent | PrivacyEvent | HistoryErased | ContentDropped> & {
   listener: string;
   category: string;
 };
@@ -140,6 +146,7 @@ export function readBatch(events: readonly OfStream[]): Batch {
       }
       continue;
     }
+    if (type === 'ContentDropped') continue;
     if (type === 'PrivacyChanged' || type === 'PrivacyReset') {
       const { feed, item } = data;
       const ofPodcast = feed === null ? ACCOUNT : idOf(feed);

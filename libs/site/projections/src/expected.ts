@@ -8,9 +8,19 @@ export interface Derived {
   table: string;
   key: readonly string[];
   columns: readonly string[];
-  /** SELECT of `columns`, in their order; `feeds` is a condition on `feed_id` of the table `f` or `c`. */
+  /** SELECT of `columns`, in their order. */
   select: string;
+  /** FROM clause of the rows that are there instead, as `held`. */
+  held: string;
 }
+
+/** SQL: a condition on the `feed_id` of a table: which podcasts are meant. */
+export type Feeds = (table: string) => string;
+export const ALL_FEEDS: Feeds = () => 'true';
+/** Those whose ids are the parameter $1. */
+export const THESE_FEEDS: Feeds = (table) => `${table}.feed_id = ANY($1::uuid[])`;
+/** Those after the id $1, up to $2. */
+export const FEEDS_BETWEEN: Feeds = (table) => `${table}.feed_id > $1::uuid AND ${table}.feed_id <= $2::uuid`;
 
 /** Lists of people hold at most this many listeners. */
 export const PEOPLE_MAX = 10;
@@ -44,22 +54,29 @@ const published = `site_private.contributions c JOIN site_private.feeds f USING 
   WHERE f.published AND c.visibility <> 'private'`;
 
 /** What only projectors see; in the order in which one rests on the other. */
-export const hidden = (minListeners: number): Derived[] => [
+export const hidden = (minListeners: number, feeds: Feeds): Derived[] => [
   {
     table: 'site_private.feed_listeners',
     key: ['feed_id', 'listener'],
     columns: ['feed_id', 'listener', 'contributions'],
     select: `SELECT feed_id, listener, count(*)::integer AS contributions
-      FROM site_private.contributions WHERE visibility <> 'private' GROUP BY feed_id, listener`,
+      FROM site_private.contributions c WHERE visibility <> 'private' AND ${feeds('c')} GROUP BY feed_id, listener`,
+    held: `site_private.feed_listeners held WHERE ${feeds('held')}`,
   },
   {
     table: 'site_private.people',
     key: ['scope_id', 'kind', 'listener'],
     columns: ['scope_id', 'kind', 'listener', 'recorded_at'],
     select: `SELECT scope_id, kind, listener, max(recorded_at) AS recorded_at
-      FROM site_private.contributions CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
-      WHERE visibility = 'public' AND kind IN ('play', 'save') AND scope_id IS NOT NULL
+      FROM site_private.contributions c CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+      WHERE visibility = 'public' AND kind IN ('play', 'save') AND scope_id IS NOT NULL AND ${feeds('c')}
       GROUP BY scope_id, kind, listener`,
+    held:
+      feeds === ALL_FEEDS
+        ? 'site_private.people held WHERE true'
+        : `(SELECT DISTINCT scope_id FROM site_private.contributions c
+              CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id) WHERE ${feeds('c')}) scopes
+           JOIN site_private.people held USING (scope_id) WHERE true`,
   },
   {
     table: 'site_private.feeds',
@@ -68,16 +85,19 @@ export const hidden = (minListeners: number): Derived[] => [
     select: `SELECT f.feed_id, f.feed, coalesce(l.listeners, 0) AS listeners, coalesce(e.explicit, 0) AS explicit,
         (coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0) AND NOT f.blocked AS published
       FROM site_private.feeds f
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners GROUP BY feed_id) l
-        USING (feed_id)
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM site_private.contributions WHERE explicit
-                 GROUP BY feed_id) e USING (feed_id)`,
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners l WHERE ${feeds('l')}
+                 GROUP BY feed_id) l USING (feed_id)
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM site_private.contributions c
+                 WHERE explicit AND ${feeds('c')} GROUP BY feed_id) e USING (feed_id)
+      WHERE ${feeds('f')}`,
+    held: `site_private.feeds held WHERE ${feeds('held')}`,
   },
 ];
 
-/** What the public reads: of published podcasts, or of those whose ids are the parameter $1. */
-export const shown = (which: 'all' | 'these'): Derived[] => {
-  const from = which === 'all' ? published : `${published} AND f.feed_id = ANY($1::uuid[])`;
+/** What the public reads, of published podcasts. */
+export const shown = (feeds: Feeds): Derived[] => {
+  const from = `${published} AND ${feeds('f')}`;
+  const held = (table: string): string => `${table} held WHERE ${feeds('held')}`;
   return [
     {
       table: 'site.podcast_popularity',
@@ -95,6 +115,7 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
       select: `SELECT f.feed_id, f.feed, f.feed_title, f.feed_author, f.feed_cover, ${counts},
           ${peopleOf('f.feed_id', 'play')} AS plays_people, ${peopleOf('f.feed_id', 'save')} AS likes_people
         FROM ${from} GROUP BY f.feed_id`,
+      held: held('site.podcast_popularity'),
     },
     {
       table: 'site.episode_popularity',
@@ -104,12 +125,14 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
           c.item_key, ${counts},
           ${peopleOf('c.episode_id', 'play')} AS plays_people, ${peopleOf('c.episode_id', 'save')} AS likes_people
         FROM ${from} AND c.episode_id IS NOT NULL GROUP BY c.episode_id, c.feed_id, c.item_key`,
+      held: held('site.episode_popularity'),
     },
     {
       table: 'site.public_events',
       key: ['recorded_at', 'id'],
       columns: SEEN,
       select: `SELECT ${SEEN_VALUES} FROM ${from} AND ${IS_RECENT}`,
+      held: held('site.public_events'),
     },
   ];
 };

@@ -1,9 +1,18 @@
 export { POINTS } from './contributions';
 export { PEOPLE_MAX } from './expected';
-export { arrangeTimeline } from './partitions';
+export { arrangeTimeline, timelineChanges } from './partitions';
 export { describeFeed, type DueFeed, type FeedDescription, feedsDue, putOff } from './feed-metadata';
 export { storeDefaultPrivacy } from './privacy';
-export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';
+export {
+  applyDefaultPrivacy,
+  type Compared,
+  COMPARED_FEEDS,
+  comparedUpTo,
+  comparePopularity,
+  drift,
+  noteCompared,
+  recomputePopularity,
+} from './recompute';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
-export { movePopularityWindows, TRENDING_WINDOW_MS } from './window';
+export { movedByWindows, movePopularityWindows, TRENDING_WINDOW_MS } from './window';
 export { forgetListener } from './forget';

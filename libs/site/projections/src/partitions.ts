@@ -5,15 +5,10 @@ import { Database, takeWindow } from './window';
 /** Readers and projectors wait at most so long for a change of the timeline's partitions to begin, in milliseconds. */
 export const PARTITIONS_LOCK_MS = 500;
 
-/**
- * Gives the timeline the partitions that it should have at `now` (epoch milliseconds), and drops those of months that are no longer
- * read. Needs no more than a look where nothing is to be done.
- * @returns names of the partitions that it dropped or made anew, without their rows that are too old
- * @throws a passing database error when somebody else needs longer than PARTITIONS_LOCK_MS: its next turn is soon enough
- */
-export async function arrangeTimeline(database: Database & Sql, { now }: { now: number }): Promise<string[]> {
+/** What is to be done so that the timeline has the partitions that it should have: names of those that go, and those that are to be made. */
+export async function timelineChanges(sql: Sql, { now }: { now: number }) {
   const { startsAt, partitions } = timelinePartitions(now);
-  const [row] = await database.query<{ moves: boolean; there: string[] }[]>(
+  const [row] = await sql.query<{ moves: boolean; there: string[] }[]>(
     `SELECT timeline_starts_at < $1 AS moves, ARRAY(
        SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
        WHERE inhparent = 'site.public_events'::regclass ORDER BY relname) AS there
@@ -24,8 +19,21 @@ export async function arrangeTimeline(database: Database & Sql, { now }: { now: 
   // What is too old may already lie in the one partition that stays.
   const stays = (name: string): boolean =>
     partitions.some((wanted) => wanted.name === name && !(moves && wanted.from === 'MINVALUE'));
-  const leaving = there.filter((name) => !stays(name));
-  const coming = partitions.filter(({ name }) => !there.includes(name) || !stays(name));
+  return {
+    startsAt,
+    leaving: there.filter((name) => !stays(name)),
+    coming: partitions.filter(({ name }) => !there.includes(name) || !stays(name)),
+  };
+}
+
+/**
+ * Gives the timeline the partitions that it should have at `now` (epoch milliseconds), and drops those of months that are no longer
+ * read. Needs no more than a look where nothing is to be done.
+ * @returns names of the partitions that it dropped or made anew, without their rows that are too old
+ * @throws a passing database error when somebody else needs longer than PARTITIONS_LOCK_MS: its next turn is soon enough
+ */
+export async function arrangeTimeline(database: Database & Sql, { now }: { now: number }): Promise<string[]> {
+  const { startsAt, leaving, coming } = await timelineChanges(database, { now });
   if (coming.length === 0 && leaving.length === 0) return [];
 
   await database.transaction(async (sql) => {

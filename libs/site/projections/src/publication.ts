@@ -1,7 +1,7 @@
 import { Sql } from '@balados/platform-stores';
 import { Change } from './changes';
 import { Batch } from './contributions';
-import { shown } from './expected';
+import { shown, THESE_FEEDS } from './expected';
 
 export interface FeedState {
   /** Distinct, with contributions that are not private. */
@@ -123,7 +123,7 @@ const takeTime = (sql: Sql): Promise<unknown> => sql.query('SET LOCAL statement_
 export async function publish(sql: Sql, feeds: readonly string[]): Promise<void> {
   if (feeds.length === 0) return;
   await takeTime(sql);
-  for (const { table, columns, select } of shown('these'))
+  for (const { table, columns, select } of shown(THESE_FEEDS))
     await sql.query(`INSERT INTO ${table} (${columns.join(', ')}) ${select}`, [feeds]);
 }
 
@@ -131,6 +131,6 @@ export async function publish(sql: Sql, feeds: readonly string[]): Promise<void>
 export async function withdraw(sql: Sql, feeds: readonly string[]): Promise<void> {
   if (feeds.length === 0) return;
   await takeTime(sql);
-  for (const { table } of shown('these'))
+  for (const { table } of shown(THESE_FEEDS))
     await sql.query(`DELETE FROM ${table} WHERE feed_id = ANY($1::uuid[])`, [feeds]);
 }

@@ -1,6 +1,8 @@
 import { waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import {
+  COMPARED_FEEDS,
+  comparePopularity,
   createSiteProjector,
   drift,
   movePopularityWindows,
@@ -103,6 +105,93 @@ describe('drift and recomputePopularity', () => {
     expect(await recomputePopularity(site, policy)).toBeGreaterThanOrEqual(atLeast);
     expect(await everything()).toEqual(before);
     expect(await recomputePopularity(site, policy)).toBe(0);
+    await site.query(damage);
+    const found = await comparePopularity(site, policy, { isRepaired: false });
+    expect(found).toEqual({ upTo: undefined, podcasts: 2, differing: await drift(site, policy) });
+    expect(await comparePopularity(site, policy, { isRepaired: true })).toEqual(found);
+    expect(await everything()).toEqual(before);
+    expect(await comparePopularity(site, policy, { isRepaired: true })).toMatchObject({ differing: 0 });
+  });
+
+  it.each([
+    ['people of no podcast', `INSERT INTO site_private.people VALUES (gen_random_uuid(), 'play', '${ben}', now())`],
+    [
+      'counts of no podcast',
+      `INSERT INTO site.podcast_popularity (feed_id, feed, score, score_previous, plays, plays_previous, likes, likes_previous)
+       VALUES (gen_random_uuid(), 'https://nobody.example/', 1, 0, 0, 0, 0, 0)`,
+    ],
+    ['a listener of no podcast', `INSERT INTO site_private.feed_listeners VALUES (gen_random_uuid(), '${ben}', 1)`],
+  ])('remove %s', async (_, damage) => {
+    const before = await everything();
+    await site.query(damage);
+    expect(await comparePopularity(site, policy, { isRepaired: true })).toMatchObject({ differing: 1 });
+    expect(await everything()).toEqual(before);
+  });
+
+  it('go through all podcasts, a number at a time', async () => {
+    const many = Array.from({ length: 2 * COMPARED_FEEDS }, (_, nth) => `https://example.org/${nth}.xml`);
+    await project(...many.map((feed) => history.subscribed(ada, feed, day(5))));
+    const last = '(SELECT max(feed_id::text)::uuid FROM site_private.feeds)';
+    await site.query(`UPDATE site_private.feeds SET listeners = 9 WHERE feed_id = ${last}`);
+    const compared = [];
+    let after: string | undefined;
+    do {
+      const slice = await comparePopularity(site, policy, { after, isRepaired: true });
+      compared.push([slice.podcasts, slice.differing]);
+      after = slice.upTo;
+    } while (after !== undefined);
+    expect(compared).toEqual([
+      [COMPARED_FEEDS, 0],
+      [COMPARED_FEEDS, 0],
+      [2, 1],
+    ]);
+    expect(await drift(site, policy)).toBe(0);
+  });
+
+  it('find nothing while projectors write, and repair beside them what somebody falsified', async () => {
+    const writers = ['ada', 'ben', 'cleo', 'dan'].map(uuidOf);
+    const feeds = [FEED, OTHER, 'https://example.org/third.xml'];
+    let written = 0;
+    let isOver = false;
+    const write = async (listener: string): Promise<void> => {
+      const own = new History();
+      for (let hour = 0; !isOver; hour += 1) {
+        const at = new Date(Date.parse(day(6)) + hour * 3_600_000).toISOString();
+        const batch = feeds.flatMap((feed, nth) => [
+          hour % 2 === 0 ? own.subscribed(listener, feed, at) : own.unsubscribed(listener, feed, at),
+          own.played(listener, feed, `guid-${(hour + nth) % 5},https://cdn.example.org/1.mp3`, at),
+          hour % 3 === 0 ? own.saved(listener, feed, ITEM, at) : own.unsaved(listener, feed, ITEM, at),
+        ]);
+        // Each of them has a stream of its own from the first event on.
+        await site.query('DELETE FROM site_private.listener_revisions WHERE user_id = $1 AND $2', [
+          listener,
+          hour === 0,
+        ]);
+        await site.transaction((sql) => createSiteProjector(policy).project(sql, batch));
+        written += 1;
+      }
+    };
+    const writing = Promise.all(writers.map(write));
+    try {
+      const untilWritten = async (more: number, work: () => Promise<void>): Promise<void> => {
+        const goal = written + more;
+        do await work();
+        while (written < goal);
+      };
+      await untilWritten(40, async () =>
+        expect(await comparePopularity(site, policy, { isRepaired: true })).toMatchObject({ differing: 0 }),
+      );
+      await untilWritten(40, async () => {
+        await site.query('UPDATE site.podcast_popularity SET score = score + 5 WHERE feed = $1', [FEED]);
+        await site.query(`UPDATE site_private.feed_listeners SET contributions = contributions + 1`);
+        await comparePopularity(site, policy, { isRepaired: true });
+      });
+      expect(await drift(site, policy)).toBe(0);
+    } finally {
+      isOver = true;
+      await writing;
+    }
+    expect(await drift(site, policy)).toBe(0);
   });
 
   it('publish and withdraw when the number of listeners that it takes was changed', async () => {

@@ -23,8 +23,8 @@ export interface SitePolicy {
 
 export const DEFAULT_SITE_POLICY: SitePolicy = { publicMinListeners: 2 };
 
-/** Most events say where a listener is, and that counts nothing. */
-const counts = ({ type }: StoredEvent): boolean => type !== 'PositionUpdated';
+/** Most events say where a listener is, and that counts nothing; nor does what is dropped of what is over. */
+const counts = ({ type }: StoredEvent): boolean => type !== 'PositionUpdated' && type !== 'ContentDropped';
 
 /** Keeps what the public may read: contributions of listeners first, and from what they changed counts, lists and the timeline. */
 export function createSiteProjector(policy: SitePolicy): Projector {

@@ -52,3 +52,17 @@ export async function movePopularityWindows(
     await sql.query('UPDATE site_private.popularity_window SET starts_at = $1', [starts]);
   });
 }
+
+/** How many contributions the window would leave behind, or take in again, were it moved so. */
+export async function movedByWindows(
+  sql: Sql,
+  { now, windowMs = TRENDING_WINDOW_MS }: { now: number; windowMs?: number },
+): Promise<number> {
+  const [row] = await sql.query<{ moved: number }[]>(
+    `SELECT count(*)::integer AS moved FROM site_private.popularity_window, site_private.contributions
+     WHERE visibility <> 'private' AND recorded_at >= least($1::timestamptz, starts_at)
+       AND recorded_at < greatest($1::timestamptz, starts_at)`,
+    [new Date(now - windowMs)],
+  );
+  return row!.moved;
+}

@@ -1,4 +1,5 @@
 import { Context } from '@balados/platform-stores';
+import { Comparison1700000000370 } from './comparison-migration';
 import { FeedMetadata1700000000340 } from './feed-metadata-migration';
 import {
   ForgottenFeeds1700000000131,
@@ -23,6 +24,7 @@ export const siteContext: Context = {
     TimelineOfFeedAndType1700000000320,
     FeedMetadata1700000000340,
     TimelinePartitions1700000000360,
+    Comparison1700000000370,
   ],
 };
 

@@ -64,6 +64,15 @@ export const pendingErasures = (sql: Sql): Promise<PendingErasure[]> =>
     [REVOCATION_MS, ERASURES_AT_ONCE],
   );
 
+/** How many wait, those that nobody may carry on yet included, and for how long the oldest does. */
+export async function unfinishedErasures(sql: Sql): Promise<{ count: number; oldestSeconds: number }> {
+  const [row] = await sql.query<{ count: number; oldest_seconds: number }[]>(
+    `SELECT count(*)::integer AS count, coalesce(extract(epoch FROM now() - min(requested_at)), 0)::float8 AS oldest_seconds
+     FROM users.erasures WHERE user_id IS NOT NULL`,
+  );
+  return { count: row!.count, oldestSeconds: row!.oldest_seconds };
+}
+
 /** It is done: of whom is known by a hash alone, and of several erasures of one listener those that the last one covers are not kept. */
 export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): Promise<void> {
   await sql.query(

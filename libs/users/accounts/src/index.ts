@@ -11,6 +11,7 @@ export {
   pendingErasures,
   type PendingErasure,
   requestErasure,
+  unfinishedErasures,
 } from './erasures';
 export { AccountsUnavailable, Busy, Unauthenticated, type UnauthenticatedReason } from './errors';
 export { IDEMPOTENCY_KEY_MAX_LENGTH, isIdempotencyKey } from './idempotency-keys';
@@ -22,7 +23,7 @@ export { PasswordChange } from './password-change';
 export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
 export { hashOfPersonalToken, PersonalTokens } from './personal-tokens';
 export { PEM_MAX_LENGTH } from './public-key';
-export { purgeIdempotencyKeys, purgeSessions } from './purge-sessions';
+export { endedSessions, purgeIdempotencyKeys, purgeSessions } from './purge-sessions';
 export { type Device, Sessions, type Tokens } from './sessions';
 export { type PublicJwk } from './signing-key';
 export { isUsername, USERNAME_MAX_CHARACTERS, USERNAME_MIN_CHARACTERS, usernameKey } from './usernames';

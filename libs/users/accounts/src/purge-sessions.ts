@@ -36,3 +36,16 @@ async function inBatches(sql: Sql, statement: string, before: Date): Promise<num
     if (deleted < PURGE_BATCH) return purged;
   }
 }
+
+/** How many of each would be deleted. */
+export async function endedSessions(sql: Sql, now: Date): Promise<{ sessions: number; keys: number }> {
+  const [row] = await sql.query<{ sessions: number; keys: number }[]>(
+    `SELECT (SELECT count(*)::integer FROM users.api_tokens WHERE expires_at < $1 OR revoked_at < $1) AS sessions,
+       (SELECT count(*)::integer FROM users.idempotency_keys WHERE created_at < $2) AS keys`,
+    [
+      new Date(now.getTime() - ENDED_SESSION_DAYS * 86_400_000),
+      new Date(now.getTime() - IDEMPOTENCY_KEY_HOURS * 3_600_000),
+    ],
+  );
+  return row!;
+}

@@ -1,4 +1,4 @@
-import { Claim, Compaction, Recorded } from '@balados/event-sourcing';
+import { Claim, Compaction, Placed, Recorded } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
 import { concerns, covers, Subject } from './erasure-target';
 import { UsersEvent } from './events';
@@ -9,11 +9,19 @@ import { UsersEvent } from './events';
  */
 export const compaction = (): Compaction<UsersEvent> => new Compaction<UsersEvent>(claims);
 
+/** What is dropped of things that ended long ago, as it is told then. */
+export const NO_CONTENT = {
+  subscription: { sourceId: null },
+  playlist: { name: '', description: null },
+  playlistItem: { itemTitle: null, feedTitle: null },
+} as const;
+
 const DAY_MS = 86_400_000;
 
 type Claims = readonly Claim<Recorded<UsersEvent>>[];
 const first = (...place: (string | number)[]) => ({ keeps: 'first' as const, place: place.join('\n') });
 const last = (...place: (string | number)[]) => ({ keeps: 'last' as const, place: place.join('\n') });
+const end = (...place: string[]) => ({ ...last(...place), ends: true });
 const frees = (...place: string[]) => ({ frees: place.join('\n') });
 
 function claims(event: Recorded<UsersEvent>): Claims {
@@ -23,7 +31,7 @@ function claims(event: Recorded<UsersEvent>): Claims {
     case 'PodcastSubscribed':
       return [first('subscribed', event.data.feed), last('subscription', event.data.feed)];
     case 'PodcastUnsubscribed':
-      return [frees('subscribed', event.data.feed), last('subscription', event.data.feed)];
+      return [frees('subscribed', event.data.feed), end('subscription', event.data.feed)];
     case 'PlayRecorded': {
       const key = episodeOf(event.data);
       return [first('listened', key, day), last('listened', key, day, 'again'), last('listen', key), last('play', key)];
@@ -41,11 +49,13 @@ function claims(event: Recorded<UsersEvent>): Claims {
     // What is of a playlist follows the event that made it.
     case 'PlaylistCreated':
     case 'PlaylistChanged':
-    case 'PlaylistDeleted':
       return [first('playlist made', event.data.playlistId), last('playlist', event.data.playlistId)];
+    case 'PlaylistDeleted':
+      return [first('playlist made', event.data.playlistId), end('playlist', event.data.playlistId)];
     case 'PlaylistItemAdded':
-    case 'PlaylistItemRemoved':
       return [last('item', event.data.playlistId, episodeOf(event.data))];
+    case 'PlaylistItemRemoved':
+      return [end('item', event.data.playlistId, episodeOf(event.data))];
     case 'PlaylistReordered':
       return [last('order', event.data.playlistId)];
     case 'PrivacyChanged':
@@ -59,7 +69,41 @@ function claims(event: Recorded<UsersEvent>): Claims {
         held.type === 'HistoryErased' ? covers(target, held.data) : concerns(target, held.data as Subject);
       return [{ voids: isVoid }, last('erased', target.feedId ?? '', target.episodeId ?? '')];
     }
+    // All of them stay: who knows a stream up to a place between two must lose what others lost there.
+    case 'ContentDropped':
+      return [{ drops: (places) => dropContent(places, event.data.upTo) }, last('dropped', event.revision)];
   }
 }
 
 const episodeOf = ({ feed, item }: { feed: string; item: string }): string => `${feed}\n${episodeKey(item)}`;
+
+/** Ends that were said up to a revision are told without what is dropped; what is of a deleted playlist alone is void. */
+function dropContent(places: Map<string, Placed<Recorded<UsersEvent>>>, upTo: number): void {
+  const emptied = new Set<string>();
+  for (const [place, { event, ends }] of places) {
+    if (!ends || event.revision > upTo) continue;
+    const told = { event: withoutContent(event), ends: false };
+    places.set(place, told);
+    if (event.type !== 'PlaylistDeleted') continue;
+    emptied.add(event.data.playlistId);
+    places.set(first('playlist made', event.data.playlistId).place, told);
+  }
+  if (emptied.size === 0) return;
+  for (const [place] of places) {
+    const [what, playlistId] = place.split('\n') as [string, string];
+    if ((what === 'item' || what === 'order') && emptied.has(playlistId)) places.delete(place);
+  }
+}
+
+function withoutContent(event: Recorded<UsersEvent>): Recorded<UsersEvent> {
+  switch (event.type) {
+    case 'PodcastUnsubscribed':
+      return { ...event, data: { ...event.data, ...NO_CONTENT.subscription } };
+    case 'PlaylistDeleted':
+      return { ...event, data: { ...event.data, ...NO_CONTENT.playlist } };
+    case 'PlaylistItemRemoved':
+      return { ...event, data: { ...event.data, ...NO_CONTENT.playlistItem } };
+    default:
+      return event;
+  }
+}

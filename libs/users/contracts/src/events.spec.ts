@@ -40,6 +40,7 @@ const stored: Record<UsersEvent['type'], string> = {
   PrivacyReset: '{"feed":null,"item":null,"changedAt":"2026-01-01T00:00:00.123Z"}',
   HistoryErased:
     '{"scope":"episode","feedId":"5b2c1a9e-0000-4000-8000-000000000001","episodeId":"5b2c1a9e-0000-4000-8000-000000000002","requestedAt":"2026-01-01T00:00:00.123Z","before":"2026-01-02T00:00:00.123Z"}',
+  ContentDropped: '{"upTo":7}',
 };
 
 const versionOf = (type: string): number => usersEvents.declarations[type as UsersEvent['type']].version;

@@ -103,6 +103,11 @@ export const usersEvents = catalogue({
     data: z.object({ ...erasureTarget, requestedAt: time, before: time }),
     upcasts: { 1: (data: object) => ({ ...data, feedId: null, episodeId: null }) },
   },
+  /**
+   * Of subscriptions and playlists that ended long ago: where the last word on something is that it is over, and was said up to the
+   * revision `upTo`, its key and its dates stay and what else was known of it is gone. A playlist goes with its items and its order.
+   */
+  ContentDropped: { version: 1, data: z.object({ upTo: z.number().int().nonnegative() }) },
 });
 
 export type UsersEvent = EventOf<(typeof usersEvents)['declarations']>;
@@ -116,6 +121,7 @@ export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemove
 export type PlaylistReordered = OfType<'PlaylistReordered'>;
 export type PrivacyEvent = OfType<'PrivacyChanged' | 'PrivacyReset'>;
 export type HistoryErased = OfType<'HistoryErased'>;
+export type ContentDropped = OfType<'ContentDropped'>;
 /** What is erased: all (both ids null), a podcast with its episodes, or an episode. */
 export type ErasureTarget = Pick<HistoryErased['data'], 'scope' | 'feedId' | 'episodeId'>;
 export type PlaylistsEvent = PlaylistEvent | PlaylistItemEvent | PlaylistReordered;

@@ -1,5 +1,5 @@
 export * from './answers';
-export { compaction } from './compaction';
+export { compaction, NO_CONTENT } from './compaction';
 export * from './erasure-target';
 export * from './events';
 export * from './wire';

@@ -243,7 +243,7 @@ describe('playlists', () => {
   it.each([
     ['an id that is no UUID', { id: 'x' }, 'id invalid_format'],
     ['no name', { name: undefined }, 'name custom'],
-    ['an empty name', { name: '' }, 'name too_small'],
+    ['an empty name', { name: '' }, 'name custom'],
     ['a name of two lines', { name: 'a\nb' }, 'name custom'],
     ['a long name', { name: 'x'.repeat(256) }, 'name too_big'],
     ['a description that cannot be stored', { description: 'a\u0000b' }, 'description custom'],

@@ -152,7 +152,8 @@ const oneByOne = (entry: z.ZodType) => z.unknown().meta({ documentedAs: entry })
 export const playlistEntry = z
   .object({
     id: uuid,
-    name: playlistName.nullish(),
+    // Of one that was deleted the name may be forgotten.
+    name: plainText(TEXT_MAX_LENGTH).nullish(),
     description: description.default(null),
     updated_at: timestamp,
     deleted_at: timestamp.nullish(),
@@ -160,7 +161,7 @@ export const playlistEntry = z
     ordered_at: timestamp.nullish(),
     items: z.array(oneByOne(playlistItemEntry)).nullish(),
   })
-  .refine((entry) => (entry.name ?? entry.deleted_at ?? null) !== null, { path: ['name'], message: 'is missing' })
+  .refine((entry) => entry.name || (entry.deleted_at ?? null) !== null, { path: ['name'], message: 'is missing' })
   .refine((entry) => !entry.order?.length || (entry.ordered_at ?? null) !== null, {
     path: ['ordered_at'],
     message: 'is missing beside order',

@@ -1,4 +1,5 @@
 export * from './claims';
+export * from './dropping';
 export * from './erasure';
 export * from './listening';
 export * from './listens';

@@ -99,6 +99,12 @@ const accepted: fc.Arbitrary<Accepted<PlaylistsCommand>> = time.chain((at) => {
     .map((command) => ({ command, now: at }));
 });
 const history = fc.array(accepted, { maxLength: 12 });
+const dropping = fc
+  .record({ upTo: fc.nat(20) })
+  .map((data): Accepted<PlaylistsCommand> => ({ command: { type: 'DropContent', data }, now: 0 }));
+const historyWithDrops = fc.array(fc.oneof({ weight: 3, arbitrary: accepted }, { weight: 1, arbitrary: dropping }), {
+  maxLength: 16,
+});
 
 /** What stands, without the revisions that set it: those tell the order of arrival. */
 const standing = ({ playlists: held }: PlaylistsState) =>
@@ -120,7 +126,7 @@ const echo = ({ playlists: held }: PlaylistsState): Entry[] =>
 describe('playlists, whatever happened before', () => {
   it('any command sent again yields nothing', () => {
     fc.assert(
-      fc.property(history, accepted, (before, again) => {
+      fc.property(historyWithDrops, fc.oneof(accepted, dropping), (before, again) => {
         const listener = replay(playlists, before);
         listener.accept(again);
         // One that creates or changes what the same command deleted is refused, and that is no event either.
@@ -131,9 +137,31 @@ describe('playlists, whatever happened before', () => {
 
   it('what a device was answered, sent back, yields nothing', () => {
     fc.assert(
-      fc.property(history, (before) => {
+      fc.property(historyWithDrops, (before) => {
         const listener = replay(playlists, before);
         expect(listener.accept(merge(echo(listener.state)))).toEqual([]);
+      }),
+    );
+  });
+
+  it('what an old device holds of what was dropped is no news, and what stands is not touched', () => {
+    fc.assert(
+      fc.property(historyWithDrops, dropping, (before, drop) => {
+        const listener = replay(playlists, before);
+        const known = echo(listener.state);
+        const stood = standing(listener.state);
+        listener.accept(drop);
+        expect(listener.accept(merge(known))).toEqual([]);
+        for (const [id, held] of listener.state.playlists) {
+          const { items, ...before } = stood.get(id)!;
+          if (held.deletedAt !== null) {
+            expect(held).toMatchObject({ updatedAt: before.updatedAt, deletedAt: before.deletedAt });
+            continue;
+          }
+          expect(standing(listener.state).get(id)).toMatchObject(before);
+          expect([...held.items.keys()]).toEqual([...items.keys()]);
+          for (const { revision: _, ...item } of standingItems(held)) expect(item).toEqual(items.get(item.id));
+        }
       }),
     );
   });
@@ -220,7 +248,7 @@ describe('playlists, whatever happened before', () => {
 
   it('what a fold takes grows with what it holds, and depends on nothing else', () => {
     fc.assert(
-      fc.property(history, (commands) => {
+      fc.property(historyWithDrops, (commands) => {
         const { events, state } = replay(playlists, commands);
         const size = ({ playlists: held }: PlaylistsState) =>
           [...held.values()].reduce((sum, { items }) => sum + 1 + items.size, 0);
@@ -238,7 +266,7 @@ describe('playlists, whatever happened before', () => {
 
   it('a handler holds what a fold of its events gives', async () => {
     await fc.assert(
-      fc.asyncProperty(history, async (commands) => {
+      fc.asyncProperty(historyWithDrops, async (commands) => {
         const { held, folded } = await handled(playlists, usersEvents as unknown as Codec<PlaylistsEvent>, commands);
         expect(held).toEqual(folded);
         expect(held).toEqual(replay(playlists, commands).state);

@@ -1,9 +1,11 @@
-import { Decider, Refusal } from '@balados/event-sourcing';
+import { Decider, NO_EVENTS, Refusal } from '@balados/event-sourcing';
 import { episodeKey } from '@balados/feeds-ids';
 import {
+  ContentDropped,
   ErasureTarget,
   HistoryErased,
   isWhole,
+  NO_CONTENT,
   PLAYLIST_ITEMS_KEPT_MAX,
   PLAYLIST_ITEMS_MAX,
   PLAYLISTS_KEPT_MAX,
@@ -11,6 +13,7 @@ import {
   PlaylistsEvent,
 } from '@balados/users-contracts';
 import { dated, instant, instantOrNull, rfc3339, rfc3339OrNull } from './claims';
+import { comparedWithout, decideDrop, DropContent } from './dropping';
 import {
   concerned,
   decideErasure,
@@ -53,6 +56,8 @@ export interface PlaylistsState {
   /** By id; deleted ones stay with all that they held, for a newer claim may bring them back. */
   playlists: Map<string, Playlist>;
   erasures: Erasures;
+  /** Of what had ended up to this revision the content was dropped; NO_EVENTS, it never was. */
+  dropped: number;
   /** Number of items in all of them, removed ones included. */
   itemCount: number;
   bytes: number;
@@ -71,13 +76,14 @@ export type PlaylistsCommand =
   | { type: 'ReorderPlaylist'; data: { playlistId: string; items: readonly string[]; now: number } }
   | {
       type: 'MergePlaylists';
-      /** Items and orders of playlists that are neither held nor claimed are dropped, and so is what exceeds the limits or was erased. */
+      /** Items and orders of playlists that are neither held nor claimed, or that were emptied, are dropped, and so is what exceeds the limits or was erased. */
       data: {
         playlists: readonly PlaylistClaim[];
         items: readonly PlaylistItemClaim[];
         orders: readonly PlaylistOrderClaim[];
       };
     }
+  | DropContent
   | EraseHistory;
 
 const playlistUnknown = () => new Refusal('playlist_unknown', 'this listener has no such playlist');
@@ -141,9 +147,9 @@ const bytesOf = (playlist: Playlist | undefined): number =>
 const itemBytesOf = (item: PlaylistItem | undefined): number =>
   item ? ENTRY_BYTES + item.feed.length + item.item.length + length(item.itemTitle) + length(item.feedTitle) : 0;
 
-export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased> = {
+export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased | ContentDropped> = {
   category: 'playlists',
-  initialState: () => ({ playlists: new Map(), erasures: NOTHING_ERASED, itemCount: 0, bytes: 0 }),
+  initialState: () => ({ playlists: new Map(), erasures: NOTHING_ERASED, dropped: NO_EVENTS, itemCount: 0, bytes: 0 }),
 
   decide(command, state) {
     switch (command.type) {
@@ -218,18 +224,21 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
         const items = command.data.items.filter((claim) => !isErased(claim.updatedAt, floorOf(erasures, claim)));
         const orders = command.data.orders.filter(({ orderedAt }) => !isErased(orderedAt, erasures.all?.floor));
         const held = state.playlists;
-        const taken = winners(claims, held, ({ playlistId }) => playlistId, comparePlaylists, {
+        const taken = winners(claims, held, ({ playlistId }) => playlistId, comparedPlaylists(state), {
           max: PLAYLISTS_MAX,
           room: PLAYLISTS_KEPT_MAX - held.size,
         });
         const events = taken.map((claim) => became(claim, held.has(claim.playlistId)));
-        const known = new Set([...held.keys(), ...taken.map(({ playlistId }) => playlistId)]);
+        const known = new Set([
+          ...[...held.keys()].filter((id) => !isEmptied(state, id)),
+          ...taken.map(({ playlistId }) => playlistId),
+        ]);
         let room = PLAYLIST_ITEMS_KEPT_MAX - state.itemCount;
         for (const [playlistId, ofPlaylist] of byPlaylist(items)) {
           if (!known.has(playlistId)) continue;
           const there = held.get(playlistId)?.items ?? new Map<string, PlaylistItem>();
           const limits = { max: PLAYLIST_ITEMS_MAX, room };
-          const won = winners(ofPlaylist, there, playlistItemId, comparePlaylistItems, limits);
+          const won = winners(ofPlaylist, there, playlistItemId, comparedItems(state), limits);
           room -= won.filter((claim) => !there.has(playlistItemId(claim))).length;
           events.push(...won.map(itemBecame));
         }
@@ -240,6 +249,13 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
             events.push(reordered(order));
         }
         return events;
+      }
+      case 'DropContent': {
+        const all = [...state.playlists.values()];
+        return decideDrop(command, state.dropped, [
+          ...all.filter(isDeleted),
+          ...all.flatMap(({ items }) => [...items.values()].filter(isDeleted)),
+        ]);
       }
       case 'EraseHistory': {
         const latest = latestOf(state.playlists.values(), (held) => latestIn(held, command.data));
@@ -262,6 +278,10 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
           state.bytes -= itemBytesOf(item);
         }
       return { ...state, erasures };
+    }
+    if (event.type === 'ContentDropped') {
+      for (const playlist of state.playlists.values()) dropContent(state, playlist, event.data.upTo);
+      return { ...state, dropped: event.data.upTo };
     }
     const { type, data, revision } = event;
     const held = state.playlists.get(data.playlistId);
@@ -318,6 +338,37 @@ export const playlists: Decider<PlaylistsCommand, PlaylistsState, PlaylistsEvent
 
   bytes: (state) => state.bytes,
 };
+
+/** Claims as they are compared with the playlists that are held, and with their items. */
+export const comparedPlaylists = ({ dropped }: PlaylistsState) =>
+  comparedWithout(comparePlaylists, dropped, isDeleted, NO_CONTENT.playlist);
+export const comparedItems = ({ dropped }: PlaylistsState) =>
+  comparedWithout(comparePlaylistItems, dropped, isDeleted, NO_CONTENT.playlistItem);
+
+/** Whether it was deleted so long ago that nothing is kept any more of what it held. */
+export function isEmptied({ playlists: held, dropped }: PlaylistsState, playlistId: string): boolean {
+  const playlist = held.get(playlistId);
+  return playlist !== undefined && isDeleted(playlist) && playlist.revision <= dropped;
+}
+
+/** Entries are never changed in place: who reads a state may hold on to them. */
+function dropContent(state: PlaylistsState, held: Playlist, upTo: number): void {
+  if (isDeleted(held) && held.revision <= upTo) {
+    const empty = { order: [], orderedAt: null, orderRevision: held.revision, items: new Map<string, PlaylistItem>() };
+    const playlist: Playlist = { ...held, ...NO_CONTENT.playlist, ...empty };
+    state.playlists.set(held.playlistId, playlist);
+    state.itemCount -= held.items.size;
+    for (const item of held.items.values()) state.bytes -= itemBytesOf(item);
+    state.bytes += bytesOf(playlist) - bytesOf(held);
+    return;
+  }
+  for (const item of held.items.values()) {
+    if (!isDeleted(item) || item.revision > upTo) continue;
+    const left: PlaylistItem = { ...item, ...NO_CONTENT.playlistItem };
+    held.items.set(item.id, left);
+    state.bytes += itemBytesOf(left) - itemBytesOf(item);
+  }
+}
 
 /** The latest date of anything in a playlist that an erasure concerns; a podcast's has nothing to do with the playlist itself. */
 function latestIn({ updatedAt, orderedAt, items }: Playlist, target: ErasureTarget): number {

@@ -26,8 +26,7 @@ const accepted = ({ scope, privacy, now }: Said): Accepted<PrivacyCommand> => ({
   now,
 });
 const history = fc.array(said, { maxLength: 12 });
-const after = (history: readonly Said[]) =>
-  unerased<PrivacyCommand, PrivacyState, PrivacyEvent>(replay(privacy, history.map(accepted)));
+const after = (history: readonly Said[]) => unerased(replay(privacy, history.map(accepted)));
 
 const keyOf = ({ feed, item }: PrivacyScope): string => `${feed} ${item === null ? null : episodeKey(item)}`;
 const standing = (state: PrivacyState) =>

@@ -8,7 +8,6 @@ import {
   Refusal,
   StateCache,
 } from '@balados/event-sourcing';
-import { HistoryErased } from '@balados/users-contracts';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { rfc3339 } from './claims';
 
@@ -56,10 +55,10 @@ export function replay<Command, State, Event extends DomainEvent>(
   return replayed;
 }
 
-/** A replay of a history in which nothing is erased. */
+/** A replay of a history in which nothing is erased, nor dropped. */
 export const unerased = <Command, State, Event extends DomainEvent>(
-  replayed: Replay<Command, State, Event | HistoryErased>,
-): Replay<Command, State, Event> => replayed as unknown as Replay<Command, State, Event>;
+  replayed: Replay<Command, State, Event>,
+): Replay<Command, State, Exclude<Event, { type: 'HistoryErased' | 'ContentDropped' }>> => replayed as never;
 
 /** Runs the commands through a handler and a store; answers what the handler holds and what a fold of the stored events gives. */
 export async function handled<Command, State, Event extends DomainEvent>(

@@ -30,6 +30,12 @@ const accepted: fc.Arbitrary<Accepted<SubscriptionsCommand>> = time.chain((now) 
     .map((command) => ({ command, now })),
 );
 const history = fc.array(accepted, { maxLength: 10 });
+const dropping = fc
+  .record({ upTo: fc.nat(12) })
+  .map((data): Accepted<SubscriptionsCommand> => ({ command: { type: 'DropContent', data }, now: 0 }));
+const historyWithDrops = fc.array(fc.oneof({ weight: 3, arbitrary: accepted }, { weight: 1, arbitrary: dropping }), {
+  maxLength: 14,
+});
 
 const merge = (claims: readonly SubscriptionClaim[]): Accepted<SubscriptionsCommand> => ({
   command: { type: 'MergeSubscriptions', data: { claims } },
@@ -44,10 +50,23 @@ const entryOf = ({ data }: SubscriptionsEvent) => data.feed;
 describe('subscriptions, whatever happened before', () => {
   it('any command sent again yields nothing', () => {
     fc.assert(
-      fc.property(history, accepted, (before, again) => {
+      fc.property(historyWithDrops, fc.oneof(accepted, dropping), (before, again) => {
         const listener = replay(subscriptions, before);
         listener.accept(again);
         expect(listener.accept(again)).toEqual([]);
+      }),
+    );
+  });
+
+  it('what an old device holds of what was dropped is no news, and what stands is not touched', () => {
+    fc.assert(
+      fc.property(historyWithDrops, dropping, (before, drop) => {
+        const listener = replay(subscriptions, before);
+        const stood = standing(listener.state);
+        listener.accept(drop);
+        expect(listener.accept(merge([...stood.values()]))).toEqual([]);
+        for (const [key, entry] of standing(listener.state))
+          expect(entry).toEqual(isSubscribed(entry) ? stood.get(key) : { ...stood.get(key), sourceId: entry.sourceId });
       }),
     );
   });
@@ -61,7 +80,7 @@ describe('subscriptions, whatever happened before', () => {
       }),
     );
     fc.assert(
-      fc.property(history, devices, (before, { sent, shuffled, cuts }) => {
+      fc.property(historyWithDrops, devices, (before, { sent, shuffled, cuts }) => {
         const atOnce = replay(subscriptions, [...before, merge(sent)]);
         const pieces = cuts.map((cut, index) => merge(shuffled.slice(cuts[index - 1] ?? 0, cut)));
         const inPieces = replay(subscriptions, [...before, ...pieces]);
@@ -130,7 +149,7 @@ describe('subscriptions, whatever happened before', () => {
 
   it('a handler holds what a fold of its events gives', async () => {
     await fc.assert(
-      fc.asyncProperty(history, async (commands) => {
+      fc.asyncProperty(historyWithDrops, async (commands) => {
         const { held, folded } = await handled(subscriptions, usersEvents as Codec<SubscriptionsEvent>, commands);
         expect(held).toEqual(folded);
         expect(held).toEqual(replay(subscriptions, commands).state);

@@ -1,6 +1,14 @@
-import { Decider, Refusal } from '@balados/event-sourcing';
-import { HistoryErased, isWhole, PODCASTS_MAX, SubscriptionsEvent } from '@balados/users-contracts';
+import { Decider, NO_EVENTS, Refusal } from '@balados/event-sourcing';
+import {
+  ContentDropped,
+  HistoryErased,
+  isWhole,
+  NO_CONTENT,
+  PODCASTS_MAX,
+  SubscriptionsEvent,
+} from '@balados/users-contracts';
 import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
+import { comparedWithout, decideDrop, DropContent } from './dropping';
 import {
   concerned,
   decideErasure,
@@ -28,6 +36,8 @@ export interface SubscriptionsState {
   /** By feed; unsubscribed podcasts stay, as tombstones. */
   feeds: Map<string, Subscription>;
   erasures: Erasures;
+  /** Of what had ended up to this revision the content was dropped; NO_EVENTS, it never was. */
+  dropped: number;
   bytes: number;
 }
 
@@ -36,6 +46,7 @@ export type SubscriptionsCommand =
   | { type: 'Unsubscribe'; data: { feed: string; now: number } }
   /** Claims of what was erased are dropped. */
   | { type: 'MergeSubscriptions'; data: { claims: readonly SubscriptionClaim[] } }
+  | DropContent
   | EraseHistory;
 
 /** The later of the two dates. */
@@ -45,6 +56,8 @@ export const claimedAt = (claim: SubscriptionClaim): number =>
 /** The later of the two dates says which; of equal ones, unsubscribed wins. */
 export const isSubscribed = (claim: SubscriptionClaim): boolean =>
   (claim.subscribedAt ?? -Infinity) > (claim.unsubscribedAt ?? -Infinity);
+
+const isOver = (claim: SubscriptionClaim): boolean => !isSubscribed(claim);
 
 /** Newest wins; then unsubscribed; then the greater of what is left, whatever it is, as long as it is the same for all. */
 export const compareSubscriptions = compareBy<SubscriptionClaim>(
@@ -69,11 +82,15 @@ const became = (claim: SubscriptionClaim): SubscriptionsEvent => ({
 const ENTRY_BYTES = 250;
 const bytesOf = (entry: SubscriptionClaim): number => ENTRY_BYTES + entry.feed.length + (entry.sourceId?.length ?? 0);
 
-export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent | HistoryErased> = {
+export const subscriptions: Decider<
+  SubscriptionsCommand,
+  SubscriptionsState,
+  SubscriptionsEvent | HistoryErased | ContentDropped
+> = {
   category: 'subscriptions',
-  initialState: () => ({ feeds: new Map(), erasures: NOTHING_ERASED, bytes: 0 }),
+  initialState: () => ({ feeds: new Map(), erasures: NOTHING_ERASED, dropped: NO_EVENTS, bytes: 0 }),
 
-  decide(command, { feeds, erasures }) {
+  decide(command, { feeds, erasures, dropped }) {
     switch (command.type) {
       case 'Subscribe': {
         const { feed, sourceId, now } = command.data;
@@ -99,16 +116,19 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
       }
       case 'MergeSubscriptions': {
         const newest = new Map<string, SubscriptionClaim>();
+        const compare = comparedWithout(compareSubscriptions, dropped, isOver, NO_CONTENT.subscription);
         let room = PODCASTS_MAX - feeds.size;
         for (const claim of command.data.claims) {
           if (isErased(claimedAt(claim), floorOf(erasures, { feed: claim.feed }))) continue;
           const standing = newest.get(claim.feed) ?? feeds.get(claim.feed);
           // What finds no room is left out; the caller sees that it does not stand.
           if (!standing && room-- <= 0) continue;
-          if (!standing || compareSubscriptions(claim, standing) > 0) newest.set(claim.feed, claim);
+          if (!standing || compare(claim, standing) > 0) newest.set(claim.feed, claim);
         }
         return [...newest.values()].map(became);
       }
+      case 'DropContent':
+        return decideDrop(command, dropped, [...feeds.values()].filter(isOver));
       case 'EraseHistory':
         return decideErasure(command, erasures, latestOf(concerned(command.data, feeds.values()), claimedAt));
     }
@@ -123,6 +143,15 @@ export const subscriptions: Decider<SubscriptionsCommand, SubscriptionsState, Su
         state.bytes -= bytesOf(entry);
       }
       return { ...state, erasures };
+    }
+    if (event.type === 'ContentDropped') {
+      for (const held of [...state.feeds.values()]) {
+        if (!isOver(held) || held.revision > event.data.upTo) continue;
+        const entry = { ...held, ...NO_CONTENT.subscription };
+        state.feeds.set(entry.feed, entry);
+        state.bytes += bytesOf(entry) - bytesOf(held);
+      }
+      return { ...state, dropped: event.data.upTo };
     }
     const { data, revision } = event;
     const held = state.feeds.get(data.feed);

@@ -19,6 +19,7 @@ import {
   usersEvents,
 } from '@balados/users-contracts';
 import { ErasedStream, eraseRows, forgetErased } from './erasures';
+import { dropContent, DroppedStream, rounds } from './dropping';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
 import { PlaylistBatch, writePlaylists } from './playlists';
 import { OfListener, scopeId, writePrivacy } from './privacy';
@@ -36,75 +37,84 @@ export const usersProjector: Projector = {
   prefixes: USERS_CATEGORIES.map((category) => `${category}-`),
 
   async project(transaction, events) {
-    // Of a batch the last word on each row is enough.
-    const subscriptions = new Map<string, Of<SubscriptionsEvent>>();
-    const plays = new Map<string, Of<PlayEvent>>();
-    const saves = new Map<string, SaveEvent>();
-    const shares = new Map<string, ShareEvent>();
-    const playlists = new PlaylistBatch();
-    const privacy = new Map<string, OfListener<PrivacyEvent>>();
-    const erased: ErasedStream[] = [];
-    const revisions = new Map<string, Progress>();
-    const known = await revisionsBefore(transaction, events);
-    for (const stored of events) {
-      const { category, userId } = listenerOf(stored);
-      const before = revisions.get(stored.stream)?.revision ?? known.get(stored.stream) ?? NO_EVENTS;
-      revisions.set(stored.stream, progressOf(stored, before, { userId, category }, revisions.get(stored.stream)));
-      for (const decoded of usersEvents.decode(stored)) {
-        // Of what a checkpoint repeats all is in the tables, but in those that are made anew from a log that was cut.
-        if (stored.type === CHECKPOINT && decoded.revision <= before) continue;
-        const event = { ...decoded, userId };
-        switch (event.type) {
-          case 'PodcastSubscribed':
-          case 'PodcastUnsubscribed':
-            subscriptions.set(`${userId} ${event.data.feed}`, event);
-            break;
-          case 'PlayRecorded':
-          case 'PositionUpdated':
-            plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-            break;
-          case 'PlaylistCreated':
-          case 'PlaylistChanged':
-          case 'PlaylistDeleted':
-          case 'PlaylistItemAdded':
-          case 'PlaylistItemRemoved':
-          case 'PlaylistReordered':
-            playlists.add(event);
-            break;
-          case 'EpisodeSaved':
-          case 'EpisodeUnsaved':
-            saves.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-            break;
-          case 'EpisodeShared':
-            shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
-            break;
-          case 'PrivacyChanged':
-          case 'PrivacyReset':
-            privacy.set(`${userId} ${scopeId(event)}`, event);
-            break;
-          case 'HistoryErased': {
-            const ofStream = { subscriptions: [subscriptions], listening: [plays, saves, shares], privacy: [privacy] };
-            for (const rows of ofStream[category as keyof typeof ofStream] ?? [])
-              forgetErased(rows, userId, event.data);
-            if (category === 'playlists') playlists.forget(userId, event.data);
-            erased.push({ userId, category, revision: event.revision, target: event.data });
-            break;
-          }
-          default:
-            event satisfies never;
-        }
-      }
-    }
-    await eraseRows(transaction, erased);
-    await writeSubscriptions(transaction, [...subscriptions.values()]);
-    await writePlays(transaction, [...plays.values()]);
-    await writePlaylists(transaction, playlists);
-    await writeSaves(transaction, [...saves.values()]);
-    await writeShares(transaction, [...shares.values()]);
-    await writePrivacy(transaction, [...privacy.values()]);
-    await writeRevisions(transaction, [...revisions.values()]);
+    for (const round of rounds(events)) await projectRound(transaction, round);
   },
 };
+
+async function projectRound(transaction: Sql, events: readonly StoredEvent[]): Promise<void> {
+  // Of a batch the last word on each row is enough.
+  const subscriptions = new Map<string, Of<SubscriptionsEvent>>();
+  const plays = new Map<string, Of<PlayEvent>>();
+  const saves = new Map<string, SaveEvent>();
+  const shares = new Map<string, ShareEvent>();
+  const playlists = new PlaylistBatch();
+  const privacy = new Map<string, OfListener<PrivacyEvent>>();
+  const erased: ErasedStream[] = [];
+  const dropped: DroppedStream[] = [];
+  const revisions = new Map<string, Progress>();
+  const known = await revisionsBefore(transaction, events);
+  for (const stored of events) {
+    const { category, userId } = listenerOf(stored);
+    const before = revisions.get(stored.stream)?.revision ?? known.get(stored.stream) ?? NO_EVENTS;
+    revisions.set(stored.stream, progressOf(stored, before, { userId, category }, revisions.get(stored.stream)));
+    for (const decoded of usersEvents.decode(stored)) {
+      // Of what a checkpoint repeats all is in the tables, but in those that are made anew from a log that was cut.
+      if (stored.type === CHECKPOINT && decoded.revision <= before) continue;
+      const event = { ...decoded, userId };
+      switch (event.type) {
+        case 'PodcastSubscribed':
+        case 'PodcastUnsubscribed':
+          subscriptions.set(`${userId} ${event.data.feed}`, event);
+          break;
+        case 'PlayRecorded':
+        case 'PositionUpdated':
+          plays.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
+        case 'PlaylistCreated':
+        case 'PlaylistChanged':
+        case 'PlaylistDeleted':
+        case 'PlaylistItemAdded':
+        case 'PlaylistItemRemoved':
+        case 'PlaylistReordered':
+          playlists.add(event);
+          break;
+        case 'EpisodeSaved':
+        case 'EpisodeUnsaved':
+          saves.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
+        case 'EpisodeShared':
+          shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
+          break;
+        case 'PrivacyChanged':
+        case 'PrivacyReset':
+          privacy.set(`${userId} ${scopeId(event)}`, event);
+          break;
+        case 'HistoryErased': {
+          const ofStream = { subscriptions: [subscriptions], listening: [plays, saves, shares], privacy: [privacy] };
+          for (const rows of ofStream[category as keyof typeof ofStream] ?? []) forgetErased(rows, userId, event.data);
+          if (category === 'playlists') playlists.forget(userId, event.data);
+          erased.push({ userId, category, revision: event.revision, target: event.data });
+          break;
+        }
+        case 'ContentDropped':
+          // A checkpoint tells without it what was dropped before.
+          if (stored.type !== CHECKPOINT) dropped.push({ userId, category, upTo: event.data.upTo });
+          break;
+        default:
+          event satisfies never;
+      }
+    }
+  }
+  await eraseRows(transaction, erased);
+  await writeSubscriptions(transaction, [...subscriptions.values()]);
+  await writePlays(transaction, [...plays.values()]);
+  await writePlaylists(transaction, playlists);
+  await writeSaves(transaction, [...saves.values()]);
+  await writeShares(transaction, [...shares.values()]);
+  await writePrivacy(transaction, [...privacy.values()]);
+  await dropContent(transaction, dropped);
+  await writeRevisions(transaction, [...revisions.values()]);
+}
 
 function listenerOf({ stream }: StoredEvent): { category: string; userId: string } {
   const listener = parseStream(stream);
@@ -121,6 +131,8 @@ interface Progress {
   checkpointed: number | null;
   /** Events that it repeats. */
   repeated: number;
+  /** When the first end was recorded of which it may say less later. */
+  endedAt: string | null;
   /** When the first event after it was recorded, or the first of the batch where there is none. */
   oldestAt: string | null;
 }
@@ -132,13 +144,15 @@ function progressOf(
   inBatch: Progress | undefined,
 ): Progress {
   const revision = Math.max(before, revisionAfter(stored));
-  const { checkpointed = null, repeated = 0, oldestAt = null } = inBatch ?? {};
-  const inCheckpoint = endsCheckpoint(stored);
-  if (inCheckpoint !== undefined)
-    return { ...listener, revision, checkpointed: stored.revision, repeated: inCheckpoint, oldestAt: null };
-  if (stored.type === CHECKPOINT) return { ...listener, revision, checkpointed, repeated, oldestAt };
+  const { checkpointed = null, repeated = 0, endedAt = null, oldestAt = null } = inBatch ?? {};
+  const whole = endsCheckpoint(stored);
+  if (whole) {
+    const { total, endedAt: ofIts = null } = whole;
+    return { ...listener, revision, checkpointed: stored.revision, repeated: total, endedAt: ofIts, oldestAt: null };
+  }
+  if (stored.type === CHECKPOINT) return { ...listener, revision, checkpointed, repeated, endedAt, oldestAt };
   const { recordedAt } = stored.metadata as EventMetadata;
-  return { ...listener, revision, checkpointed, repeated, oldestAt: oldestAt ?? recordedAt };
+  return { ...listener, revision, checkpointed, repeated, endedAt, oldestAt: oldestAt ?? recordedAt };
 }
 
 /** How far the streams had come of which a checkpoint is among the events. */
@@ -205,13 +219,15 @@ async function writePlays(sql: Sql, events: readonly Of<PlayEvent>[]): Promise<v
 async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise<void> {
   if (revisions.length === 0) return;
   await sql.query(
-    `INSERT INTO users.listener_revisions AS held (user_id, category, revision, checkpointed, repeated, oldest_at)
-     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, oldest_at
-     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[])
-       AS t (user_id, category, revision, checkpointed, repeated, oldest_at)
+    `INSERT INTO users.listener_revisions AS held
+       (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at)
+     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, ended_at, oldest_at
+     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::timestamptz[])
+       AS t (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at)
      ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision,
        checkpointed = greatest(held.checkpointed, excluded.checkpointed),
        repeated = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.repeated ELSE held.repeated END,
+       ended_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.ended_at ELSE held.ended_at END,
        oldest_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.oldest_at
          ELSE coalesce(held.oldest_at, excluded.oldest_at) END
      WHERE held.revision < excluded.revision`,
@@ -221,6 +237,7 @@ async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise
       revisions.map(({ revision }) => revision),
       revisions.map(({ checkpointed }) => checkpointed),
       revisions.map(({ repeated }) => repeated),
+      revisions.map(({ endedAt }) => endedAt),
       revisions.map(({ oldestAt }) => oldestAt),
     ],
   );

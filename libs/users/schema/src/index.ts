@@ -1,6 +1,7 @@
 import { Context } from '@balados/platform-stores';
 import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
+import { Ends1700000000290 } from './ends-migration';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
@@ -28,6 +29,7 @@ export const usersContext: Context = {
     TokenReader1700000000250,
     FeedReader1700000000255,
     Checkpoints1700000000260,
+    Ends1700000000290,
   ],
 };
 

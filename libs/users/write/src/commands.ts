@@ -9,6 +9,7 @@ import {
   wireSubscription,
 } from '@balados/users-contracts';
 import {
+  DropContent,
   EraseHistory,
   feedOf,
   findMark,
@@ -35,7 +36,9 @@ export type WithoutNow<Union> = Union extends { type: string; data: object }
 export class ChangeSubscription extends Command<WireSubscription> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: WithoutNow<Exclude<SubscriptionsCommand, EraseHistory | { type: 'MergeSubscriptions' }>>,
+    readonly change: WithoutNow<
+      Exclude<SubscriptionsCommand, DropContent | EraseHistory | { type: 'MergeSubscriptions' }>
+    >,
   ) {
     super();
   }

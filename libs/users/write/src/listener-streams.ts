@@ -1,5 +1,6 @@
 import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
 import {
+  ContentDropped,
   HistoryErased,
   ListeningEvent,
   PlaylistsEvent,
@@ -34,9 +35,13 @@ export interface Speaker {
 export interface ListenerStreams {
   store: EventStore;
   cache: StateCache;
-  subscriptions: CommandHandler<SubscriptionsCommand, SubscriptionsState, SubscriptionsEvent | HistoryErased>;
+  subscriptions: CommandHandler<
+    SubscriptionsCommand,
+    SubscriptionsState,
+    SubscriptionsEvent | HistoryErased | ContentDropped
+  >;
   listening: CommandHandler<ListeningCommand, ListeningState, ListeningEvent | HistoryErased>;
-  playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased>;
+  playlists: CommandHandler<PlaylistsCommand, PlaylistsState, PlaylistsEvent | HistoryErased | ContentDropped>;
   privacy: CommandHandler<PrivacyCommand, PrivacyState, PrivacyEvent | HistoryErased>;
 }
 

@@ -1,7 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, ICommandHandler } from '@nestjs/cqrs';
 import { WirePlaylist, wirePlaylist, WirePlaylistItem, wirePlaylistItem } from '@balados/users-contracts';
-import { EraseHistory, playlistItemId, PlaylistsCommand, standingItems } from '@balados/users-domain';
+import { DropContent, EraseHistory, playlistItemId, PlaylistsCommand, standingItems } from '@balados/users-domain';
 import { CLOCK, LISTENER_STREAMS } from './commands';
 import type { WithoutNow } from './commands';
 import type { ListenerStreams, Speaker } from './listener-streams';
@@ -13,7 +13,9 @@ type ItemCommand = Extract<PlaylistsCommand, { type: 'AddPlaylistItem' | 'Remove
 export class ChangePlaylist extends Command<WirePlaylist> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: WithoutNow<Exclude<PlaylistsCommand, EraseHistory | ItemCommand | { type: 'MergePlaylists' }>>,
+    readonly change: WithoutNow<
+      Exclude<PlaylistsCommand, DropContent | EraseHistory | ItemCommand | { type: 'MergePlaylists' }>
+    >,
   ) {
     super();
   }

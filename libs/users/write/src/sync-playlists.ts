@@ -7,12 +7,13 @@ import {
   wirePlaylistItem,
 } from '@balados/users-contracts';
 import {
-  comparePlaylistItems,
-  comparePlaylists,
+  comparedItems,
+  comparedPlaylists,
   floorOf,
   inOrder,
   isDeleted,
   isErased,
+  isEmptied,
   PlaylistClaim,
   PlaylistItemClaim,
   playlistItemId,
@@ -85,7 +86,8 @@ export function rejectExceeding(
 ): void {
   for (const claim of playlists) {
     const held = state.playlists.get(claim.playlistId);
-    if ((held && comparePlaylists(claim, held) <= 0) || isErased(claim.updatedAt, state.erasures.all?.floor)) continue;
+    if ((held && comparedPlaylists(state)(claim, held) <= 0) || isErased(claim.updatedAt, state.erasures.all?.floor))
+      continue;
     rejected.push({
       path: claim.path,
       code: 'playlists_full',
@@ -94,9 +96,9 @@ export function rejectExceeding(
   }
   for (const claim of items) {
     const playlist = state.playlists.get(claim.playlistId);
-    if (!playlist) continue;
+    if (!playlist || isEmptied(state, claim.playlistId)) continue;
     const held = playlist.items.get(playlistItemId(claim));
-    if (held && comparePlaylistItems(claim, held) <= 0) continue;
+    if (held && comparedItems(state)(claim, held) <= 0) continue;
     if (isErased(claim.updatedAt, floorOf(state.erasures, claim))) continue;
     rejected.push({ path: claim.path, code: 'playlist_full', message: 'there are as many items as there can be' });
   }

@@ -70,3 +70,56 @@ it('brings nothing back that was erased, of a device whose clock went a little m
   expect(answer.data.play_statuses).toEqual([]);
   expect(answer).toMatchObject({ full: true, rejected: [{ code: 'erased' }] });
 });
+
+it('tells an old device, however long ago something ended, and takes no news from what it holds or was told', async () => {
+  const store = new InMemoryEventStore(() => Promise.resolve());
+  const streams = openListenerStreams(store, 1_048_576);
+  const speaker = { userId: randomUUID(), correlationId: 'test' };
+  let now = NOW;
+  const sync = (body: object) => new SyncHandler(streams, () => now).execute(new Sync(speaker, body));
+  const feed = { rss_source_feed: encodeBase64('https://feeds.example/a.xml') };
+  const item = { ...feed, rss_source_item: encodeBase64('guid,https://media.example/1.mp3'), item_title: 'One' };
+  const told = (at: number) => new Date(at).toISOString();
+  const [id, other] = [randomUUID(), randomUUID()];
+  const playlist = { name: 'Walks', updated_at: told(NOW), items: [{ ...item, updated_at: told(NOW) }] };
+  const tablet = await sync({
+    subscriptions: [{ ...feed, rss_source_id: '7', subscribed_at: told(NOW) }],
+    playlists: [
+      { id, ...playlist },
+      { id: other, ...playlist },
+    ],
+  });
+  now += 1_000;
+  const phone = await sync({
+    since: tablet.sync_token,
+    subscriptions: [{ ...feed, rss_source_id: '7', unsubscribed_at: told(now) }],
+    playlists: [
+      { id, updated_at: told(now), deleted_at: told(now) },
+      { id: other, name: 'Walks', updated_at: told(NOW), items: [{ ...item, deleted_at: told(now) }] },
+    ],
+  });
+  for (const category of ['subscriptions', 'playlists'] as const)
+    await streams[category].handle(
+      speaker.userId,
+      { type: 'DropContent', data: { upTo: 100 } },
+      { recordedAt: told(now), correlationId: 'test' },
+      () => undefined,
+    );
+  const appended = store.log.length;
+  for (const known of [tablet, phone]) {
+    now += 60 * 86_400_000;
+    const { data, rejected } = await sync({ since: tablet.sync_token, ...known.data });
+    expect(rejected).toEqual([]);
+    expect(data.subscriptions).toMatchObject([{ rss_source_id: null, unsubscribed_at: told(NOW + 1_000) }]);
+    const gone = { id, name: '', items: [], deleted_at: told(NOW + 1_000) };
+    const left = { id: other, items: [{ item_title: null, deleted_at: told(NOW + 1_000) }] };
+    expect(data.playlists).toMatchObject([gone, left]);
+    // What it was told just now it may say again.
+    expect((await sync(data)).rejected).toEqual([]);
+  }
+  expect(store.log).toHaveLength(appended);
+  // A newer claim brings it back, with what comes with it.
+  const revived = { ...playlist, updated_at: told(now), items: [{ ...item, updated_at: told(now) }] };
+  const { data } = await sync({ since: phone.sync_token, playlists: [{ id, ...revived }] });
+  expect(data.playlists).toMatchObject([{ id, name: 'Walks', deleted_at: null, items: [{ item_title: 'One' }] }]);
+});

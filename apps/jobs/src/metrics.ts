@@ -1,0 +1,76 @@
+import { unfinishedErasures } from '@balados/users-accounts';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Figures, JobsDependencies } from './jobs';
+import type { Outcome } from './run-job';
+import { streamsDue } from './trimming';
+
+export interface Metrics {
+  /** `seconds`: how long it took. */
+  ran(job: string, outcome: Outcome, seconds: number, figures: Figures | undefined): void;
+}
+
+/** What jobs do, and what waits for them: that is read whenever Prometheus asks, and stays as it was where a store does not answer. */
+export function createMetrics(
+  registry: Registry,
+  waiting: Pick<JobsDependencies, 'users' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch'>,
+): Metrics {
+  const registers = [registry];
+  const labelNames = ['job'] as const;
+  const runs = new Counter({
+    name: 'jobs_runs_total',
+    help: 'Runs, by what came of them; standby: another replica was at it.',
+    labelNames: ['job', 'outcome'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'jobs_run_seconds',
+    help: 'Time of a run.',
+    labelNames,
+    buckets: [0.01, 0.1, 1, 10, 60, 300],
+    registers,
+  });
+  const lastSuccess = new Gauge({
+    name: 'jobs_last_success_timestamp_seconds',
+    help: 'When a run of this replica was last done.',
+    labelNames,
+    registers,
+  });
+  const drift = new Gauge({
+    name: 'popularity_drift',
+    help: 'Rows of counts and lists that the last comparison of this replica found to differ from the contributions: 0.',
+    registers,
+  });
+  const waits = (name: string, help: string, value: () => Promise<number>): void => {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers,
+      collect: async () => {
+        await value().then(
+          (found) => gauge.set(found),
+          () => undefined,
+        );
+      },
+    });
+  };
+  waits('erasures_pending', 'Erasures that are not done.', async () => (await unfinishedErasures(waiting.users)).count);
+  waits(
+    'erasures_oldest_seconds',
+    'Age of the oldest of them.',
+    async () => (await unfinishedErasures(waiting.users)).oldestSeconds,
+  );
+  waits(
+    'streams_due',
+    'Streams that are due for a checkpoint, up to CHECKPOINT_BATCH.',
+    async () => (await streamsDue({ ...waiting, now: Date.now })).length,
+  );
+  return {
+    ran(job, outcome, took, figures) {
+      runs.inc({ job, outcome });
+      if (outcome === 'standby') return;
+      seconds.observe({ job }, took);
+      if (outcome === 'done') lastSuccess.set({ job }, Date.now() / 1_000);
+      if (figures?.['differing'] !== undefined) drift.set(figures['differing']);
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import type { DataSource } from 'typeorm';
+import type { Figures, Job, JobParts } from './jobs';
+import type { Metrics } from './metrics';
+
+/** `standby`: another replica is at it. */
+export type Outcome = 'done' | 'standby' | 'failed';
+
+export interface Ran {
+  outcome: Outcome;
+  /** Of a run that is done. */
+  figures?: Figures;
+  error?: unknown;
+}
+
+/** Runs a job once, unless another replica, or whoever runs it by hand, is at it; never throws. */
+export async function runJob(job: Job, parts: JobParts, metrics: Metrics): Promise<Ran> {
+  const { log } = parts;
+  const startedAt = performance.now();
+  const ran = await attempt(job, parts);
+  metrics.ran(job.name, ran.outcome, (performance.now() - startedAt) / 1_000, ran.figures);
+  const { outcome, figures = {}, error } = ran;
+  if (outcome === 'failed') log.error({ job: job.name, err: error }, 'a job failed; the next run goes on');
+  else if (figures['differing']) log.error({ job: job.name, ...figures }, 'counts differed; they are repaired');
+  else if (Object.values(figures).some((figure) => figure > 0))
+    log.info({ job: job.name, ...figures }, 'a job is done');
+  return ran;
+}
+
+async function attempt(job: Job, parts: JobParts): Promise<Ran> {
+  try {
+    const figures = await asLeader(parts[job.database], job.lock, async () => {
+      parts.log.debug({ job: job.name }, 'a job begins');
+      try {
+        return await job.run(parts);
+      } finally {
+        parts.log.debug({ job: job.name }, 'a job ends');
+      }
+    });
+    return figures ? { outcome: 'done', figures } : { outcome: 'standby' };
+  } catch (error) {
+    return { outcome: 'failed', error };
+  }
+}
+
+/**
+ * Does the work unless somebody else is at it; the lock is one of a connection's transaction and goes with it, however it ends.
+ * @returns what the work has come to, or undefined
+ */
+export function asLeader<Result>(
+  dataSource: DataSource,
+  lock: string,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  return dataSource.transaction(async (transaction) => {
+    // While the work runs on other connections, this one idles.
+    await transaction.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    const [row] = await transaction.query<{ leader: boolean }[]>(
+      `SELECT pg_try_advisory_xact_lock(${lock}::bigint) AS leader`,
+    );
+    return row!.leader ? work() : undefined;
+  });
+}

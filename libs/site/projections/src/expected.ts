@@ -19,18 +19,18 @@ export const PEOPLE_MAX = 10;
 export const peopleOf = (scope: string, kind: 'play' | 'save'): string => `(
   SELECT coalesce(jsonb_agg(listener ORDER BY recorded_at DESC, listener), '[]')
   FROM (
-    SELECT listener, recorded_at FROM site_private.people
+    SELECT listener, recorded_at FROM people
     WHERE scope_id = ${scope} AND kind = '${kind}'
     ORDER BY recorded_at DESC, listener LIMIT ${PEOPLE_MAX}
   ) recent)`;
 
 /** SQL: the item of an episode as it was sent last, of what is not private. */
 export const lastItemOf = (feed: string, episode: string): string => `(
-  SELECT last.item FROM site_private.contributions last
+  SELECT last.item FROM contributions last
   WHERE last.feed_id = ${feed} AND last.episode_id = ${episode} AND last.visibility <> 'private'
   ORDER BY last.recorded_at DESC, last.listener DESC, last.kind DESC LIMIT 1)`;
 
-const previous = 'c.recorded_at < (SELECT starts_at FROM site_private.popularity_window)';
+const previous = 'c.recorded_at < (SELECT starts_at FROM popularity_window)';
 const counts = `
   sum(c.points)::integer AS score,
   coalesce(sum(c.points) FILTER (WHERE ${previous}), 0)::integer AS score_previous,
@@ -40,37 +40,37 @@ const counts = `
   (count(*) FILTER (WHERE c.kind = 'save' AND ${previous}))::integer AS likes_previous`;
 export const COUNTS = ['score', 'score_previous', 'plays', 'plays_previous', 'likes', 'likes_previous'] as const;
 
-const published = `site_private.contributions c JOIN site_private.feeds f USING (feed_id)
+const published = `contributions c JOIN feeds f USING (feed_id)
   WHERE f.published AND c.visibility <> 'private'`;
 
 /** What only projectors see; in the order in which one rests on the other. */
 export const hidden = (minListeners: number): Derived[] => [
   {
-    table: 'site_private.feed_listeners',
+    table: 'feed_listeners',
     key: ['feed_id', 'listener'],
     columns: ['feed_id', 'listener', 'contributions'],
     select: `SELECT feed_id, listener, count(*)::integer AS contributions
-      FROM site_private.contributions WHERE visibility <> 'private' GROUP BY feed_id, listener`,
+      FROM contributions WHERE visibility <> 'private' GROUP BY feed_id, listener`,
   },
   {
-    table: 'site_private.people',
+    table: 'people',
     key: ['scope_id', 'kind', 'listener'],
     columns: ['scope_id', 'kind', 'listener', 'recorded_at'],
     select: `SELECT scope_id, kind, listener, max(recorded_at) AS recorded_at
-      FROM site_private.contributions CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+      FROM contributions CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
       WHERE visibility = 'public' AND kind IN ('play', 'save') AND scope_id IS NOT NULL
       GROUP BY scope_id, kind, listener`,
   },
   {
-    table: 'site_private.feeds',
+    table: 'feeds',
     key: ['feed_id'],
     columns: ['feed_id', 'feed', 'listeners', 'explicit', 'published'],
     select: `SELECT f.feed_id, f.feed, coalesce(l.listeners, 0) AS listeners, coalesce(e.explicit, 0) AS explicit,
         (coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0) AND NOT f.blocked AS published
-      FROM site_private.feeds f
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners GROUP BY feed_id) l
+      FROM feeds f
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM feed_listeners GROUP BY feed_id) l
         USING (feed_id)
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM site_private.contributions WHERE explicit
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM contributions WHERE explicit
                  GROUP BY feed_id) e USING (feed_id)`,
   },
 ];
@@ -80,7 +80,7 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
   const from = which === 'all' ? published : `${published} AND f.feed_id = ANY($1::uuid[])`;
   return [
     {
-      table: 'site.podcast_popularity',
+      table: 'podcast_popularity',
       key: ['feed_id'],
       columns: [
         'feed_id',
@@ -97,7 +97,7 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
         FROM ${from} GROUP BY f.feed_id`,
     },
     {
-      table: 'site.episode_popularity',
+      table: 'episode_popularity',
       key: ['episode_id'],
       columns: ['episode_id', 'feed_id', 'item', 'item_key', ...COUNTS, 'plays_people', 'likes_people'],
       select: `SELECT c.episode_id, c.feed_id, ${lastItemOf('c.feed_id', 'c.episode_id')} AS item,
@@ -106,7 +106,7 @@ export const shown = (which: 'all' | 'these'): Derived[] => {
         FROM ${from} AND c.episode_id IS NOT NULL GROUP BY c.episode_id, c.feed_id, c.item_key`,
     },
     {
-      table: 'site.public_events',
+      table: 'public_events',
       key: ['recorded_at', 'id'],
       columns: SEEN,
       select: `SELECT ${SEEN_VALUES} FROM ${from}`,

@@ -29,7 +29,7 @@ export interface DueFeed {
 /** Feeds of which something may have to be learned by now, those that have waited longest first. */
 export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueFeed[]> {
   return sql.query<DueFeed[]>(
-    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM site_private.feeds
+    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM feeds
      WHERE metadata_due_at <= $1 ORDER BY metadata_due_at LIMIT $2`,
     [now, limit],
   );
@@ -38,7 +38,7 @@ export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueF
 /** Nothing could be learned of it; what is known stays. */
 export async function putOff(sql: Sql, feedId: string, dueAt: Date): Promise<void> {
   await sql.query(
-    `UPDATE site_private.feeds SET metadata_due_at = $2, metadata_failures = metadata_failures + 1 WHERE feed_id = $1`,
+    `UPDATE feeds SET metadata_due_at = $2, metadata_failures = metadata_failures + 1 WHERE feed_id = $1`,
     [feedId, dueAt],
   );
 }
@@ -54,7 +54,7 @@ export const describeFeed = (
     await shareWindow(sql);
     const { blocked } = description;
     const [before] = await sql.query<FeedState[]>(
-      `SELECT listeners, explicit, blocked, published FROM site_private.feeds WHERE feed_id = $1 FOR UPDATE`,
+      `SELECT listeners, explicit, blocked, published FROM feeds WHERE feed_id = $1 FOR UPDATE`,
       [feedId],
     );
     // Nobody has to do with it any more.
@@ -63,7 +63,7 @@ export const describeFeed = (
     const [title, author] = [cut(description.title), cut(description.author)];
     const cover = JSON.stringify(shownCover(description.cover));
     await sql.query(
-      `UPDATE site_private.feeds SET feed_title = $2, feed_author = $3, feed_cover = nullif($4::jsonb, 'null'), blocked = $5,
+      `UPDATE feeds SET feed_title = $2, feed_author = $3, feed_cover = nullif($4::jsonb, 'null'), blocked = $5,
          published = $6, metadata_due_at = $7, metadata_failures = 0
        WHERE feed_id = $1`,
       [feedId, title, author, cover, blocked, published, dueAt],
@@ -71,9 +71,9 @@ export const describeFeed = (
     if (before.published && !published) await withdraw(sql, [feedId]);
     if (!before.published && published) await publish(sql, [feedId]);
     await sql.query(
-      `UPDATE site.podcast_popularity p
+      `UPDATE podcast_popularity p
        SET feed_title = f.feed_title, feed_author = f.feed_author, feed_cover = f.feed_cover
-       FROM site_private.feeds f WHERE f.feed_id = $1 AND p.feed_id = f.feed_id
+       FROM feeds f WHERE f.feed_id = $1 AND p.feed_id = f.feed_id
          AND (p.feed_title, p.feed_author, p.feed_cover) IS DISTINCT FROM (f.feed_title, f.feed_author, f.feed_cover)`,
       [feedId],
     );

@@ -5,6 +5,6 @@ import { Sql } from '@balados/platform-stores';
  * far their streams had come.
  */
 export async function forgetListener(sql: Sql, listener: string): Promise<void> {
-  await sql.query('DELETE FROM site_private.privacy_settings WHERE listener = $1', [listener]);
-  await sql.query('DELETE FROM site_private.listener_revisions WHERE user_id = $1', [listener]);
+  await sql.query('DELETE FROM privacy_settings WHERE listener = $1', [listener]);
+  await sql.query('DELETE FROM listener_revisions WHERE user_id = $1', [listener]);
 }

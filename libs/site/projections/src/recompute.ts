@@ -5,7 +5,7 @@ import { SitePolicy } from './site-projector';
 import { Database, takeWindow } from './window';
 import { Privacy } from '@balados/users-contracts';
 
-const ALL = 'SELECT * FROM site_private.contributions';
+const ALL = 'SELECT * FROM contributions';
 
 type Policy = Pick<SitePolicy, 'publicMinListeners'>;
 
@@ -50,7 +50,7 @@ export const applyDefaultPrivacy = (
   database.transaction(async (sql) => {
     if ((await storeDefaultPrivacy(sql, defaultPrivacy)) === defaultPrivacy) return 0;
     await takeWindow(sql);
-    await sql.query('UPDATE site_private.default_privacy SET privacy = $1', [defaultPrivacy]);
+    await sql.query('UPDATE default_privacy SET privacy = $1', [defaultPrivacy]);
     return repairAll(sql, publicMinListeners);
   });
 

@@ -11,6 +11,7 @@ import { TimelineOfFeedAndType1700000000320 } from './timeline-migration';
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
+  searchPath: ['site_private', 'site'],
   entities: [],
   migrations: [
     Popularity1700000000101,

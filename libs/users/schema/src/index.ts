@@ -15,6 +15,7 @@ export * from './entities';
 /** The `users` context: accounts and the listeners' read models. */
 export const usersContext: Context = {
   schema: 'users',
+  searchPath: ['users'],
   entities: [AccountRow, ApiTokenRow, SigningKeyRow],
   migrations: [
     Accounts1700000000001,

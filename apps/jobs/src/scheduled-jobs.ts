@@ -3,7 +3,7 @@ import type { Logger } from '@balados/platform-service';
 import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationBootstrap } from '@nestjs/common';
 import { Cron, Interval } from '@nestjs/schedule';
 import { applyDefaultPrivacy, drift, movePopularityWindows } from '@balados/site-projections';
-import { pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
+import { ERASURES_LOCK, pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
 import type { Privacy } from '@balados/users-contracts';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
@@ -29,8 +29,6 @@ export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 
 /** What the replicas of this service lock, so that one of them works at a time ("jobs" in hexadecimal). */
 const LEADER_LOCK = '0x6a6f6273';
-/** As well, for erasures, which must not keep the other jobs from their turn ("eras"). */
-const ERASURES_LOCK = '0x65726173';
 /** As well, for what feeds say of themselves ("feed"). */
 const METADATA_LOCK = '0x66656564';
 /** As well, for checkpoints ("trim"). */

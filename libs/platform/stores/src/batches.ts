@@ -6,6 +6,7 @@ import { isPassingDatabaseError } from './postgres';
 import { Projector } from './projector';
 import { SegmentBatch, SegmentWorker } from './segment-worker';
 import { FencedOff, Leases } from './segments';
+import { keepTables } from './tables-lock';
 
 /** One transaction takes at most this many events, and this many bytes of their data as JSON (always at least one event). */
 export const BATCH_EVENTS = 500;
@@ -34,6 +35,7 @@ export class Batches {
     private readonly leases: Leases,
     private readonly dataSource: DataSource,
     private readonly log: Log,
+    private readonly batchEvents = BATCH_EVENTS,
   ) {}
 
   /** Some segment waits. */
@@ -46,7 +48,7 @@ export class Batches {
     await Promise.resolve();
     for (let waiting = this.waiting(); waiting.length > 0; waiting = this.waiting()) {
       await this.rest(waiting);
-      const batches = gather(this.waiting());
+      const batches = gather(this.waiting(), this.batchEvents);
       const applied = this.applyAll(batches);
       for (const { worker } of batches) worker.busy = applied;
       await applied;
@@ -61,7 +63,7 @@ export class Batches {
 
   /** Lets a batch gather; the pause counts from the end of the last transaction. */
   private async rest(waiting: readonly SegmentWorker[]): Promise<void> {
-    if (!this.last || waiting.reduce((sum, { queued }) => sum + queued, 0) >= BATCH_EVENTS) return;
+    if (!this.last || waiting.reduce((sum, { queued }) => sum + queued, 0) >= this.batchEvents) return;
     const pause = Math.min(LONGEST_REST_MS, REST_FACTOR * this.last.tookMs);
     const left = this.last.endedAt + pause - performance.now();
     if (left > 0) await delay(left);
@@ -126,6 +128,7 @@ export class Batches {
     const started = performance.now();
     const events = inOrder(batches);
     await this.dataSource.transaction(async (transaction) => {
+      await keepTables(transaction, this.projector.name);
       if (events.length > 0) await this.projector.project(transaction, events);
       await this.leases.move(
         transaction,
@@ -162,9 +165,9 @@ export class Batches {
 }
 
 /** Of what all segments wait with, the oldest, as much as one transaction takes. */
-function gather(workers: readonly SegmentWorker[]): SegmentBatch[] {
+function gather(workers: readonly SegmentWorker[], most: number): SegmentBatch[] {
   const counts = workers.map(() => 0);
-  for (let events = 0, bytes = 0; events < BATCH_EVENTS; events += 1) {
+  for (let events = 0, bytes = 0; events < most; events += 1) {
     let oldest: { index: number; position: bigint; size: number } | undefined;
     for (const [index, worker] of workers.entries()) {
       const next = worker.peek(counts[index]!);

@@ -37,8 +37,11 @@ export interface RunOptions {
   dataSource: DataSource;
   /** Names this process; no other may have the same name. */
   owner: string;
+  /** Of a projector without rows; 0 for one that others make rows for. */
   segments?: number;
   leaseMs?: number;
+  /** Events that one transaction takes at most; for one that catches up more are faster. */
+  batchEvents?: number;
   log: Log;
   /** Closes it as well. */
   signal?: AbortSignal;
@@ -72,11 +75,11 @@ class Run implements RunningProjector {
   private readonly loops: Promise<void>[];
 
   constructor(private readonly options: RunOptions) {
-    const { projector, dataSource, owner, leaseMs = LEASE_MS, log } = options;
+    const { projector, dataSource, owner, leaseMs = LEASE_MS, batchEvents, log } = options;
     this.name = projector.name;
     this.leaseMs = leaseMs;
     this.leases = new Leases(dataSource, projector, owner, leaseMs);
-    this.batches = new Batches(this.workers, projector, this.leases, dataSource, log);
+    this.batches = new Batches(this.workers, projector, this.leases, dataSource, log, batchEvents);
     this.loops = [
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),
       this.repeat(FEEDING, () => this.feed(), 0),

@@ -3,6 +3,7 @@ export { PEOPLE_MAX } from './expected';
 export { describeFeed, type DueFeed, type FeedDescription, feedsDue, putOff } from './feed-metadata';
 export { storeDefaultPrivacy } from './privacy';
 export { applyDefaultPrivacy, drift, recomputePopularity } from './recompute';
+export { createSiteRebuildable, forgetEntirely } from './rebuild';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
 export { movePopularityWindows, TRENDING_WINDOW_MS } from './window';
 export { forgetListener } from './forget';

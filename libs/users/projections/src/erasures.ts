@@ -1,4 +1,4 @@
-import { Sql } from '@balados/platform-stores';
+import { forgetSkipped, Sql } from '@balados/platform-stores';
 import { concerns, ErasureTarget, USERS_CATEGORIES } from '@balados/users-contracts';
 
 type Category = (typeof USERS_CATEGORIES)[number];
@@ -54,4 +54,5 @@ export async function forgetReadModels(sql: Sql, userId: string): Promise<void> 
     'listener_revisions',
   ])
     await sql.query(`DELETE FROM ${table} WHERE user_id = $1`, [userId]);
+  await forgetSkipped(sql, 'users', userId);
 }

@@ -1,0 +1,154 @@
+import { Sql } from './postgres';
+
+/** A table, `<schema>.<name>`. Ours are of small letters and underscores, and so stand in SQL as they are. */
+export type TableName = `${string}.${string}`;
+
+/** Where the tables of a schema are made anew, before they take the place of those that are read. */
+export const shadowSchema = (schema: string): string => `${schema}_rebuild`;
+
+const split = (table: TableName): [schema: string, name: string] => table.split('.') as [string, string];
+
+/** The table that is being made in place of this one. */
+export function shadowTable(table: TableName): TableName {
+  const [schema, name] = split(table);
+  return `${shadowSchema(schema)}.${name}`;
+}
+
+export const schemasOf = (tables: readonly TableName[]): string[] => [
+  ...new Set(tables.map((table) => split(table)[0])),
+];
+
+interface Catalogued {
+  partitionedBy: string | null;
+  options: string | null;
+  owner: string;
+  constraints: string[];
+  indexes: string[];
+}
+
+const OF = `FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace`;
+const HAS_INDEX_OF_ITS_OWN = `NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`;
+
+async function catalogued(sql: Sql, table: TableName): Promise<Catalogued> {
+  const [found] = await sql.query<Catalogued[]>(
+    `SELECT CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS "partitionedBy",
+       array_to_string(c.reloptions, ', ') AS options, quote_ident(pg_get_userbyid(c.relowner)) AS owner,
+       ARRAY(SELECT format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+             WHERE conrelid = c.oid AND contype IN ('p', 'u', 'x')) AS constraints,
+       ARRAY(SELECT pg_get_indexdef(indexrelid) FROM pg_index i WHERE indrelid = c.oid AND ${HAS_INDEX_OF_ITS_OWN}) AS indexes
+     ${OF} WHERE n.nspname = $1 AND c.relname = $2`,
+    split(table),
+  );
+  if (!found) throw new Error(`there is no table ${table}`);
+  return found;
+}
+
+/**
+ * Makes empty tables like these in their shadow schemas, which must not be there yet: indexes and constraints under the same names,
+ * partitions too. `copied` are made with their rows.
+ */
+export async function makeShadow(
+  sql: Sql,
+  { tables, copied }: { tables: readonly TableName[]; copied: readonly TableName[] },
+): Promise<void> {
+  for (const schema of schemasOf([...tables, ...copied])) await sql.query(`CREATE SCHEMA ${shadowSchema(schema)}`);
+  for (const table of [...tables, ...copied]) {
+    const { partitionedBy, options, owner, constraints, indexes } = await catalogued(sql, table);
+    const shadow = shadowTable(table);
+    await sql.query(
+      `CREATE TABLE ${shadow} (LIKE ${table} INCLUDING ALL EXCLUDING INDEXES)
+       ${partitionedBy ? `PARTITION BY ${partitionedBy}` : ''} ${options ? `WITH (${options})` : ''}`,
+    );
+    await sql.query(`ALTER TABLE ${shadow} OWNER TO ${owner}`);
+    for (const constraint of constraints) await sql.query(`ALTER TABLE ${shadow} ADD ${constraint}`);
+    for (const index of indexes) await sql.query(index.replace(/ ON (ONLY )?\S+ USING /, ` ON ${shadow} USING `));
+    await makePartitions(sql, table);
+  }
+  for (const table of copied) await sql.query(`INSERT INTO ${shadowTable(table)} SELECT * FROM ${table}`);
+}
+
+/** Makes the partitions that the table has and its shadow has not. */
+async function makePartitions(sql: Sql, table: TableName): Promise<void> {
+  const [schema] = split(table);
+  const missing = await sql.query<{ name: string; bounds: string }[]>(
+    `SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bounds
+     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+     WHERE inhparent = $1::regclass AND to_regclass(format('%I.%I', $2::text, c.relname)) IS NULL`,
+    [table, shadowSchema(schema)],
+  );
+  for (const { name, bounds } of missing)
+    await sql.query(`CREATE TABLE ${shadowSchema(schema)}.${name} PARTITION OF ${shadowTable(table)} ${bounds}`);
+}
+
+export async function dropShadow(sql: Sql, schemas: readonly string[]): Promise<void> {
+  for (const schema of schemas) await sql.query(`DROP SCHEMA IF EXISTS ${shadowSchema(schema)} CASCADE`);
+}
+
+/** Whether the shadows have the columns, constraints and indexes that the tables have now. */
+export async function isShadowCurrent(sql: Sql, tables: readonly TableName[]): Promise<boolean> {
+  for (const table of tables)
+    if ((await structureOf(sql, table)) !== (await structureOf(sql, shadowTable(table)))) return false;
+  return true;
+}
+
+/** All that a table is, but for its rows, partitions and schema. */
+async function structureOf(sql: Sql, table: TableName): Promise<string> {
+  const [schema, name] = split(table);
+  const [structure] = await sql.query<object[]>(
+    `SELECT c.relkind, pg_get_partkeydef(c.oid),
+       ARRAY(SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull, attgenerated, pg_get_expr(adbin, adrelid))
+             FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname) AS columns,
+       ARRAY(SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+             WHERE conrelid = c.oid ORDER BY conname) AS constraints,
+       ARRAY(SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON (ONLY )?\\S+ USING ', ' ON USING ') FROM pg_index
+             WHERE indrelid = c.oid ORDER BY 1) AS indexes
+     ${OF} WHERE n.nspname = $1 AND c.relname = $2`,
+    [schema, name],
+  );
+  return JSON.stringify(structure);
+}
+
+/** Has Postgres look at what stands in the shadows, so that who reads them from the first moment on does it by the right indexes. */
+export async function analyzeShadow(sql: Sql, tables: readonly TableName[]): Promise<void> {
+  await sql.query(`ANALYZE ${tables.map(shadowTable).join(', ')}`);
+}
+
+/**
+ * Drops the tables and puts their shadows in their places, with the rights that were given on them; from then until the transaction
+ * ends nobody reads. What depends on a table that is not one of ours, such as a view, keeps this from happening.
+ */
+export async function takePlaces(sql: Sql, tables: readonly TableName[]): Promise<void> {
+  const rights: string[] = [];
+  for (const table of tables) {
+    rights.push(...(await rightsOn(sql, table)));
+    await makePartitions(sql, table);
+  }
+  await sql.query(`LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`);
+  await sql.query(`DROP TABLE ${tables.join(', ')}`);
+  for (const table of tables) {
+    const [schema] = split(table);
+    const moved = await sql.query<{ shadow: string }[]>(
+      `SELECT inhrelid::regclass::text AS shadow FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+       WHERE inhparent = $1::regclass AND c.relkind IN ('r', 'p')`,
+      [shadowTable(table)],
+    );
+    for (const { shadow } of [...moved, { shadow: shadowTable(table) }])
+      await sql.query(`ALTER TABLE ${shadow} SET SCHEMA ${schema}`);
+  }
+  for (const right of rights) await sql.query(right);
+}
+
+/** What was granted on a table and on its columns, as statements that grant it again. */
+async function rightsOn(sql: Sql, table: TableName): Promise<string[]> {
+  const rows = await sql.query<{ statement: string }[]>(
+    `SELECT format('GRANT %s%s ON ${table} TO %s%s', privilege_type, ' (' || quote_ident(attname) || ')',
+       CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+       CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END) AS statement
+     FROM (SELECT relacl AS acl, NULL AS attname FROM pg_class WHERE oid = $1::regclass
+           UNION ALL SELECT attacl, attname FROM pg_attribute WHERE attrelid = $1::regclass AND NOT attisdropped) held,
+       aclexplode(acl)`,
+    [table],
+  );
+  return rows.map(({ statement }) => statement);
+}

@@ -146,6 +146,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   });
   const seconds = (): number => (performance.now() - began) / 1_000;
   try {
+    let origin: bigint | undefined;
     let first: number | undefined;
     let isAnalyzed = false;
     for (;;) {
@@ -154,7 +155,8 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
       const rows = await rowsOf(live, projector.schema, [counting.name]);
       if (rows.length === 0) return { how: await whoEnded(options), events, seconds: seconds() };
       complain(running, projector.name);
-      const share = shareOf(rows, await store.headPosition());
+      origin ??= await firstOf(store, projector);
+      const share = shareOf(rows, origin, await store.headPosition());
       first ??= share;
       options.onProgress?.({
         share,
@@ -173,11 +175,14 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
           if (!isAnalyzed) await analyzeShadow(shadow, rebuildable.tables);
           isAnalyzed = true;
           times = await switchOver(options, shadow);
+          events += times.events;
         };
         await (options.alone ? options.alone(lastSteps) : lastSteps());
-        return { how: 'switched over', events, seconds: seconds(), ...times };
+        return { ...times, how: 'switched over', events, seconds: seconds() };
       } catch (error) {
-        if (!(error instanceof NotYet) && !isPassingDatabaseError(error)) throw error;
+        if (error instanceof NotYet || isPassingDatabaseError(error)) continue;
+        // Whoever was faster has taken the tables away.
+        if ((await rowsOf(live, projector.schema, [counting.name])).length > 0) throw error;
       }
     }
   } finally {
@@ -225,6 +230,8 @@ export const giveUpRebuild = (live: DataSource, { projector, tables, copied }: R
   });
 
 interface SwitchTimes {
+  /** That were left. */
+  events: number;
   switchMs: number;
   unreadableMs: number;
 }
@@ -241,6 +248,7 @@ async function switchOver(
   const { name, schema } = projector;
   const began = performance.now();
   let unreadableFrom = began;
+  let events = 0;
   await shadow.transaction(async (sql) => {
     // The tables that were read before are gone for good with it.
     await sql.query('SET LOCAL synchronous_commit = on');
@@ -264,11 +272,9 @@ async function switchOver(
     const tail = await tailOf({ rebuildable, store, ...options }, made);
     if (!tail) throw new NotYet('too much of the log is left');
     if (tail.events.length > 0) await projector.project(sql, tail.events);
+    events = tail.events.length;
     await rebuildable.bringOver?.(sql, true);
 
-    await sql.query(`SET LOCAL lock_timeout = ${SWITCH_READERS_MS}`);
-    unreadableFrom = performance.now();
-    await takePlaces(sql, tables);
     const positions = held.map(({ segment, position, store_id }) => {
       const stood = position === null || (store_id ?? storeId) !== storeId ? undefined : BigInt(position);
       const own = made.find((row) => row.segment === segment)!.position;
@@ -288,10 +294,13 @@ async function switchOver(
     );
     await forgetRows(sql, projector);
     await noteIntervention(sql, schema, { projector: name, action: 'rebuilt' });
-    await dropShadow(sql, schemasOf([...tables, ...copied]));
+
+    await sql.query(`SET LOCAL lock_timeout = ${SWITCH_READERS_MS}`);
+    unreadableFrom = performance.now();
+    await takePlaces(sql, tables, schemasOf([...tables, ...copied]));
   });
   const ended = performance.now();
-  return { switchMs: ended - began, unreadableMs: ended - unreadableFrom };
+  return { events, switchMs: ended - began, unreadableMs: ended - unreadableFrom };
 }
 
 const takeRebuild = (sql: Sql, projector: string): Promise<unknown> =>
@@ -339,11 +348,27 @@ async function whoEnded({ live, rebuildable: { projector } }: RebuildOptions): P
   throw new RebuildStopped(`the rebuild of ${projector.name} was given up`);
 }
 
-/** How much of the log the segments have applied, 0 to 1. */
-function shareOf(rows: readonly Row[], head: bigint | undefined): number {
-  if (head === undefined || head === 0n) return 1;
-  const sum = rows.reduce((total, { position }) => total + Number(position ?? 0), 0);
-  return Math.min(1, sum / rows.length / Number(head));
+/** How much of the log the segments have applied, 0 to 1; positions grow about as events do. */
+function shareOf(rows: readonly Row[], origin: bigint | undefined, head: bigint | undefined): number {
+  if (origin === undefined || head === undefined || head <= origin) return 1;
+  const done = rows.map(({ position }) => (position === null ? 0 : Number(BigInt(position) - origin)));
+  const sum = done.reduce((total, each) => total + Math.max(0, each), 0);
+  return Math.min(1, sum / rows.length / Number(head - origin));
+}
+
+/** Position of the first event; undefined without any. */
+async function firstOf(store: EventStore, { prefixes }: Projector): Promise<bigint | undefined> {
+  const looked = new AbortController();
+  const signal = AbortSignal.any([looked.signal, AbortSignal.timeout(SWITCH_WAIT_MS)]);
+  try {
+    for await (const item of store.subscribe({ after: undefined, prefixes, signal })) {
+      if ('caughtUp' in item) return undefined;
+      if ('revision' in item) return item.position;
+    }
+    return undefined;
+  } finally {
+    looked.abort();
+  }
 }
 
 /** What the segments have not applied yet, and the position up to which this is all; undefined when it is much, or the store is slow. */

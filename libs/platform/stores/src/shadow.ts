@@ -62,22 +62,25 @@ export async function makeShadow(
     await sql.query(`ALTER TABLE ${shadow} OWNER TO ${owner}`);
     for (const constraint of constraints) await sql.query(`ALTER TABLE ${shadow} ADD ${constraint}`);
     for (const index of indexes) await sql.query(index.replace(/ ON (ONLY )?\S+ USING /, ` ON ${shadow} USING `));
-    await makePartitions(sql, table);
   }
+  for (const partition of await missingPartitions(sql, tables)) await sql.query(partition);
   for (const table of copied) await sql.query(`INSERT INTO ${shadowTable(table)} SELECT * FROM ${table}`);
 }
 
-/** Makes the partitions that the table has and its shadow has not. */
-async function makePartitions(sql: Sql, table: TableName): Promise<void> {
-  const [schema] = split(table);
-  const missing = await sql.query<{ name: string; bounds: string }[]>(
-    `SELECT c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bounds
-     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-     WHERE inhparent = $1::regclass AND to_regclass(format('%I.%I', $2::text, c.relname)) IS NULL`,
-    [table, shadowSchema(schema)],
+/** SQL: makes the partitions that these tables have and their shadows have not. */
+async function missingPartitions(sql: Sql, tables: readonly TableName[]): Promise<string[]> {
+  const rows = await sql.query<{ schema: string; parent: string; name: string; bounds: string }[]>(
+    `SELECT n.nspname AS schema, parent.relname AS parent, c.relname AS name, pg_get_expr(c.relpartbound, c.oid) AS bounds
+     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_class parent ON parent.oid = inhparent
+     JOIN pg_namespace n ON n.oid = parent.relnamespace
+     WHERE n.nspname || '.' || parent.relname = ANY ($1) AND parent.relkind = 'p'
+       AND to_regclass(format('${shadowSchema('%s')}.%s', n.nspname, c.relname)) IS NULL`,
+    [tables],
   );
-  for (const { name, bounds } of missing)
-    await sql.query(`CREATE TABLE ${shadowSchema(schema)}.${name} PARTITION OF ${shadowTable(table)} ${bounds}`);
+  return rows.map(
+    ({ schema, parent, name, bounds }) =>
+      `CREATE TABLE ${shadowSchema(schema)}.${name} PARTITION OF ${shadowSchema(schema)}.${parent} ${bounds}`,
+  );
 }
 
 export async function dropShadow(sql: Sql, schemas: readonly string[]): Promise<void> {
@@ -86,27 +89,20 @@ export async function dropShadow(sql: Sql, schemas: readonly string[]): Promise<
 
 /** Whether the shadows have the columns, constraints and indexes that the tables have now. */
 export async function isShadowCurrent(sql: Sql, tables: readonly TableName[]): Promise<boolean> {
-  for (const table of tables)
-    if ((await structureOf(sql, table)) !== (await structureOf(sql, shadowTable(table)))) return false;
-  return true;
-}
-
-/** All that a table is, but for its rows, partitions and schema. */
-async function structureOf(sql: Sql, table: TableName): Promise<string> {
-  const [schema, name] = split(table);
-  const [structure] = await sql.query<object[]>(
-    `SELECT c.relkind, pg_get_partkeydef(c.oid),
+  const rows = await sql.query<{ name: TableName; structure: string }[]>(
+    `SELECT n.nspname || '.' || c.relname AS name, jsonb_build_array(c.relkind, pg_get_partkeydef(c.oid),
        ARRAY(SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull, attgenerated, pg_get_expr(adbin, adrelid))
              FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname) AS columns,
+             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname),
        ARRAY(SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint
-             WHERE conrelid = c.oid ORDER BY conname) AS constraints,
+             WHERE conrelid = c.oid ORDER BY conname),
        ARRAY(SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON (ONLY )?\\S+ USING ', ' ON USING ') FROM pg_index
-             WHERE indrelid = c.oid ORDER BY 1) AS indexes
-     ${OF} WHERE n.nspname = $1 AND c.relname = $2`,
-    [schema, name],
+             WHERE indrelid = c.oid ORDER BY 1))::text AS structure
+     ${OF} WHERE n.nspname || '.' || c.relname = ANY ($1)`,
+    [[...tables, ...tables.map(shadowTable)]],
   );
-  return JSON.stringify(structure);
+  const structures = new Map(rows.map(({ name, structure }) => [name, structure]));
+  return tables.every((table) => structures.get(table) === structures.get(shadowTable(table)));
 }
 
 /** Has Postgres look at what stands in the shadows, so that who reads them from the first moment on does it by the right indexes. */
@@ -115,40 +111,41 @@ export async function analyzeShadow(sql: Sql, tables: readonly TableName[]): Pro
 }
 
 /**
- * Drops the tables and puts their shadows in their places, with the rights that were given on them; from then until the transaction
- * ends nobody reads. What depends on a table that is not one of ours, such as a view, keeps this from happening.
+ * Drops the tables, puts their shadows in their places, with the rights that were given on them, and drops what is left of the shadow
+ * schemas; from then until the transaction ends nobody reads. What depends on a table that is not one of ours, such as a view, keeps this
+ * from happening.
  */
-export async function takePlaces(sql: Sql, tables: readonly TableName[]): Promise<void> {
-  const rights: string[] = [];
-  for (const table of tables) {
-    rights.push(...(await rightsOn(sql, table)));
-    await makePartitions(sql, table);
-  }
-  await sql.query(`LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`);
-  await sql.query(`DROP TABLE ${tables.join(', ')}`);
-  for (const table of tables) {
-    const [schema] = split(table);
-    const moved = await sql.query<{ shadow: string }[]>(
-      `SELECT inhrelid::regclass::text AS shadow FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
-       WHERE inhparent = $1::regclass AND c.relkind IN ('r', 'p')`,
-      [shadowTable(table)],
-    );
-    for (const { shadow } of [...moved, { shadow: shadowTable(table) }])
-      await sql.query(`ALTER TABLE ${shadow} SET SCHEMA ${schema}`);
-  }
-  for (const right of rights) await sql.query(right);
+export async function takePlaces(sql: Sql, tables: readonly TableName[], schemas: readonly string[]): Promise<void> {
+  const rights = await rightsOn(sql, tables);
+  for (const partition of await missingPartitions(sql, tables)) await sql.query(partition);
+  const moved = await sql.query<{ shadow: string; schema: string }[]>(
+    `SELECT format('%s.%s', n.nspname, c.relname) AS shadow, shadows.schema
+     FROM unnest($1::text[], $2::text[]) AS shadows (name, schema), pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = shadows.name::regclass OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = shadows.name::regclass)`,
+    [tables.map(shadowTable), tables.map((table) => split(table)[0])],
+  );
+  // All at once: nobody waits for what goes back and forth.
+  const statements = [
+    `LOCK TABLE ${tables.join(', ')} IN ACCESS EXCLUSIVE MODE`,
+    `DROP TABLE ${tables.join(', ')}`,
+    ...moved.map(({ shadow, schema }) => `ALTER TABLE ${shadow} SET SCHEMA ${schema}`),
+    ...rights,
+    ...schemas.map((schema) => `DROP SCHEMA ${shadowSchema(schema)} CASCADE`),
+  ];
+  await sql.query(statements.join('; '));
 }
 
-/** What was granted on a table and on its columns, as statements that grant it again. */
-async function rightsOn(sql: Sql, table: TableName): Promise<string[]> {
+/** What was granted on tables and on their columns, as statements that grant it again. */
+async function rightsOn(sql: Sql, tables: readonly TableName[]): Promise<string[]> {
   const rows = await sql.query<{ statement: string }[]>(
-    `SELECT format('GRANT %s%s ON ${table} TO %s%s', privilege_type, ' (' || quote_ident(attname) || ')',
+    `SELECT format('GRANT %s%s ON %s TO %s%s', privilege_type, ' (' || quote_ident(attname) || ')', name,
        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
        CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END) AS statement
-     FROM (SELECT relacl AS acl, NULL AS attname FROM pg_class WHERE oid = $1::regclass
-           UNION ALL SELECT attacl, attname FROM pg_attribute WHERE attrelid = $1::regclass AND NOT attisdropped) held,
-       aclexplode(acl)`,
-    [table],
+     FROM unnest($1::text[]) AS name, LATERAL (
+       SELECT relacl AS acl, NULL AS attname FROM pg_class WHERE oid = name::regclass
+       UNION ALL SELECT attacl, attname FROM pg_attribute WHERE attrelid = name::regclass AND NOT attisdropped
+     ) held, aclexplode(acl)`,
+    [tables],
   );
   return rows.map(({ statement }) => statement);
 }

@@ -1,6 +1,6 @@
 import { Context } from '@balados/platform-stores';
 import { FeedMetadata1700000000340 } from './feed-metadata-migration';
-import { Interventions1700000000370 } from './interventions-migration';
+import { InterventionsInSite1700000000371 } from './interventions-migration';
 import {
   ForgottenFeeds1700000000131,
   Popularity1700000000101,
@@ -21,7 +21,7 @@ export const siteContext: Context = {
     ForgottenFeeds1700000000131,
     TimelineOfFeedAndType1700000000320,
     FeedMetadata1700000000340,
-    Interventions1700000000370,
+    InterventionsInSite1700000000371,
   ],
 };
 

@@ -3,7 +3,7 @@ import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
-import { Interventions1700000000370 } from './interventions-migration';
+import { InterventionsInUsers1700000000370 } from './interventions-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
@@ -30,7 +30,7 @@ export const usersContext: Context = {
     TokenReader1700000000250,
     FeedReader1700000000255,
     Checkpoints1700000000260,
-    Interventions1700000000370,
+    InterventionsInUsers1700000000370,
   ],
 };
 

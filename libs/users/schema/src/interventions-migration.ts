@@ -1,7 +1,7 @@
 import { interventionsTable } from '@balados/platform-stores';
 import { MigrationInterface, QueryRunner } from 'typeorm';
 
-export class Interventions1700000000370 implements MigrationInterface {
+export class InterventionsInUsers1700000000370 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(interventionsTable('users'));
   }

@@ -5,9 +5,11 @@ import { bundle } from './bundle.mjs';
 
 const apps = process.argv.slice(2);
 const root = resolve(import.meta.dirname, '..');
-// An app may have more entries than main.ts: processes that it supervises.
+// An app may have more entries than main.ts: processes that it supervises, and what an operator calls.
 const entriesOf = (app) =>
-  ['main', 'eventstore', 'postgres', 'run'].filter((name) => existsSync(`${root}/apps/${app}/src/${name}.ts`));
+  ['main', 'eventstore', 'postgres', 'run', 'operate'].filter((name) =>
+    existsSync(`${root}/apps/${app}/src/${name}.ts`),
+  );
 const unknown = apps.find((app) => entriesOf(app).length === 0);
 if (apps.length === 0 || unknown) {
   console.error(`build: no app ${unknown ?? '(none named)'}; usage: node tools/build.mjs <app> ...`);

@@ -19,6 +19,8 @@ const PUBLISHED_FROM_LISTENERS = 2;
 export async function withSql<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
   const client = new Client({ connectionString: url });
   await client.connect();
+  // As connections of site have it: its functions name their tables alone.
+  await client.query('SET search_path = site_private, site');
   try {
     return await work(client);
   } finally {

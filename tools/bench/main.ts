@@ -8,6 +8,7 @@ import { catchUp } from './figures/catch-up';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
 import { feedFigures } from './figures/feeds';
+import { rebuilding } from './figures/rebuild';
 import { redirects } from './figures/redirects';
 import { timeStarts } from './figures/start';
 import { smallSyncs, unchangedSync } from './figures/syncs';
@@ -32,6 +33,7 @@ const onServices = (listeners: number): readonly Figure[] => [
   smallSyncs,
   visible,
   catchUp,
+  rebuilding,
   trending,
   stateCache(listeners),
 ];

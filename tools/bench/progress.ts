@@ -6,6 +6,7 @@ import { connect, disconnect, lengthOf } from './raw-client';
 import { Running } from './systems';
 
 const POLL_MS = 50;
+/** Nothing more may come for this long. */
 const LIMIT_MS = 120_000;
 
 /** How far a stream is to have come into the read models. */
@@ -30,8 +31,9 @@ export async function projected(
     marks.map(({ category }) => category),
     marks.map(({ revision }) => revision),
   ];
-  const limit = performance.now() + LIMIT_MS;
+  let limit = performance.now() + LIMIT_MS;
   let first: number | undefined;
+  let most = 0;
   try {
     for (;;) {
       const { rows } = await pool.query<{ begun: number; done: number; failed: string | null }>(
@@ -46,6 +48,7 @@ export async function projected(
       if (failed) throw new Error(`a projector has stopped: ${failed}`);
       if (begun > 0) first ??= now;
       if (done === marks.length) return { first: first ?? now, last: now };
+      if (done > most) [most, limit] = [done, now + LIMIT_MS];
       if (now > limit) throw new Error(`${context} holds ${done} of ${marks.length} streams after ${LIMIT_MS} ms`);
       await delay(POLL_MS);
     }

@@ -1,7 +1,13 @@
 import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
 import { arrangeTimeline, movePopularityWindows, movedByWindows, timelineChanges } from '@balados/site-projections';
-import { endedSessions, pendingErasures, purgeIdempotencyKeys, purgeSessions } from '@balados/users-accounts';
+import {
+  endedSessions,
+  ERASURES_LOCK,
+  pendingErasures,
+  purgeIdempotencyKeys,
+  purgeSessions,
+} from '@balados/users-accounts';
 import type { Privacy } from '@balados/users-contracts';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
@@ -75,7 +81,7 @@ export const JOBS: readonly Job[] = [
     name: 'erasures',
     does: 'carries on what listeners want erased',
     urgentMs: ERASURES_EVERY_MS,
-    lock: '0x65726173',
+    lock: ERASURES_LOCK,
     database: 'users',
     run: eraseDue,
     foresee: async ({ users }) => ({ pending: (await pendingErasures(users)).length }),

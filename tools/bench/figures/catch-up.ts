@@ -11,13 +11,13 @@ const LISTENERS = 500;
 const SUBSCRIPTIONS = 10;
 const EPISODES = 45;
 /** Each episode is played, and its position moves once. */
-const EVENTS = LISTENERS * (SUBSCRIPTIONS + 2 * EPISODES);
+export const EVENTS_OF_A_LISTENER = SUBSCRIPTIONS + 2 * EPISODES;
+const EVENTS = LISTENERS * EVENTS_OF_A_LISTENER;
 const GOAL_SHARE = 0.5;
 
 /** What the listeners of a small town did while the projections were away, and how far users and site are to come. */
-function backlog(): { fillings: Filling[]; users: Mark[]; site: Mark[] } {
+export function backlog(listeners: readonly string[]): { fillings: Filling[]; users: Mark[]; site: Mark[] } {
   const now = new Date().toISOString();
-  const listeners = Array.from({ length: LISTENERS }, () => randomUUID());
   const subscriptions = (listener: number): UsersEvent[] =>
     Array.from({ length: SUBSCRIPTIONS }, (_, n) => ({
       type: 'PodcastSubscribed',
@@ -53,7 +53,7 @@ export const catchUp: Figure = {
     try {
       await projections.stop();
       const after = await newestOfListeners(store);
-      const { fillings, users, site } = backlog();
+      const { fillings, users, site } = backlog(Array.from({ length: LISTENERS }, () => randomUUID()));
       const filling = performance.now();
       await fill(store, fillings);
       say(`  ${EVENTS} events appended in batches, ${perSecond((EVENTS * 1_000) / (performance.now() - filling))}`);

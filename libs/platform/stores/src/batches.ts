@@ -4,8 +4,9 @@ import { DataSource, EntityManager } from 'typeorm';
 import { Log, messageOf } from './log';
 import { isPassingDatabaseError } from './postgres';
 import { Projector } from './projector';
-import { BATCH_EVENTS, PATIENCE_MS, SegmentBatch, SegmentWorker } from './segment-worker';
+import { SegmentBatch, SegmentWorker } from './segment-worker';
 import { FencedOff, Leases } from './segments';
+import { keepTables } from './tables-lock';
 
 /** One transaction takes at most this many bytes of its events' data as JSON (always at least one event). */
 export const BATCH_BYTES = 2 * 1024 * 1024;
@@ -19,6 +20,20 @@ export const LONGEST_REST_MS = 50;
 export const RETRY_PAUSE_MS = 50;
 export const RETRY_LONGEST_PAUSE_MS = 5_000;
 
+export interface BatchesParts {
+  projector: Projector;
+  leases: Leases;
+  dataSource: DataSource;
+  log: Log;
+  /** As in `RunOptions`. */
+  batchEvents: number;
+  patienceMs: number;
+  /** Gives each of these transactions of its own. */
+  part: (workers: readonly SegmentWorker[]) => void;
+  /** No transaction is under way. */
+  onSociable: () => void;
+}
+
 /**
  * Applies what the segments of a lane wait with, all of them in one transaction after the other; while one runs the next one gathers.
  * Those whose events cannot be applied together, or not in time, are parted, so that one that fails or is slow holds no other back.
@@ -31,14 +46,7 @@ export class Batches {
 
   constructor(
     private readonly workers: ReadonlyMap<number, SegmentWorker>,
-    private readonly projector: Projector,
-    private readonly leases: Leases,
-    private readonly dataSource: DataSource,
-    private readonly log: Log,
-    /** Each of these is to have transactions of its own. */
-    private readonly part: (workers: readonly SegmentWorker[]) => void,
-    /** No transaction is under way. */
-    private readonly onFree: () => void,
+    private readonly parts: BatchesParts,
   ) {}
 
   /** Some segment waits. */
@@ -51,7 +59,7 @@ export class Batches {
     await Promise.resolve();
     for (let waiting = this.waiting(); waiting.length > 0; waiting = this.waiting()) {
       await this.rest(waiting);
-      const batches = gather(this.waiting());
+      const batches = gather(this.waiting(), this.parts.batchEvents);
       if (batches.length === 0) continue;
       const applied = this.applyAll(batches);
       for (const { worker } of batches) worker.busy = applied;
@@ -61,7 +69,7 @@ export class Batches {
         // It may be in another lane by now.
         if (worker.waiting) worker.onWaiting();
       }
-      this.onFree();
+      this.parts.onSociable();
     }
     this.running = undefined;
   }
@@ -72,7 +80,7 @@ export class Batches {
 
   /** Lets a batch gather; the pause counts from the end of the last transaction. */
   private async rest(waiting: readonly SegmentWorker[]): Promise<void> {
-    if (!this.last || waiting.reduce((sum, { queued }) => sum + queued, 0) >= BATCH_EVENTS) return;
+    if (!this.last || waiting.reduce((sum, { queued }) => sum + queued, 0) >= this.parts.batchEvents) return;
     const pause = Math.min(LONGEST_REST_MS, REST_FACTOR * this.last.tookMs);
     const left = this.last.endedAt + pause - performance.now();
     if (left > 0) await delay(left);
@@ -91,9 +99,12 @@ export class Batches {
       await this.persistently(batches);
     } catch (error) {
       // Each shows for itself what kept it.
-      this.log.info({ projector: this.projector.name, reason: messageOf(error) }, 'segments are applied one by one');
+      this.parts.log.info(
+        { projector: this.parts.projector.name, reason: messageOf(error) },
+        'segments are applied one by one',
+      );
       for (const batch of batches) batch.worker.putBack(batch);
-      this.part(batches.map(({ worker }) => worker));
+      this.parts.part(batches.map(({ worker }) => worker));
     }
   }
 
@@ -127,7 +138,7 @@ export class Batches {
   /** Has a segment stand still, and says so in its row. @throws FencedOff */
   async fail(worker: SegmentWorker, event: StoredEvent | undefined, reason: string): Promise<void> {
     worker.fail(event, reason);
-    await this.untilItPasses([worker], () => this.leases.fail(worker.lease, event?.id, reason));
+    await this.untilItPasses([worker], () => this.parts.leases.fail(worker.lease, event?.id, reason));
     worker.failureNoted = true;
   }
 
@@ -140,12 +151,14 @@ export class Batches {
   }
 
   private async apply(batches: readonly SegmentBatch[]): Promise<void> {
+    const { dataSource, projector, leases } = this.parts;
     const started = performance.now();
     const events = inOrder(batches);
-    await this.dataSource.transaction(async (transaction) => {
+    await dataSource.transaction(async (transaction) => {
       const work = async (): Promise<void> => {
-        if (events.length > 0) await this.projector.project(transaction, events);
-        await this.leases.move(
+        await keepTables(transaction, projector.name);
+        if (events.length > 0) await projector.project(transaction, events);
+        await leases.move(
           transaction,
           batches.map(({ worker, to }) => ({
             lease: worker.lease,
@@ -162,19 +175,19 @@ export class Batches {
     if (events.length > 0) this.last = { endedAt, tookMs: endedAt - started };
   }
 
-  /** @throws TooSlow after PATIENCE_MS, which ends the statement that is waited for */
+  /** @throws TooSlow after `patienceMs`, which ends the statement that is waited for */
   private async inTime(transaction: EntityManager, work: () => Promise<void>): Promise<void> {
     const { processID } = (await transaction.queryRunner!.connect()) as { processID: number };
     let isLate = false;
     // Again, since it may come between two statements.
     const timer = setInterval(() => {
       isLate = true;
-      this.dataSource.query('SELECT pg_cancel_backend($1)', [processID]).catch(() => undefined);
-    }, PATIENCE_MS);
+      this.parts.dataSource.query('SELECT pg_cancel_backend($1)', [processID]).catch(() => undefined);
+    }, this.parts.patienceMs);
     try {
       await work();
     } catch (error) {
-      throw isLate ? new TooSlow() : error;
+      throw isLate ? new TooSlow(this.parts.patienceMs) : error;
     } finally {
       clearInterval(timer);
     }
@@ -188,9 +201,9 @@ export class Batches {
       } catch (error) {
         if (!isPassingDatabaseError(error) || workers.some(({ stopped }) => stopped)) throw error;
         for (const worker of workers) worker.retries += 1;
-        this.log.warn(
+        this.parts.log.warn(
           {
-            projector: this.projector.name,
+            projector: this.parts.projector.name,
             segments: workers.map(({ lease }) => lease.segment),
             reason: messageOf(error),
           },
@@ -205,15 +218,15 @@ export class Batches {
 }
 
 class TooSlow extends Error {
-  constructor() {
-    super(`not done within ${PATIENCE_MS} ms`);
+  constructor(patienceMs: number) {
+    super(`not done within ${patienceMs} ms`);
   }
 }
 
 /** Of what all segments wait with, the oldest, as much as one transaction takes. */
-function gather(workers: readonly SegmentWorker[]): SegmentBatch[] {
+function gather(workers: readonly SegmentWorker[], most: number): SegmentBatch[] {
   const counts = workers.map(() => 0);
-  for (let events = 0, bytes = 0; events < BATCH_EVENTS; events += 1) {
+  for (let events = 0, bytes = 0; events < most; events += 1) {
     let oldest: { index: number; position: bigint; size: number } | undefined;
     for (const [index, worker] of workers.entries()) {
       const next = worker.peek(counts[index]!);

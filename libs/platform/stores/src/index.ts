@@ -1,8 +1,13 @@
 export * from './event-store-db';
+export * from './interventions';
 export * from './log';
 export * from './postgres';
 export * from './postgres-when-reached';
 export * from './projector';
 export * from './projector-runner';
+export * from './projector-status';
+export * from './rebuild';
+export * from './skip-event';
+export type { TableName } from './shadow';
 export { hasPassed, LEASE_MS, SEGMENTS, segmentOf } from './segments';
 export type { SegmentStatus } from './segment-worker';

@@ -1,33 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventStore, parseStream } from '@balados/event-sourcing';
-import { DataSource } from 'typeorm';
-import { Batches } from './batches';
-import { Log } from './log';
-import { Projector } from './projector';
-import { Leases, segmentOf } from './segments';
+import { Batches, BatchesParts } from './batches';
+import { segmentOf } from './segments';
 import { SegmentWorker } from './segment-worker';
 
 /** Segments wait for those that share their subscription and are behind them, until it has read so many events that they know. */
 export const FAR_EVENTS = 1_000;
 
 /** What all lanes of a projector share. */
-export interface LaneParts {
-  projector: Projector;
+export interface LaneParts extends BatchesParts {
   store: EventStore;
-  dataSource: DataSource;
-  leases: Leases;
-  log: Log;
   leaseMs: number;
   /** Of the projector, held here or not. */
   segments: () => number;
   /** Gives these a lane together. */
   moveAway: (workers: readonly SegmentWorker[]) => void;
-  /** Gives each of these a lane. */
-  part: (workers: readonly SegmentWorker[]) => void;
   /** The store can be asked. */
   onVerified: () => void;
-  /** The lane may now be one of those that go together. */
-  onSociable: () => void;
 }
 
 /** Some of the segments of a process: one subscription feeds them, and one transaction after the other applies their events together. */
@@ -43,8 +32,7 @@ export class Lane {
   private position: bigint | undefined;
 
   constructor(private readonly parts: LaneParts) {
-    const { projector, leases, dataSource, log, part, onSociable } = parts;
-    this.batches = new Batches(this.workers, projector, leases, dataSource, log, part, onSociable);
+    this.batches = new Batches(this.workers, parts);
   }
 
   restart(): void {

@@ -7,6 +7,8 @@ export type Sql = Pick<EntityManager, 'query'>;
 export interface Context {
   /** Its schema; the table of its migrations stands in it. */
   schema: string;
+  /** Schemas in which tables are looked for that are named by themselves alone, as projectors do; by default Postgres's own. */
+  searchPath?: readonly string[];
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
   entities: (Function | EntitySchema)[];
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
@@ -41,9 +43,13 @@ export function openPostgres(
     commitsAwaitDisk?: boolean;
   },
 ): Promise<DataSource> {
+  const options = [
+    ...(commitsAwaitDisk ? [] : ['-c synchronous_commit=off']),
+    ...(context.searchPath ? [`-c search_path=${context.searchPath.join(',')}`] : []),
+  ];
   return new DataSource({
     type: 'postgres',
-    url,
+    url: withOptions(url, options),
     applicationName: `balados ${service}`,
     schema: context.schema,
     entities: context.entities,
@@ -54,10 +60,18 @@ export function openPostgres(
     extra: {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: idleInTransactionMs,
-      ...(!commitsAwaitDisk && { options: '-c synchronous_commit=off' }),
     },
     installExtensions: false,
   }).initialize();
+}
+
+/** Those of the URL hold as well: the driver would take these or the others. */
+function withOptions(url: string, options: readonly string[]): string {
+  if (options.length === 0) return url;
+  const whole = new URL(url);
+  const given = whole.searchParams.get('options');
+  whole.searchParams.set('options', [...(given ? [given] : []), ...options].join(' '));
+  return whole.href;
 }
 
 /** Brings the context's schema up to date; services that start together take turns. */

@@ -6,7 +6,7 @@ import { Lanes } from './lanes';
 import { Log, messageOf } from './log';
 import { Projector } from './projector';
 import { LEASE_MS, LEASE_RENEWALS, Leases, SEGMENTS } from './segments';
-import { SegmentStatus, SegmentWorker } from './segment-worker';
+import { BATCH_EVENTS, PATIENCE_MS, SegmentStatus, SegmentWorker } from './segment-worker';
 
 /** Pause after the store or the tables of a projector could not be asked, in milliseconds. */
 export const RUNNER_PAUSE_MS = 1_000;
@@ -48,8 +48,13 @@ export interface RunOptions {
   dataSource: DataSource;
   /** Names this process; no other may have the same name. */
   owner: string;
+  /** Of a projector without rows; 0 for one that others make rows for. */
   segments?: number;
   leaseMs?: number;
+  /** Events that one transaction takes at most; for one that catches up more are faster. */
+  batchEvents?: number;
+  /** A transaction of several segments that takes longer is ended, and each goes on alone, in milliseconds. */
+  patienceMs?: number;
   log: Log;
   /** Closes it as well. */
   signal?: AbortSignal;
@@ -83,14 +88,16 @@ class Run implements RunningProjector {
 
   constructor(private readonly options: RunOptions) {
     const { projector, store, dataSource, owner, leaseMs = LEASE_MS, log } = options;
+    const { batchEvents = BATCH_EVENTS, patienceMs = PATIENCE_MS } = options;
     this.name = projector.name;
     this.leaseMs = leaseMs;
     this.leases = new Leases(dataSource, projector, owner, leaseMs);
     const { leases } = this;
     const segments = () => this.segments;
     const onVerified = () => void this.troubles.delete(FEEDING);
-    this.lanes = new Lanes({ projector, store, dataSource, leases, log, leaseMs, segments, onVerified }, (lane) =>
-      this.repeat(FEEDING, () => lane.feed(), 0, lane.closing),
+    this.lanes = new Lanes(
+      { projector, store, dataSource, leases, log, leaseMs, batchEvents, patienceMs, segments, onVerified },
+      (lane) => this.repeat(FEEDING, () => lane.feed(), 0, lane.closing),
     );
     this.loops = [
       this.repeat(SHARING, () => this.share(), leaseMs / LEASE_RENEWALS),

@@ -186,15 +186,22 @@ export class Leases {
   }
 }
 
-/** Whether every segment of a projector has applied what stands in the log up to this position. False for one that never ran. */
+/** The name under which a projector makes its tables anew, beside those that it keeps. */
+export const rebuildOf = (projector: string): string => `${projector}-rebuild`;
+
+/**
+ * Whether every segment of a projector has applied what stands in the log up to this position, also where it makes its tables anew. False
+ * for one that never ran.
+ */
 export async function hasPassed(
   sql: Sql,
   { name, schema }: Pick<Projector, 'name' | 'schema'>,
   position: bigint,
 ): Promise<boolean> {
   const [row] = await sql.query<{ passed: boolean | null }[]>(
-    `SELECT bool_and(coalesce(position >= $2, false)) AS passed FROM "${schema}".projector_segments WHERE projector = $1`,
-    [name, String(position)],
+    `SELECT bool_and(coalesce(position >= $2, false)) AS passed FROM "${schema}".projector_segments
+     WHERE projector IN ($1, $3)`,
+    [name, String(position), rebuildOf(name)],
   );
   return row!.passed ?? false;
 }

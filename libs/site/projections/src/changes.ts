@@ -38,7 +38,7 @@ export interface Change {
 
 /** SQL: columns of a `Change`, but for its sign. */
 export const CHANGE = `listener, feed_id, episode_id, item_key, kind, points, visibility, explicit, recorded_at,
-  recorded_at < (SELECT starts_at FROM site_private.popularity_window) AS previous`;
+  recorded_at < (SELECT starts_at FROM popularity_window) AS previous`;
 
 /** SQL: the rows of `erasedKinds`. */
 const ERASED = `SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[])
@@ -60,7 +60,7 @@ export async function feedsOfErased(sql: Sql, erased: readonly ErasedKind[]): Pr
   // As with settings: a listener may have done more than a statement's time is enough for.
   await sql.query('SET LOCAL statement_timeout = 0');
   const rows = await sql.query<{ feed_id: string }[]>(
-    `SELECT DISTINCT feed_id FROM site_private.contributions
+    `SELECT DISTINCT feed_id FROM contributions
      JOIN (${ERASED}) t USING (listener, kind) WHERE ${IS_ERASED('contributions')}`,
     erasedKinds(erased),
   );
@@ -72,11 +72,11 @@ export async function eraseContributions(sql: Sql, erased: readonly ErasedKind[]
   if (erased.length === 0) return [];
   return sql.query<Change[]>(
     `WITH gone AS (
-       DELETE FROM site_private.contributions c USING (${ERASED}) t
+       DELETE FROM contributions c USING (${ERASED}) t
        WHERE c.listener = t.listener AND c.kind = t.kind AND ${IS_ERASED('c')}
        RETURNING c.*
      ), unseen AS (
-       DELETE FROM site.public_events e USING gone
+       DELETE FROM public_events e USING gone
        WHERE e.recorded_at = ${seenAt('gone.visibility', 'gone.recorded_at')} AND e.id = gone.public_id
      )
      SELECT -1 AS sign, ${CHANGE} FROM gone`,
@@ -89,12 +89,12 @@ export async function takeBackContributions(sql: Sql, takenBack: readonly TakenB
   if (takenBack.length === 0) return [];
   return sql.query<Change[]>(
     `WITH gone AS (
-       DELETE FROM site_private.contributions c
+       DELETE FROM contributions c
        USING unnest($1::uuid[], $2::uuid[], $3::text[]) AS t (listener, subject_id, kind)
        WHERE c.listener = t.listener AND c.subject_id = t.subject_id AND c.kind = t.kind AND c.day = 0
        RETURNING c.*
      ), unseen AS (
-       DELETE FROM site.public_events e USING gone
+       DELETE FROM public_events e USING gone
        WHERE e.recorded_at = ${seenAt('gone.visibility', 'gone.recorded_at')} AND e.id = gone.public_id
      )
      SELECT -1 AS sign, ${CHANGE} FROM gone`,
@@ -117,7 +117,7 @@ export async function makeContributions(sql: Sql, made: readonly Contribution[])
        FROM json_to_recordset($1::json) AS t (listener uuid, "feedId" uuid, "episodeId" uuid, kind text, day integer,
          item text, "itemKey" uuid, "occurredAt" timestamptz, "recordedAt" timestamptz)
      ), stated AS (
-       INSERT INTO site_private.contributions AS c (listener, feed_id, episode_id, subject_id, kind, day, points,
+       INSERT INTO contributions AS c (listener, feed_id, episode_id, subject_id, kind, day, points,
          item, item_key, occurred_at, recorded_at, visibility, explicit)
        SELECT c.listener, feed_id, episode_id, subject_id, kind, day, ($2::json ->> kind)::integer,
          item, item_key, occurred_at, recorded_at, ${VISIBILITY}, ${EXPLICIT}
@@ -126,7 +126,7 @@ export async function makeContributions(sql: Sql, made: readonly Contribution[])
          DO UPDATE SET item = EXCLUDED.item WHERE c.item IS DISTINCT FROM EXCLUDED.item
        RETURNING c.*, (c.xmax = 0)::integer AS sign
      ), seen AS (
-       ${SEE} FROM stated JOIN site_private.feeds USING (feed_id)
+       ${SEE} FROM stated JOIN feeds USING (feed_id)
        WHERE sign = 1 AND published AND visibility <> 'private' AND ${IS_RECENT}
      )
      SELECT sign, ${CHANGE} FROM stated`,
@@ -143,10 +143,10 @@ export async function changeVisibility(sql: Sql, settings: readonly Setting[]): 
      ), moved AS (
        SELECT * FROM corrected WHERE visibility <> was
      ), unseen AS (
-       DELETE FROM site.public_events e USING moved
+       DELETE FROM public_events e USING moved
        WHERE e.recorded_at = ${seenAt('moved.was', 'moved.recorded_at')} AND e.id = moved.was_id
      ), seen AS (
-       ${SEE} FROM moved JOIN site_private.feeds USING (feed_id)
+       ${SEE} FROM moved JOIN feeds USING (feed_id)
        WHERE published AND visibility <> 'private' AND ${IS_RECENT}
      )
      SELECT was, was_explicit, ${CHANGE} FROM corrected`,

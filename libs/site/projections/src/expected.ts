@@ -29,18 +29,18 @@ export const PEOPLE_MAX = 10;
 export const peopleOf = (scope: string, kind: 'play' | 'save'): string => `(
   SELECT coalesce(jsonb_agg(listener ORDER BY recorded_at DESC, listener), '[]')
   FROM (
-    SELECT listener, recorded_at FROM site_private.people
+    SELECT listener, recorded_at FROM people
     WHERE scope_id = ${scope} AND kind = '${kind}'
     ORDER BY recorded_at DESC, listener LIMIT ${PEOPLE_MAX}
   ) recent)`;
 
 /** SQL: the item of an episode as it was sent last, of what is not private. */
 export const lastItemOf = (feed: string, episode: string): string => `(
-  SELECT last.item FROM site_private.contributions last
+  SELECT last.item FROM contributions last
   WHERE last.feed_id = ${feed} AND last.episode_id = ${episode} AND last.visibility <> 'private'
   ORDER BY last.recorded_at DESC, last.listener DESC, last.kind DESC LIMIT 1)`;
 
-const previous = 'c.recorded_at < (SELECT starts_at FROM site_private.popularity_window)';
+const previous = 'c.recorded_at < (SELECT starts_at FROM popularity_window)';
 const counts = `
   sum(c.points)::integer AS score,
   coalesce(sum(c.points) FILTER (WHERE ${previous}), 0)::integer AS score_previous,
@@ -50,47 +50,47 @@ const counts = `
   (count(*) FILTER (WHERE c.kind = 'save' AND ${previous}))::integer AS likes_previous`;
 export const COUNTS = ['score', 'score_previous', 'plays', 'plays_previous', 'likes', 'likes_previous'] as const;
 
-const published = `site_private.contributions c JOIN site_private.feeds f USING (feed_id)
+const published = `contributions c JOIN feeds f USING (feed_id)
   WHERE f.published AND c.visibility <> 'private'`;
 
 /** What only projectors see; in the order in which one rests on the other. */
 export const hidden = (minListeners: number, feeds: Feeds): Derived[] => [
   {
-    table: 'site_private.feed_listeners',
+    table: 'feed_listeners',
     key: ['feed_id', 'listener'],
     columns: ['feed_id', 'listener', 'contributions'],
     select: `SELECT feed_id, listener, count(*)::integer AS contributions
-      FROM site_private.contributions c WHERE visibility <> 'private' AND ${feeds('c')} GROUP BY feed_id, listener`,
-    held: `site_private.feed_listeners held WHERE ${feeds('held')}`,
+      FROM contributions c WHERE visibility <> 'private' AND ${feeds('c')} GROUP BY feed_id, listener`,
+    held: `feed_listeners held WHERE ${feeds('held')}`,
   },
   {
-    table: 'site_private.people',
+    table: 'people',
     key: ['scope_id', 'kind', 'listener'],
     columns: ['scope_id', 'kind', 'listener', 'recorded_at'],
     select: `SELECT scope_id, kind, listener, max(recorded_at) AS recorded_at
-      FROM site_private.contributions c CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
+      FROM contributions c CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id)
       WHERE visibility = 'public' AND kind IN ('play', 'save') AND scope_id IS NOT NULL AND ${feeds('c')}
       GROUP BY scope_id, kind, listener`,
     held:
       feeds === ALL_FEEDS
-        ? 'site_private.people held WHERE true'
-        : `(SELECT DISTINCT scope_id FROM site_private.contributions c
+        ? 'people held WHERE true'
+        : `(SELECT DISTINCT scope_id FROM contributions c
               CROSS JOIN LATERAL (VALUES (feed_id), (episode_id)) AS scopes (scope_id) WHERE ${feeds('c')}) scopes
-           JOIN site_private.people held USING (scope_id) WHERE true`,
+           JOIN people held USING (scope_id) WHERE true`,
   },
   {
-    table: 'site_private.feeds',
+    table: 'feeds',
     key: ['feed_id'],
     columns: ['feed_id', 'feed', 'listeners', 'explicit', 'published'],
     select: `SELECT f.feed_id, f.feed, coalesce(l.listeners, 0) AS listeners, coalesce(e.explicit, 0) AS explicit,
         (coalesce(l.listeners, 0) >= ${Number(minListeners)} OR coalesce(e.explicit, 0) > 0) AND NOT f.blocked AS published
-      FROM site_private.feeds f
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM site_private.feed_listeners l WHERE ${feeds('l')}
+      FROM feeds f
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS listeners FROM feed_listeners l WHERE ${feeds('l')}
                  GROUP BY feed_id) l USING (feed_id)
-      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM site_private.contributions c
+      LEFT JOIN (SELECT feed_id, count(*)::integer AS explicit FROM contributions c
                  WHERE explicit AND ${feeds('c')} GROUP BY feed_id) e USING (feed_id)
       WHERE ${feeds('f')}`,
-    held: `site_private.feeds held WHERE ${feeds('held')}`,
+    held: `feeds held WHERE ${feeds('held')}`,
   },
 ];
 
@@ -100,7 +100,7 @@ export const shown = (feeds: Feeds): Derived[] => {
   const held = (table: string): string => `${table} held WHERE ${feeds('held')}`;
   return [
     {
-      table: 'site.podcast_popularity',
+      table: 'podcast_popularity',
       key: ['feed_id'],
       columns: [
         'feed_id',
@@ -115,24 +115,24 @@ export const shown = (feeds: Feeds): Derived[] => {
       select: `SELECT f.feed_id, f.feed, f.feed_title, f.feed_author, f.feed_cover, ${counts},
           ${peopleOf('f.feed_id', 'play')} AS plays_people, ${peopleOf('f.feed_id', 'save')} AS likes_people
         FROM ${from} GROUP BY f.feed_id`,
-      held: held('site.podcast_popularity'),
+      held: held('podcast_popularity'),
     },
     {
-      table: 'site.episode_popularity',
+      table: 'episode_popularity',
       key: ['episode_id'],
       columns: ['episode_id', 'feed_id', 'item', 'item_key', ...COUNTS, 'plays_people', 'likes_people'],
       select: `SELECT c.episode_id, c.feed_id, ${lastItemOf('c.feed_id', 'c.episode_id')} AS item,
           c.item_key, ${counts},
           ${peopleOf('c.episode_id', 'play')} AS plays_people, ${peopleOf('c.episode_id', 'save')} AS likes_people
         FROM ${from} AND c.episode_id IS NOT NULL GROUP BY c.episode_id, c.feed_id, c.item_key`,
-      held: held('site.episode_popularity'),
+      held: held('episode_popularity'),
     },
     {
-      table: 'site.public_events',
+      table: 'public_events',
       key: ['recorded_at', 'id'],
       columns: SEEN,
       select: `SELECT ${SEEN_VALUES} FROM ${from} AND ${IS_RECENT}`,
-      held: held('site.public_events'),
+      held: held('public_events'),
     },
   ];
 };

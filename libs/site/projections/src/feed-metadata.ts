@@ -29,7 +29,7 @@ export interface DueFeed {
 /** Feeds of which something may have to be learned by now, those that have waited longest first. */
 export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueFeed[]> {
   return sql.query<DueFeed[]>(
-    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM site_private.feeds
+    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM feeds
      WHERE metadata_due_at <= $1 ORDER BY metadata_due_at LIMIT $2`,
     [now, limit],
   );
@@ -38,7 +38,7 @@ export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueF
 /** Nothing could be learned of it; what is known stays. */
 export async function putOff(sql: Sql, feedId: string, dueAt: Date): Promise<void> {
   await sql.query(
-    `UPDATE site_private.feeds SET metadata_due_at = $2, metadata_failures = metadata_failures + 1 WHERE feed_id = $1`,
+    `UPDATE feeds SET metadata_due_at = $2, metadata_failures = metadata_failures + 1 WHERE feed_id = $1`,
     [feedId, dueAt],
   );
 }
@@ -54,7 +54,7 @@ export const describeFeed = (
     await shareWindow(sql);
     const { blocked } = description;
     const [before] = await sql.query<FeedState[]>(
-      `SELECT listeners, explicit, blocked, published FROM site_private.feeds WHERE feed_id = $1 FOR UPDATE`,
+      `SELECT listeners, explicit, blocked, published FROM feeds WHERE feed_id = $1 FOR UPDATE`,
       [feedId],
     );
     // Nobody has to do with it any more.
@@ -63,21 +63,53 @@ export const describeFeed = (
     const [title, author] = [cut(description.title), cut(description.author)];
     const cover = JSON.stringify(shownCover(description.cover));
     await sql.query(
-      `UPDATE site_private.feeds SET feed_title = $2, feed_author = $3, feed_cover = nullif($4::jsonb, 'null'), blocked = $5,
+      `UPDATE feeds SET feed_title = $2, feed_author = $3, feed_cover = nullif($4::jsonb, 'null'), blocked = $5,
          published = $6, metadata_due_at = $7, metadata_failures = 0
        WHERE feed_id = $1`,
       [feedId, title, author, cover, blocked, published, dueAt],
     );
     if (before.published && !published) await withdraw(sql, [feedId]);
     if (!before.published && published) await publish(sql, [feedId]);
-    await sql.query(
-      `UPDATE site.podcast_popularity p
-       SET feed_title = f.feed_title, feed_author = f.feed_author, feed_cover = f.feed_cover
-       FROM site_private.feeds f WHERE f.feed_id = $1 AND p.feed_id = f.feed_id
-         AND (p.feed_title, p.feed_author, p.feed_cover) IS DISTINCT FROM (f.feed_title, f.feed_author, f.feed_cover)`,
-      [feedId],
-    );
+    await showDescriptions(sql, [feedId]);
   });
+
+/** Shows what feeds say of themselves where they are public. */
+const showDescriptions = (sql: Sql, feeds: readonly string[]): Promise<unknown> =>
+  sql.query(
+    `UPDATE podcast_popularity p
+     SET feed_title = f.feed_title, feed_author = f.feed_author, feed_cover = f.feed_cover
+     FROM feeds f WHERE f.feed_id = ANY($1::uuid[]) AND p.feed_id = f.feed_id
+       AND (p.feed_title, p.feed_author, p.feed_cover) IS DISTINCT FROM (f.feed_title, f.feed_author, f.feed_cover)`,
+    [feeds],
+  );
+
+/** Columns of a feed's row that no event makes. */
+const LEARNED = ['feed_title', 'feed_author', 'feed_cover', 'blocked', 'metadata_due_at', 'metadata_failures'];
+const learned = (row: string): string => LEARNED.map((column) => `${row}.${column}`).join(', ');
+
+/**
+ * Where the tables are made anew: takes over what was learned of feeds, from the tables that are read. A feed that wants to be listed
+ * nowhere leaves all lists here, too.
+ */
+export async function takeOverDescriptions(sql: Sql, publicMinListeners: number): Promise<void> {
+  const differing = await sql.query<({ feed_id: string } & FeedState)[]>(
+    `SELECT made.feed_id, made.listeners, made.explicit, made.published, held.blocked
+     FROM feeds made JOIN site_private.feeds held USING (feed_id)
+     WHERE (${learned('made')}) IS DISTINCT FROM (${learned('held')}) ORDER BY feed_id FOR UPDATE OF made`,
+  );
+  if (differing.length === 0) return;
+  const ids = (feeds: readonly { feed_id: string }[]): string[] => feeds.map(({ feed_id }) => feed_id);
+  const shown = differing.map((feed) => isPublic(feed, publicMinListeners));
+  await sql.query(
+    `UPDATE feeds made SET (${LEARNED.join(', ')}) = (${learned('held')}), published = t.published
+     FROM unnest($1::uuid[], $2::boolean[]) AS t (feed_id, published) JOIN site_private.feeds held USING (feed_id)
+     WHERE made.feed_id = t.feed_id`,
+    [ids(differing), shown],
+  );
+  await withdraw(sql, ids(differing.filter(({ published }, index) => published && !shown[index])));
+  await publish(sql, ids(differing.filter(({ published }, index) => !published && shown[index])));
+  await showDescriptions(sql, ids(differing));
+}
 
 /** By characters, not between the two halves of one. */
 function cut(text: string | null): string | null {

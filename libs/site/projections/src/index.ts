@@ -13,6 +13,7 @@ export {
   noteCompared,
   recomputePopularity,
 } from './recompute';
+export { createSiteRebuildable, forgetEntirely } from './rebuild';
 export { createSiteProjector, DEFAULT_SITE_POLICY, type SitePolicy } from './site-projector';
 export { movedByWindows, movePopularityWindows, TRENDING_WINDOW_MS } from './window';
 export { forgetListener } from './forget';

@@ -15,7 +15,7 @@ export async function rememberPeople(sql: Sql, changes: readonly Change[]): Prom
   if (latest.size === 0) return;
   const people = [...latest.values()];
   await sql.query(
-    `INSERT INTO site_private.people AS p (scope_id, kind, listener, recorded_at)
+    `INSERT INTO people AS p (scope_id, kind, listener, recorded_at)
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[])
      ON CONFLICT (scope_id, kind, listener) DO UPDATE SET recorded_at = EXCLUDED.recorded_at
        WHERE p.recorded_at < EXCLUDED.recorded_at`,
@@ -43,7 +43,7 @@ export async function forgetPeople(sql: Sql, changes: readonly Change[]): Promis
        SELECT listener, kind, scope_id, max(recorded_at) AS recorded_at
        FROM (SELECT DISTINCT listener, feed_id, kind FROM gone) of
        CROSS JOIN LATERAL (
-         SELECT episode_id, recorded_at FROM site_private.contributions c
+         SELECT episode_id, recorded_at FROM contributions c
          WHERE c.listener = of.listener AND c.feed_id = of.feed_id AND c.kind = of.kind AND c.visibility = 'public'
          -- Looked up for each: where few are public Postgres would look through all of them instead.
          OFFSET 0
@@ -53,10 +53,10 @@ export async function forgetPeople(sql: Sql, changes: readonly Change[]): Promis
      ), latest AS (
        SELECT gone.*, standing.recorded_at FROM gone LEFT JOIN standing USING (listener, kind, scope_id)
      ), forgotten AS (
-       DELETE FROM site_private.people p USING latest l
+       DELETE FROM people p USING latest l
        WHERE p.scope_id = l.scope_id AND p.kind = l.kind AND p.listener = l.listener AND l.recorded_at IS NULL
      )
-     UPDATE site_private.people p SET recorded_at = l.recorded_at FROM latest l
+     UPDATE people p SET recorded_at = l.recorded_at FROM latest l
      WHERE p.scope_id = l.scope_id AND p.kind = l.kind AND p.listener = l.listener AND p.recorded_at <> l.recorded_at`,
     [
       gone.map(({ listener }) => listener),

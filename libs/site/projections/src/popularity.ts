@@ -58,7 +58,7 @@ const added = (table: string, row: string): string =>
 
 async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): Promise<void> {
   await sql.query(
-    `UPDATE site.podcast_popularity p SET ${added('p', 't')}
+    `UPDATE podcast_popularity p SET ${added('p', 't')}
      FROM json_to_recordset($1::json) AS t (feed_id uuid, ${INTEGERS})
      WHERE p.feed_id = t.feed_id`,
     [JSON.stringify([...podcasts].map(([feed_id, counts]) => ({ feed_id, ...counts })))],
@@ -69,7 +69,7 @@ async function addToPodcasts(sql: Sql, podcasts: ReadonlyMap<string, Counts>): P
 async function dropForgottenEpisodes(sql: Sql, episodes: ReadonlySet<string>): Promise<void> {
   if (episodes.size === 0) return;
   await sql.query(
-    `DELETE FROM site.episode_popularity e
+    `DELETE FROM episode_popularity e
      WHERE episode_id = ANY($1::uuid[]) AND ${lastItemOf('e.feed_id', 'e.episode_id')} IS NULL`,
     [[...episodes]],
   );
@@ -77,7 +77,7 @@ async function dropForgottenEpisodes(sql: Sql, episodes: ReadonlySet<string>): P
 
 async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; counts: Counts }[]): Promise<void> {
   await sql.query(
-    `INSERT INTO site.episode_popularity AS e (episode_id, feed_id, item_key, item, ${COUNTS.join(', ')})
+    `INSERT INTO episode_popularity AS e (episode_id, feed_id, item_key, item, ${COUNTS.join(', ')})
      SELECT episode_id, feed_id, item_key, item, ${COUNTS.join(', ')}
      FROM (
        SELECT t.*, ${lastItemOf('t.feed_id', 't.episode_id')} AS item
@@ -100,7 +100,7 @@ async function addToEpisodes(sql: Sql, episodes: readonly { change: Change; coun
 
 async function listPeople(sql: Sql, table: string, key: string, scopes: ReadonlySet<string>): Promise<void> {
   await sql.query(
-    `UPDATE site.${table} t SET plays_people = ${peopleOf(`t.${key}`, 'play')},
+    `UPDATE ${table} t SET plays_people = ${peopleOf(`t.${key}`, 'play')},
        likes_people = ${peopleOf(`t.${key}`, 'save')}
      WHERE t.${key} = ANY($1::uuid[])`,
     [[...scopes]],

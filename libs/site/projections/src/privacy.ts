@@ -17,7 +17,7 @@ const scopeOf = (scope: (typeof SCOPES)[number]): string => (scope === 'account'
 
 /** SQL: joins to a contribution `c` what its listener set for it, as `of_subject`, `of_feed` and `of_account`. */
 export const SETTINGS = SCOPES.map(
-  (scope) => `LEFT JOIN site_private.privacy_settings of_${scope}
+  (scope) => `LEFT JOIN privacy_settings of_${scope}
       ON of_${scope}.listener = c.listener AND of_${scope}.scope_id = ${scopeOf(scope)}`,
 ).join(' ');
 
@@ -27,14 +27,14 @@ export const SETTINGS = SCOPES.map(
  */
 export const SETTINGS_OF_EACH = SCOPES.map(
   (scope) => `LEFT JOIN LATERAL (
-      SELECT privacy FROM site_private.privacy_settings s
+      SELECT privacy FROM privacy_settings s
       WHERE s.listener = c.listener AND s.scope_id = ${scopeOf(scope)} OFFSET 0
     ) of_${scope} ON true`,
 ).join(' ');
 
 /** SQL: what the world may see of a contribution whose settings are joined. What nobody has decided is hidden. */
 export const VISIBILITY = `coalesce(of_subject.privacy, of_feed.privacy, of_account.privacy,
-  (SELECT privacy FROM site_private.default_privacy), 'private')`;
+  (SELECT privacy FROM default_privacy), 'private')`;
 
 /** SQL: whether it is the podcast or the episode that was said to be public, not the account alone. */
 export const EXPLICIT = `coalesce(coalesce(of_subject.privacy, of_feed.privacy) = 'public', false)`;
@@ -47,7 +47,7 @@ export const mistaken = (contributions: string): string => `
   WHERE (c.visibility, c.explicit) IS DISTINCT FROM (${VISIBILITY}, ${EXPLICIT})`;
 
 /** SQL: shows the contributions of `mistaken` as they should be. Another row of the timeline has another id. */
-export const CORRECT = `UPDATE site_private.contributions c SET visibility = m.now, explicit = m.now_explicit,
+export const CORRECT = `UPDATE contributions c SET visibility = m.now, explicit = m.now_explicit,
     public_id = CASE WHEN m.was = m.now THEN c.public_id ELSE site_private.random_id() END
   FROM mistaken m
   WHERE c.listener = m.listener AND c.subject_id = m.subject_id AND c.kind = m.kind AND c.day = m.day`;
@@ -56,11 +56,11 @@ export const CORRECT = `UPDATE site_private.contributions c SET visibility = m.n
 export const TOLD = 'SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS told (listener, scope_id)';
 /** SQL: what was done in the scopes of `told`; what is of several comes several times. */
 export const CONCERNED = `
-  SELECT c.* FROM told JOIN site_private.contributions c USING (listener) WHERE told.scope_id = '${ACCOUNT}'
+  SELECT c.* FROM told JOIN contributions c USING (listener) WHERE told.scope_id = '${ACCOUNT}'
   UNION ALL
-  SELECT c.* FROM told JOIN site_private.contributions c ON c.listener = told.listener AND c.feed_id = told.scope_id
+  SELECT c.* FROM told JOIN contributions c ON c.listener = told.listener AND c.feed_id = told.scope_id
   UNION ALL
-  SELECT c.* FROM told JOIN site_private.contributions c ON c.listener = told.listener AND c.subject_id = told.scope_id`;
+  SELECT c.* FROM told JOIN contributions c ON c.listener = told.listener AND c.subject_id = told.scope_id`;
 
 export const scopesOf = (settings: readonly Setting[]): [string[], string[]] => [
   settings.map(({ listener }) => listener),
@@ -70,7 +70,7 @@ export const scopesOf = (settings: readonly Setting[]): [string[], string[]] => 
 /** Forgets all that these listeners set. */
 export async function forgetSettings(sql: Sql, listeners: readonly string[]): Promise<void> {
   if (listeners.length > 0)
-    await sql.query('DELETE FROM site_private.privacy_settings WHERE listener = ANY($1::uuid[])', [listeners]);
+    await sql.query('DELETE FROM privacy_settings WHERE listener = ANY($1::uuid[])', [listeners]);
 }
 
 /**
@@ -84,10 +84,10 @@ export async function storeSettings(sql: Sql, settings: readonly Setting[]): Pro
   await sql.query(
     `WITH told AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS told (listener, scope_id, privacy)),
      reset AS (
-       DELETE FROM site_private.privacy_settings s USING told
+       DELETE FROM privacy_settings s USING told
        WHERE told.privacy IS NULL AND s.listener = told.listener AND s.scope_id = told.scope_id
      )
-     INSERT INTO site_private.privacy_settings (listener, scope_id, privacy)
+     INSERT INTO privacy_settings (listener, scope_id, privacy)
      SELECT * FROM told WHERE privacy IS NOT NULL
      ON CONFLICT (listener, scope_id) DO UPDATE SET privacy = EXCLUDED.privacy`,
     [...scopesOf(settings), settings.map(({ privacy }) => privacy)],
@@ -104,7 +104,7 @@ export async function storeSettings(sql: Sql, settings: readonly Setting[]): Pro
  * @returns what is stored
  */
 export async function storeDefaultPrivacy(sql: Sql, privacy: Privacy): Promise<Privacy> {
-  await sql.query('INSERT INTO site_private.default_privacy (privacy) VALUES ($1) ON CONFLICT DO NOTHING', [privacy]);
-  const [row] = await sql.query<{ privacy: Privacy }[]>('SELECT privacy FROM site_private.default_privacy');
+  await sql.query('INSERT INTO default_privacy (privacy) VALUES ($1) ON CONFLICT DO NOTHING', [privacy]);
+  const [row] = await sql.query<{ privacy: Privacy }[]>('SELECT privacy FROM default_privacy');
   return row!.privacy;
 }

@@ -32,12 +32,12 @@ export async function lockFeeds(
   for (;;) {
     // Insert, then lock, each in key order: who waits for a row that is being inserted holds no lock that the inserter may want.
     await sql.query(
-      `INSERT INTO site_private.feeds (feed_id, feed)
+      `INSERT INTO feeds (feed_id, feed)
        SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (feed_id, feed) ORDER BY feed_id ON CONFLICT DO NOTHING`,
       [[...feeds.keys()], [...feeds.values()]],
     );
     const rows = await sql.query<({ feed_id: string } & FeedState)[]>(
-      `SELECT feed_id, listeners, explicit, blocked, published FROM site_private.feeds
+      `SELECT feed_id, listeners, explicit, blocked, published FROM feeds
        WHERE feed_id = ANY($1::uuid[]) ORDER BY feed_id FOR UPDATE`,
       [ids],
     );
@@ -50,8 +50,8 @@ export async function lockFeeds(
 export async function dropForgottenFeeds(sql: Sql, feeds: readonly string[]): Promise<void> {
   if (feeds.length === 0) return;
   await sql.query(
-    `DELETE FROM site_private.feeds f WHERE feed_id = ANY($1::uuid[])
-       AND NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = f.feed_id)`,
+    `DELETE FROM feeds f WHERE feed_id = ANY($1::uuid[])
+       AND NOT EXISTS (SELECT FROM contributions c WHERE c.feed_id = f.feed_id)`,
     [feeds],
   );
 }
@@ -77,7 +77,7 @@ export async function countListeners(
   const changed = [...deltas.values()].filter(({ delta }) => delta !== 0);
   if (changed.length > 0) {
     const counted = await sql.query<{ feed_id: string; listener: string; contributions: number; is_new: boolean }[]>(
-      `INSERT INTO site_private.feed_listeners AS l (feed_id, listener, contributions)
+      `INSERT INTO feed_listeners AS l (feed_id, listener, contributions)
        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[])
        ON CONFLICT (feed_id, listener) DO UPDATE SET contributions = l.contributions + EXCLUDED.contributions
        RETURNING feed_id, listener, contributions, l.xmax = 0 AS is_new`,
@@ -88,7 +88,7 @@ export async function countListeners(
     for (const { feed_id } of left) after.get(feed_id)!.listeners -= 1;
     if (left.length > 0) {
       await sql.query(
-        `DELETE FROM site_private.feed_listeners l USING unnest($1::uuid[], $2::uuid[]) AS t (feed_id, listener)
+        `DELETE FROM feed_listeners l USING unnest($1::uuid[], $2::uuid[]) AS t (feed_id, listener)
          WHERE l.feed_id = t.feed_id AND l.listener = t.listener`,
         [left.map(({ feed_id }) => feed_id), left.map(({ listener }) => listener)],
       );
@@ -102,7 +102,7 @@ export async function countListeners(
   });
   if (differs.length > 0) {
     await sql.query(
-      `UPDATE site_private.feeds f SET listeners = t.listeners, explicit = t.explicit, published = t.published
+      `UPDATE feeds f SET listeners = t.listeners, explicit = t.explicit, published = t.published
        FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::boolean[]) AS t (feed_id, listeners, explicit, published)
        WHERE f.feed_id = t.feed_id`,
       [

@@ -5,7 +5,7 @@ import { SitePolicy } from './site-projector';
 import { Database, shareWindow, takeWindow } from './window';
 import { Privacy } from '@balados/users-contracts';
 
-const contributionsOf = (feeds: Feeds): string => `SELECT * FROM site_private.contributions c WHERE ${feeds('c')}`;
+const contributionsOf = (feeds: Feeds): string => `SELECT * FROM contributions c WHERE ${feeds('c')}`;
 
 /** Podcasts that are compared at a time. */
 export const COMPARED_FEEDS = 200;
@@ -63,7 +63,7 @@ export const applyDefaultPrivacy = (
   database.transaction(async (sql) => {
     if ((await storeDefaultPrivacy(sql, defaultPrivacy)) === defaultPrivacy) return 0;
     await takeWindow(sql);
-    await sql.query('UPDATE site_private.default_privacy SET privacy = $1', [defaultPrivacy]);
+    await sql.query('UPDATE default_privacy SET privacy = $1', [defaultPrivacy]);
     return repairAll(sql, publicMinListeners, ALL_FEEDS);
   });
 
@@ -88,7 +88,7 @@ export async function comparePopularity(
 ): Promise<Compared> {
   const { podcasts, upTo, between } = await database.transaction(async (sql) => {
     const found = await sql.query<{ feed_id: string }[]>(
-      'SELECT feed_id FROM site_private.feeds WHERE feed_id > $1 ORDER BY feed_id LIMIT $2',
+      'SELECT feed_id FROM feeds WHERE feed_id > $1 ORDER BY feed_id LIMIT $2',
       [after, COMPARED_FEEDS],
     );
     const podcasts = found.map(({ feed_id }) => feed_id);
@@ -102,7 +102,7 @@ export async function comparePopularity(
       await database.transaction(async (sql) => {
         await takeWindow(sql);
         await repairAll(sql, policy.publicMinListeners, FEEDS_BETWEEN, between);
-        await sql.query(`DELETE FROM site_private.people p WHERE ${STRAY}`, between);
+        await sql.query(`DELETE FROM people p WHERE ${STRAY}`, between);
       });
   }
   return { upTo, podcasts: podcasts.length, differing };
@@ -110,15 +110,15 @@ export async function comparePopularity(
 
 /** SQL: of the people `p`, those of what nobody did anything with: of no podcast, so that nothing else comes upon them. */
 const STRAY = `p.scope_id > $1::uuid AND p.scope_id <= $2::uuid
-  AND NOT EXISTS (SELECT FROM site_private.contributions c WHERE c.feed_id = p.scope_id)
-  AND NOT EXISTS (SELECT FROM site_private.contributions c
+  AND NOT EXISTS (SELECT FROM contributions c WHERE c.feed_id = p.scope_id)
+  AND NOT EXISTS (SELECT FROM contributions c
                   WHERE c.listener = p.listener AND c.subject_id = p.scope_id AND c.kind = p.kind)`;
 
 const differingBetween = (database: Database, between: string[], policy: Policy): Promise<number> =>
   database.transaction(async (sql) => {
     await sql.query('SET LOCAL statement_timeout = 0');
     const [strays] = await sql.query<{ rows: number }[]>(
-      `SELECT count(*)::integer AS rows FROM site_private.people p WHERE ${STRAY}`,
+      `SELECT count(*)::integer AS rows FROM people p WHERE ${STRAY}`,
       between,
     );
     return strays!.rows + (await differing(sql, policy, FEEDS_BETWEEN, between));
@@ -126,21 +126,19 @@ const differingBetween = (database: Database, between: string[], policy: Policy)
 
 /** Id of the podcast up to which they were compared when somebody stopped; undefined: begin with the first. */
 export async function comparedUpTo(sql: Sql): Promise<string | undefined> {
-  const [row] = await sql.query<{ compared_up_to: string | null }[]>(
-    'SELECT compared_up_to FROM site_private.popularity_window',
-  );
+  const [row] = await sql.query<{ compared_up_to: string | null }[]>('SELECT compared_up_to FROM popularity_window');
   return row!.compared_up_to ?? undefined;
 }
 
 export const noteCompared = (sql: Sql, upTo: string | undefined): Promise<unknown> =>
-  sql.query('UPDATE site_private.popularity_window SET compared_up_to = $1', [upTo ?? null]);
+  sql.query('UPDATE popularity_window SET compared_up_to = $1', [upTo ?? null]);
 
 /** Projectors go on with all other podcasts, and with this one afterwards. */
 const repairPodcast = (database: Database, feedId: string, { publicMinListeners }: Policy): Promise<number> =>
   database.transaction(async (sql) => {
     await sql.query('SET LOCAL statement_timeout = 0');
     await shareWindow(sql);
-    await sql.query('SELECT FROM site_private.feeds WHERE feed_id = $1 FOR UPDATE', [feedId]);
+    await sql.query('SELECT FROM feeds WHERE feed_id = $1 FOR UPDATE', [feedId]);
     return repairAll(sql, publicMinListeners, THESE_FEEDS, [[feedId]]);
   });
 

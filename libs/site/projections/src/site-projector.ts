@@ -99,7 +99,7 @@ async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<OfStre
   const streams = new Map(events.map(({ stream }) => [stream, parseStream(stream)!]));
   const users = [...new Set([...streams.values()].map(({ userId }) => userId))];
   const rows = await sql.query<{ user_id: string; category: string; revision: string }[]>(
-    'SELECT user_id, category, revision FROM site_private.listener_revisions WHERE user_id = ANY($1::uuid[])',
+    'SELECT user_id, category, revision FROM listener_revisions WHERE user_id = ANY($1::uuid[])',
     [users],
   );
   const applied = new Map(rows.map((row) => [`${row.category}-${row.user_id}`, Number(row.revision)]));
@@ -118,7 +118,7 @@ async function takeNew(sql: Sql, events: readonly StoredEvent[]): Promise<OfStre
   }
   if (moved.size === 0) return [];
   await sql.query(
-    `INSERT INTO site_private.listener_revisions AS r (user_id, category, revision)
+    `INSERT INTO listener_revisions AS r (user_id, category, revision)
      SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[])
      ON CONFLICT (user_id, category) DO UPDATE SET revision = EXCLUDED.revision`,
     [

@@ -14,7 +14,7 @@ import { createHash } from 'node:crypto';
 import { DataSource } from 'typeorm';
 
 /** A migrated database of its own for a suite, and how to get rid of it. */
-export async function openSite(): Promise<{ site: DataSource; close: () => Promise<void> }> {
+export async function openSite(): Promise<{ site: DataSource; url: string; close: () => Promise<void> }> {
   const template = await templateDatabase('site', async (url) => {
     const made = await openPostgres(url, siteContext, { service: 'test' });
     await migrate(made, siteContext);
@@ -24,6 +24,7 @@ export async function openSite(): Promise<{ site: DataSource; close: () => Promi
   const site = await openPostgres(database.url, siteContext, { service: 'test' });
   return {
     site,
+    url: database.url,
     close: async () => {
       await site.destroy();
       await database.drop();

@@ -10,7 +10,7 @@ export const SEEN_VALUES = `public_id AS id, kind AS event_type, CASE WHEN visib
   feed_id, episode_id, ${seenAt('visibility', 'occurred_at')} AS occurred_at, ${seenAt('visibility', 'recorded_at')} AS recorded_at`;
 
 /** SQL: puts into the timeline the contributions of the FROM clause that follows. */
-export const SEE = `INSERT INTO site.public_events (${SEEN.join(', ')}) SELECT ${SEEN_VALUES}`;
+export const SEE = `INSERT INTO public_events (${SEEN.join(', ')}) SELECT ${SEEN_VALUES}`;
 
 /** SQL: whether a contribution is recent enough for the timeline. */
-export const IS_RECENT = 'recorded_at >= (SELECT timeline_starts_at FROM site_private.popularity_window)';
+export const IS_RECENT = 'recorded_at >= (SELECT timeline_starts_at FROM popularity_window)';

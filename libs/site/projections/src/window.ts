@@ -32,8 +32,8 @@ export async function movePopularityWindows(
     await takeWindow(sql);
     const starts = new Date(now - windowMs);
     for (const [table, key] of [
-      ['site.podcast_popularity', 'feed_id'],
-      ['site.episode_popularity', 'episode_id'],
+      ['podcast_popularity', 'feed_id'],
+      ['episode_popularity', 'episode_id'],
     ])
       await sql.query(
         `UPDATE ${table} p SET score_previous = p.score_previous + w.direction * w.score,
@@ -42,14 +42,14 @@ export async function movePopularityWindows(
          FROM (
            SELECT ${key}, CASE WHEN $1 > starts_at THEN 1 ELSE -1 END AS direction, sum(points) AS score,
              count(*) FILTER (WHERE kind = 'play') AS plays, count(*) FILTER (WHERE kind = 'save') AS likes
-           FROM site_private.popularity_window, site_private.contributions
+           FROM popularity_window, contributions
            WHERE visibility <> 'private' AND recorded_at >= least($1::timestamptz, starts_at)
              AND recorded_at < greatest($1::timestamptz, starts_at)
            GROUP BY ${key}, starts_at
          ) w WHERE p.${key} = w.${key}`,
         [starts],
       );
-    await sql.query('UPDATE site_private.popularity_window SET starts_at = $1', [starts]);
+    await sql.query('UPDATE popularity_window SET starts_at = $1', [starts]);
   });
 }
 
@@ -59,7 +59,7 @@ export async function movedByWindows(
   { now, windowMs = TRENDING_WINDOW_MS }: { now: number; windowMs?: number },
 ): Promise<number> {
   const [row] = await sql.query<{ moved: number }[]>(
-    `SELECT count(*)::integer AS moved FROM site_private.popularity_window, site_private.contributions
+    `SELECT count(*)::integer AS moved FROM popularity_window, contributions
      WHERE visibility <> 'private' AND recorded_at >= least($1::timestamptz, starts_at)
        AND recorded_at < greatest($1::timestamptz, starts_at)`,
     [new Date(now - windowMs)],

@@ -1,6 +1,7 @@
 import { Context } from '@balados/platform-stores';
 import { Comparison1700000000370 } from './comparison-migration';
 import { FeedMetadata1700000000340 } from './feed-metadata-migration';
+import { InterventionsInSite1700000000371 } from './interventions-migration';
 import {
   ForgottenFeeds1700000000131,
   Popularity1700000000101,
@@ -15,6 +16,7 @@ export { makePartition, TIMELINE_DAYS, type TimelinePartition, timelinePartition
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
+  searchPath: ['site_private', 'site'],
   entities: [],
   migrations: [
     Popularity1700000000101,
@@ -25,6 +27,7 @@ export const siteContext: Context = {
     FeedMetadata1700000000340,
     TimelinePartitions1700000000360,
     Comparison1700000000370,
+    InterventionsInSite1700000000371,
   ],
 };
 

@@ -5,6 +5,9 @@ import { ErasureTarget } from '@balados/users-contracts';
 /** After this long what was revoked works nowhere any more, in milliseconds: then nothing new comes of an account that was closed. */
 export const REVOCATION_MS = 5_000;
 
+/** Who carries erasures on takes it alone, in the users database ("eras" in hexadecimal). */
+export const ERASURES_LOCK = '0x65726173';
+
 /** So many erasures of one listener are carried on in a turn. */
 export const ERASURES_AT_ONCE = 20;
 
@@ -84,6 +87,22 @@ export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): P
   );
   await sql.query('UPDATE users.erasures SET user_id = NULL, finished_at = now() WHERE id = $1', [id]);
 }
+
+/** One that is done. Of whom it was is known by a hash alone, in hexadecimal. */
+export type FinishedErasure = Erasure & { userHash: string };
+
+export const finishedErasures = (sql: Sql): Promise<FinishedErasure[]> =>
+  sql.query<FinishedErasure[]>(
+    `SELECT ${ROW}, encode(user_hash, 'hex') AS "userHash" FROM users.erasures WHERE finished_at IS NOT NULL
+     ORDER BY requested_at`,
+  );
+
+/** It is to be carried out again: an older copy of the log has brought back what was erased, of this listener. */
+export const reopenErasure = (sql: Sql, id: string, userId: string): Promise<unknown> =>
+  sql.query(`UPDATE users.erasures SET user_id = $1, finished_at = NULL WHERE id = $2 AND user_hash = ${HASH}`, [
+    userId,
+    id,
+  ]);
 
 /** Deletes all that the tables of this room hold of a listener but the erasure itself. The name is free again. */
 export async function forgetAccount(sql: Sql, userId: string): Promise<void> {

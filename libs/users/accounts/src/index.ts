@@ -6,10 +6,13 @@ export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config
 export { type AccountsParts, createAccounts } from './create-accounts';
 export {
   type Erasure,
+  ERASURES_LOCK,
+  finishedErasures,
   finishErasure,
   forgetAccount,
   pendingErasures,
   type PendingErasure,
+  reopenErasure,
   requestErasure,
   unfinishedErasures,
 } from './erasures';

@@ -33,26 +33,26 @@ export async function dropContent(sql: Sql, dropped: readonly DroppedStream[]): 
   const subscriptions = of('subscriptions');
   if (subscriptions)
     await sql.query(
-      `UPDATE users.subscriptions held SET source_id = NULL FROM ${told}
+      `UPDATE subscriptions held SET source_id = NULL FROM ${told}
        WHERE held.user_id = told.user_id AND NOT subscribed AND revision <= up_to AND source_id IS NOT NULL`,
       subscriptions,
     );
   const playlists = of('playlists');
   if (!playlists) return;
   await sql.query(
-    `DELETE FROM users.playlist_items item USING users.playlists held, ${told}
+    `DELETE FROM playlist_items item USING playlists held, ${told}
      WHERE held.user_id = told.user_id AND held.deleted_at IS NOT NULL AND held.revision <= up_to
        AND item.user_id = held.user_id AND item.playlist_id = held.playlist_id`,
     playlists,
   );
   await sql.query(
-    `UPDATE users.playlists held
+    `UPDATE playlists held
      SET name = '', description = NULL, item_order = '{}', ordered_at = NULL, order_revision = -1 FROM ${told}
      WHERE held.user_id = told.user_id AND deleted_at IS NOT NULL AND revision <= up_to`,
     playlists,
   );
   await sql.query(
-    `UPDATE users.playlist_items held SET item_title = NULL, feed_title = NULL FROM ${told}
+    `UPDATE playlist_items held SET item_title = NULL, feed_title = NULL FROM ${told}
      WHERE held.user_id = told.user_id AND deleted_at IS NOT NULL AND revision <= up_to`,
     playlists,
   );

@@ -1,4 +1,4 @@
-import { Sql } from '@balados/platform-stores';
+import { forgetSkipped, Sql } from '@balados/platform-stores';
 import { concerns, ErasureTarget, USERS_CATEGORIES } from '@balados/users-contracts';
 
 type Category = (typeof USERS_CATEGORIES)[number];
@@ -34,7 +34,7 @@ export async function eraseRows(sql: Sql, erased: readonly ErasedStream[]): Prom
       // What has nothing to do with podcasts goes with all alone.
       if (id !== null && column === undefined) continue;
       const only = id === null ? '' : ` AND ${column} = $3`;
-      await sql.query(`DELETE FROM users.${table} WHERE user_id = $1 AND revision < $2${only}`, [
+      await sql.query(`DELETE FROM ${table} WHERE user_id = $1 AND revision < $2${only}`, [
         userId,
         revision,
         ...(id === null ? [] : [id]),
@@ -53,5 +53,6 @@ export async function forgetReadModels(sql: Sql, userId: string): Promise<void> 
     ...Object.values(TABLES).flatMap((tables) => tables.map(({ table }) => table)),
     'listener_revisions',
   ])
-    await sql.query(`DELETE FROM users.${table} WHERE user_id = $1`, [userId]);
+    await sql.query(`DELETE FROM ${table} WHERE user_id = $1`, [userId]);
+  await forgetSkipped(sql, 'users', userId);
 }

@@ -33,7 +33,7 @@ async function write(
 ): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.${what}_episodes AS held (user_id, episode_id, feed_id, feed, item, ${what}_at, revision)
+    `INSERT INTO ${what}_episodes AS held (user_id, episode_id, feed_id, feed, item, ${what}_at, revision)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
      ON CONFLICT (user_id, episode_id) DO UPDATE SET item = excluded.item, ${what}_at = excluded.${what}_at,
        revision = excluded.revision

@@ -51,7 +51,7 @@ export async function writePlaylists(sql: Sql, { playlists, items, orders }: Pla
 async function writeClaims(sql: Sql, events: readonly Of<PlaylistEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.playlists AS held
+    `INSERT INTO playlists AS held
        (user_id, playlist_id, name, description, updated_at, deleted_at, revision, order_revision)
      SELECT *, -1 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[])
      ON CONFLICT (user_id, playlist_id) DO UPDATE SET name = excluded.name, description = excluded.description,
@@ -72,7 +72,7 @@ async function writeClaims(sql: Sql, events: readonly Of<PlaylistEvent>[]): Prom
 async function writeItems(sql: Sql, events: readonly Of<PlaylistItemEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.playlist_items AS held (user_id, playlist_id, item_id, feed, item, item_title, feed_title,
+    `INSERT INTO playlist_items AS held (user_id, playlist_id, item_id, feed, item, item_title, feed_title,
        created_at, updated_at, deleted_at, revision)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
        $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::bigint[])
@@ -100,7 +100,7 @@ async function writeOrders(sql: Sql, events: readonly Of<PlaylistReordered>[]): 
   if (events.length === 0) return;
   await sql.query(
     // An array of arrays of different lengths is none in SQL; as texts they are.
-    `UPDATE users.playlists AS held
+    `UPDATE playlists AS held
      SET item_order = said.item_order::uuid[], ordered_at = said.ordered_at, order_revision = said.revision
      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[])
        AS said (user_id, playlist_id, item_order, ordered_at, revision)

@@ -15,7 +15,7 @@ export function scopeId({ userId, data: { feed, item } }: OfListener<PrivacyEven
 export async function writePrivacy(sql: Sql, events: readonly OfListener<PrivacyEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.user_privacy AS held (user_id, scope_id, feed, item, privacy, changed_at, revision)
+    `INSERT INTO user_privacy AS held (user_id, scope_id, feed, item, privacy, changed_at, revision)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[])
      ON CONFLICT (user_id, scope_id) DO UPDATE SET item = excluded.item, privacy = excluded.privacy,
        changed_at = excluded.changed_at, revision = excluded.revision

@@ -161,7 +161,7 @@ async function revisionsBefore(sql: Sql, events: readonly StoredEvent[]): Promis
   if (streams.size === 0) return new Map();
   const rows = await sql.query<{ stream: string; revision: string }[]>(
     `SELECT stream, revision FROM unnest($1::text[], $2::uuid[], $3::text[]) AS t (stream, user_id, category)
-     JOIN users.listener_revisions USING (user_id, category)`,
+     JOIN listener_revisions USING (user_id, category)`,
     [
       [...streams],
       [...streams].map((stream) => parseStream(stream)!.userId),
@@ -174,7 +174,7 @@ async function revisionsBefore(sql: Sql, events: readonly StoredEvent[]): Promis
 async function writeSubscriptions(sql: Sql, events: readonly Of<SubscriptionsEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.subscriptions AS held
+    `INSERT INTO subscriptions AS held
        (user_id, feed_id, feed, source_id, subscribed_at, unsubscribed_at, subscribed, revision)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::boolean[], $8::bigint[])
      ON CONFLICT (user_id, feed_id) DO UPDATE SET source_id = excluded.source_id, subscribed_at = excluded.subscribed_at,
@@ -196,7 +196,7 @@ async function writeSubscriptions(sql: Sql, events: readonly Of<SubscriptionsEve
 async function writePlays(sql: Sql, events: readonly Of<PlayEvent>[]): Promise<void> {
   if (events.length === 0) return;
   await sql.query(
-    `INSERT INTO users.play_statuses AS held
+    `INSERT INTO play_statuses AS held
        (user_id, episode_id, feed_id, feed, item, position, played, updated_at, revision)
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::float8[], $7::boolean[], $8::timestamptz[], $9::bigint[])
      ON CONFLICT (user_id, episode_id) DO UPDATE SET item = excluded.item, position = excluded.position,
@@ -219,7 +219,7 @@ async function writePlays(sql: Sql, events: readonly Of<PlayEvent>[]): Promise<v
 async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise<void> {
   if (revisions.length === 0) return;
   await sql.query(
-    `INSERT INTO users.listener_revisions AS held
+    `INSERT INTO listener_revisions AS held
        (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at)
      SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, ended_at, oldest_at
      FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::timestamptz[])

@@ -4,6 +4,7 @@ import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Ends1700000000290 } from './ends-migration';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
+import { InterventionsInUsers1700000000370 } from './interventions-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
@@ -16,6 +17,7 @@ export * from './entities';
 /** The `users` context: accounts and the listeners' read models. */
 export const usersContext: Context = {
   schema: 'users',
+  searchPath: ['users'],
   entities: [AccountRow, ApiTokenRow, SigningKeyRow],
   migrations: [
     Accounts1700000000001,
@@ -30,6 +32,7 @@ export const usersContext: Context = {
     FeedReader1700000000255,
     Checkpoints1700000000260,
     Ends1700000000290,
+    InterventionsInUsers1700000000370,
   ],
 };
 

@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util';
+import { ConfigError, readConfig } from '@balados/platform-service';
+import { RebuildStopped, skipEvent } from '@balados/platform-stores';
+import { CommandFailed, open, operateConfig, Opened } from './contexts';
+import { giveUp, makeAnew } from './make-anew';
+import { showStatus } from './show-status';
+
+const USAGE = `projections status [--json]
+projections rebuild users|site [--abort]
+projections skip <event id>
+
+status    where each projector and each of its segments stands, how far it is behind, who holds it, and why it stands still
+rebuild   makes the tables of a projector anew from the log, beside those that are read, and switches over; called again it goes on,
+          called in a second process it shares the work; --abort gives it up
+skip      moves the segments that stand still at an event past it, and notes who did so
+
+Stores and policy are named by the same variables as for the service.`;
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
+class Misused extends Error {}
+
+/** Runs a command. @returns the exit code */
+export async function operate(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  output: Output = process,
+): Promise<number> {
+  try {
+    const command = read(args);
+    const opened = await open(readConfig(operateConfig, env));
+    try {
+      return await command(opened, { ...output, env });
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    if (error instanceof Misused) {
+      output.stderr.write(`${error.message}\n\n${USAGE}\n`);
+      return 2;
+    }
+    const isExpected =
+      error instanceof CommandFailed || error instanceof RebuildStopped || error instanceof ConfigError;
+    output.stderr.write(`projections: ${isExpected ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
+    return 1;
+  }
+}
+
+/** Where a command says what it has to say. */
+export interface Output {
+  stdout: NodeJS.WritableStream;
+  stderr: NodeJS.WriteStream;
+}
+
+export type Surroundings = Output & { env: NodeJS.ProcessEnv };
+
+type Command = (opened: Opened, surroundings: Surroundings) => Promise<number>;
+
+/** @throws Misused */
+function read(args: readonly string[]): Command {
+  const options = { json: { type: 'boolean' }, abort: { type: 'boolean' } } as const;
+  let parsed;
+  try {
+    parsed = parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    throw new Misused((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  const [name, of, ...more] = positionals;
+  if (more.length > 0) throw new Misused(`too many arguments: ${more.join(' ')}`);
+  if (name === 'status' && of === undefined)
+    return (opened, { stdout }) => showStatus(opened, { isJson: values.json ?? false, stdout });
+  if (name === 'rebuild' && (of === 'users' || of === 'site'))
+    return values.abort
+      ? (opened, { stdout }) => giveUp(opened, of, stdout)
+      : (opened, around) => makeAnew(opened, of, around);
+  if (name === 'skip' && of !== undefined && UUID.test(of)) return (opened, { stdout }) => skip(opened, of, stdout);
+  throw new Misused(name === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`);
+}
+
+async function skip({ users, site, store }: Opened, event: string, stdout: NodeJS.WritableStream): Promise<number> {
+  const skipped = [];
+  for (const { live, rebuildable } of [users, site])
+    skipped.push(...(await skipEvent(live, store, rebuildable.projector, event)));
+  if (skipped.length === 0) throw new CommandFailed(`no projector stands still at event ${event}`);
+  for (const { projector, segment, event: of, reason } of skipped)
+    stdout.write(
+      `${projector}, segment ${segment}: past ${of.type} of ${of.stream} at revision ${of.revision}, which could not be applied: ${reason}\n`,
+    );
+  return 0;
+}

@@ -1,0 +1,19 @@
+import { Rebuildable } from '@balados/platform-stores';
+import { usersProjector } from './users-projector';
+
+/** The listeners' own read models, to be made anew. How far a stream was cut is not among what the log tells; jobs look again. */
+export const usersRebuildable: Rebuildable = {
+  projector: usersProjector,
+  searchPath: ['users'],
+  tables: [
+    'users.subscriptions',
+    'users.play_statuses',
+    'users.saved_episodes',
+    'users.shared_episodes',
+    'users.playlists',
+    'users.playlist_items',
+    'users.user_privacy',
+    'users.listener_revisions',
+  ],
+  copied: [],
+};

@@ -21,6 +21,7 @@ import {
 } from '@balados/platform-stores';
 import {
   applyDefaultPrivacy,
+  arrangeTimeline,
   createSiteProjector,
   createSiteRebuildable,
   DEFAULT_SITE_POLICY,
@@ -485,6 +486,29 @@ it('takes over what jobs have written meanwhile', async () => {
   expect(await site.query('SELECT FROM site_private.contributions WHERE visibility <> $1', ['public'])).toEqual([]);
   expect(await site.query(`SELECT FROM site_private.feeds WHERE metadata_due_at = '2030-01-01'`)).toHaveLength(3);
   expect(await site.query('SELECT privacy FROM site_private.default_privacy')).toEqual([{ privacy: 'public' }]);
+  expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
+});
+
+it('goes with the timeline when a month is over meanwhile', async () => {
+  runLive();
+  for (let n = 0; n < 3; n += 1) await listen();
+  await applied();
+  const partitions = () =>
+    site.query(
+      `SELECT c.oid::regclass::text, pg_get_expr(relpartbound, oid) FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+       WHERE inhparent = 'site.public_events'::regclass ORDER BY 1`,
+    );
+  let arranged: unknown;
+  const makeGood = async (): Promise<void> => {
+    await arrangeTimeline(site, { now: Date.now() + 70 * 86_400_000 });
+    arranged = await partitions();
+  };
+  const before = await partitions();
+  expect(await site.query('SELECT FROM site.public_events')).not.toEqual([]);
+  expect((await rebuildOf(siteRebuildable, { makeGood })).how).toBe('switched over');
+  expect(await partitions()).toEqual(arranged);
+  expect(arranged).not.toEqual(before);
+  expect(await site.query('SELECT FROM site.public_events')).toEqual([]);
   expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
 });
 

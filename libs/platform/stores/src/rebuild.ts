@@ -8,6 +8,7 @@ import { Projector } from './projector';
 import { runProjector, RunningProjector } from './projector-runner';
 import { LEASE_MS, Leases, rebuildOf, segmentOf, SEGMENTS } from './segments';
 import {
+  alignPartitions,
   analyzeShadow,
   dropShadow,
   isShadowCurrent,
@@ -175,6 +176,8 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
         let times: SwitchTimes | undefined;
         const lastSteps = async (): Promise<void> => {
           await rebuildable.bringOver?.(shadow.manager, false);
+          // What would take long in the switch-over.
+          await shadow.transaction((sql) => alignPartitions(sql, rebuildable.tables));
           await options.makeGood?.(shadow.manager);
           if (!isAnalyzed) await analyzeShadow(shadow, rebuildable.tables);
           isAnalyzed = true;

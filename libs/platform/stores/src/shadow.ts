@@ -64,27 +64,48 @@ export async function makeShadow(
     for (const constraint of constraints) await sql.query(`ALTER TABLE ${shadow} ADD ${constraint}`);
     for (const index of indexes) await sql.query(index.replace(/ ON (ONLY )?\S+ USING /, ` ON ${shadow} USING `));
   }
-  for (const partition of await missingPartitions(sql, tables)) await sql.query(partition);
+  await alignPartitions(sql, tables);
   for (const table of copied) await sql.query(`INSERT INTO ${shadowTable(table)} SELECT * FROM ${table}`);
 }
 
-/** SQL: makes the partitions that these tables have and their shadows have not, each in the shadow of its own schema. */
-async function missingPartitions(sql: Sql, tables: readonly TableName[]): Promise<string[]> {
-  const rows = await sql.query<{ parent: TableName; partition: TableName; bounds: string }[]>(
-    `SELECT * FROM (
-       SELECT n.nspname || '.' || parent.relname AS parent, own.nspname || '.' || c.relname AS partition,
-         pg_get_expr(c.relpartbound, c.oid) AS bounds
-       FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_namespace own ON own.oid = c.relnamespace
-       JOIN pg_class parent ON parent.oid = inhparent JOIN pg_namespace n ON n.oid = parent.relnamespace
-       WHERE parent.relkind = 'p') partitions
-     WHERE parent = ANY ($1)
-       AND to_regclass(format('${shadowSchema('%s')}.%s', split_part(partition, '.', 1), split_part(partition, '.', 2))) IS NULL`,
-    [tables],
+interface Partition {
+  parent: TableName;
+  partition: TableName;
+  bounds: string;
+}
+
+const partitionsOf = (sql: Sql, parents: readonly TableName[]): Promise<Partition[]> =>
+  sql.query<Partition[]>(
+    `SELECT n.nspname || '.' || parent.relname AS parent, own.nspname || '.' || c.relname AS partition,
+       pg_get_expr(c.relpartbound, c.oid) AS bounds
+     FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_namespace own ON own.oid = c.relnamespace
+     JOIN pg_class parent ON parent.oid = inhparent JOIN pg_namespace n ON n.oid = parent.relnamespace
+     WHERE parent.relkind = 'p' AND n.nspname || '.' || parent.relname = ANY ($1)`,
+    [parents],
   );
-  return rows.map(
-    ({ parent, partition, bounds }) =>
-      `CREATE TABLE ${shadowTable(partition)} PARTITION OF ${shadowTable(parent)} ${bounds}`,
-  );
+
+/** Gives the shadows of these tables the very partitions that the tables have by now, each in the shadow of its own schema. */
+export async function alignPartitions(sql: Sql, tables: readonly TableName[]): Promise<void> {
+  const wanted = (await partitionsOf(sql, tables)).map(({ parent, partition, bounds }) => ({
+    parent: shadowTable(parent),
+    partition: shadowTable(partition),
+    bounds,
+  }));
+  const made = await partitionsOf(sql, tables.map(shadowTable));
+  const isAmong = (all: readonly Partition[], { partition, bounds }: Partition): boolean =>
+    all.some((one) => one.partition === partition && one.bounds === bounds);
+  const leaving = made.filter((each) => !isAmong(wanted, each));
+  const coming = wanted.filter((each) => !isAmong(made, each));
+  for (const { parent, partition } of leaving) {
+    await sql.query(`ALTER TABLE ${parent} DETACH PARTITION ${partition}`);
+    await sql.query(`ALTER TABLE ${partition} RENAME TO ${split(partition)[1]}_old`);
+  }
+  for (const { parent, partition, bounds } of coming)
+    await sql.query(`CREATE TABLE ${partition} PARTITION OF ${parent} ${bounds}`);
+  for (const { parent, partition } of leaving) {
+    await sql.query(`INSERT INTO ${parent} SELECT * FROM ${partition}_old`);
+    await sql.query(`DROP TABLE ${partition}_old`);
+  }
 }
 
 export async function dropShadow(sql: Sql, schemas: readonly string[]): Promise<void> {
@@ -121,7 +142,7 @@ export async function analyzeShadow(sql: Sql, tables: readonly TableName[]): Pro
  */
 export async function takePlaces(sql: Sql, tables: readonly TableName[], schemas: readonly string[]): Promise<void> {
   const rights = await rightsOn(sql, tables);
-  for (const partition of await missingPartitions(sql, tables)) await sql.query(partition);
+  await alignPartitions(sql, tables);
   const moved = await sql.query<{ shadow: string; schema: string }[]>(
     `SELECT format('%s.%s', n.nspname, c.relname) AS shadow, left(n.nspname, -length($2)) AS schema
      FROM unnest($1::text[]) AS shadows (name), pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -77,22 +77,22 @@ export interface Compared {
 }
 
 /**
- * Compares COMPARED_FEEDS podcasts after `after` (undefined: from the first on) with their contributions, in one statement while
+ * Compares `feeds` podcasts after `after` (undefined: from the first on) with their contributions, in one statement while
  * projectors go on. `isRepaired`: where any differs, each is made anew under its own lock, as short as a projector holds it; should anything
  * be left that is of no podcast, it is removed while projectors wait.
  */
 export async function comparePopularity(
   database: Database,
   policy: Policy,
-  { after = BEFORE_ALL, isRepaired }: { after?: string; isRepaired: boolean },
+  { after = BEFORE_ALL, feeds = COMPARED_FEEDS, isRepaired }: { after?: string; feeds?: number; isRepaired: boolean },
 ): Promise<Compared> {
   const { podcasts, upTo, between } = await database.transaction(async (sql) => {
     const found = await sql.query<{ feed_id: string }[]>(
       'SELECT feed_id FROM site_private.feeds WHERE feed_id > $1 ORDER BY feed_id LIMIT $2',
-      [after, COMPARED_FEEDS],
+      [after, feeds],
     );
     const podcasts = found.map(({ feed_id }) => feed_id);
-    const upTo = podcasts.length < COMPARED_FEEDS ? undefined : podcasts.at(-1);
+    const upTo = podcasts.length < feeds ? undefined : podcasts.at(-1);
     return { podcasts, upTo, between: [after, upTo ?? LAST] };
   });
   const differing = await differingBetween(database, between, policy);

@@ -97,7 +97,7 @@ export async function comparePopularity(
   });
   const differing = await differingBetween(database, between, policy);
   if (differing > 0 && isRepaired) {
-    for (const podcast of podcasts) await repairPodcast(database, podcast, policy);
+    await repairBetween(database, podcasts, between, policy);
     if ((await differingBetween(database, between, policy)) > 0)
       await database.transaction(async (sql) => {
         await takeWindow(sql);
@@ -106,6 +106,27 @@ export async function comparePopularity(
       });
   }
   return { upTo, podcasts: podcasts.length, differing };
+}
+
+/** Of some podcasts in the order of their ids, those that lie between these, the ones that differ: found by halves. */
+async function repairBetween(
+  database: Database,
+  podcasts: readonly string[],
+  [after, upTo]: string[],
+  policy: Policy,
+): Promise<void> {
+  if (podcasts.length <= 1) {
+    for (const podcast of podcasts) await repairPodcast(database, podcast, policy);
+    return;
+  }
+  const half = Math.floor(podcasts.length / 2);
+  const middle = podcasts[half - 1]!;
+  for (const [part, between] of [
+    [podcasts.slice(0, half), [after!, middle]],
+    [podcasts.slice(half), [middle, upTo!]],
+  ] as const)
+    if ((await differingBetween(database, [...between], policy)) > 0)
+      await repairBetween(database, part, [...between], policy);
 }
 
 /** SQL: of the people `p`, those of what nobody did anything with: of no podcast, so that nothing else comes upon them. */

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { StoredEvent } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { migrate, openPostgres, Projector } from '@balados/platform-stores';
-import { createSiteProjector, storeDefaultPrivacy } from '@balados/site-projections';
+import { comparePopularity, createSiteProjector, storeDefaultPrivacy } from '@balados/site-projections';
 import {
   episodePopularity,
   EVENT_TYPES,
@@ -316,6 +316,18 @@ it.each([
     'INSERT INTO users.playlists',
   ])
     expect(all).toContain(what);
+});
+
+it('jobs compare podcasts by their indexes', async () => {
+  const statements = new Set<string>();
+  const options = { small: SMALL, seen: (statement: string) => void statements.add(statement) };
+  const database = {
+    transaction: (work: (manager: EntityManager) => Promise<unknown>): Promise<unknown> =>
+      site.transaction((manager) => work(explaining(manager, options))),
+  };
+  const few = { feeds: 5, isRepaired: false };
+  expect(await comparePopularity(database as never, { publicMinListeners: 2 }, few)).toMatchObject({ podcasts: 5 });
+  expect(statements.size).toBe(3);
 });
 
 it('accounts, sessions, tokens and keys use their indexes', async () => {

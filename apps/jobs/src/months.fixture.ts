@@ -39,45 +39,63 @@ const title = fc.constantFrom(null, 'a title');
 const said = (category: Category, type: string, data: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Said> =>
   fc.record(data).map((drawn) => ({ category, type, data: drawn }));
 
-const command = fc.oneof(
-  said('subscriptions', 'Subscribe', { feed, sourceId: fc.constantFrom(null, '7') }),
-  said('subscriptions', 'Subscribe', { feed, sourceId: fc.constantFrom(null, '7') }),
-  said('subscriptions', 'Unsubscribe', { feed }),
-  said('subscriptions', 'Unsubscribe', { feed }),
-  said('listening', 'RecordPlay', { feed, item, position, played: fc.boolean() }),
-  said('listening', 'RecordListen', { feed, item, lateHours: fc.constantFrom(0, 5, 30) }),
-  said('listening', 'UpdatePosition', { feed, item, position }),
-  said('listening', 'SaveEpisode', { feed, item }),
-  said('listening', 'UnsaveEpisode', { feed, item }),
-  said('listening', 'ShareEpisode', { feed, item }),
-  said('playlists', 'CreatePlaylist', { playlistId, name: fc.constantFrom('x', 'y'), description: title }),
-  said('playlists', 'ChangePlaylist', { playlistId, name: fc.constantFrom('x', 'z') }),
-  said('playlists', 'DeletePlaylist', { playlistId }),
-  said('playlists', 'AddPlaylistItem', { playlistId, feed, item, itemTitle: title, feedTitle: nothing }),
-  said('playlists', 'AddPlaylistItem', { playlistId, feed, item, itemTitle: title, feedTitle: nothing }),
-  said('privacy', 'ChangePrivacy', { feed: fc.option(feed), item: nothing, privacy: fc.constantFrom(...PRIVACIES) }),
-  said('privacy', 'ResetPrivacy', { feed: fc.option(feed), item: nothing }),
-);
+const commands = {
+  library: [
+    said('subscriptions', 'Subscribe', { feed, sourceId: fc.constantFrom(null, '7') }),
+    said('subscriptions', 'Unsubscribe', { feed }),
+    said('listening', 'RecordPlay', { feed, item, position, played: fc.boolean() }),
+    said('listening', 'RecordPlay', { feed, item, position, played: fc.boolean() }),
+    said('listening', 'RecordListen', { feed, item, lateHours: fc.constantFrom(0, 5, 30) }),
+    said('listening', 'UpdatePosition', { feed, item, position }),
+    said('listening', 'SaveEpisode', { feed, item }),
+    said('listening', 'UnsaveEpisode', { feed, item }),
+    said('listening', 'ShareEpisode', { feed, item }),
+    said('privacy', 'ChangePrivacy', { feed: fc.option(feed), item: nothing, privacy: fc.constantFrom(...PRIVACIES) }),
+    said('privacy', 'ResetPrivacy', { feed: fc.option(feed), item: nothing }),
+  ],
+  // What ends, and begins anew.
+  ends: [
+    said('subscriptions', 'Subscribe', { feed, sourceId: fc.constantFrom(null, '7') }),
+    said('subscriptions', 'Unsubscribe', { feed }),
+    said('playlists', 'CreatePlaylist', { playlistId, name: fc.constantFrom('x', 'y'), description: title }),
+    said('playlists', 'CreatePlaylist', { playlistId, name: fc.constantFrom('x', 'y'), description: title }),
+    said('playlists', 'ChangePlaylist', { playlistId, name: fc.constantFrom('x', 'z') }),
+    said('playlists', 'DeletePlaylist', { playlistId }),
+    ...Array.from({ length: 3 }, () =>
+      said('playlists', 'AddPlaylistItem', { playlistId, feed, item, itemTitle: title, feedTitle: nothing }),
+    ),
+  ],
+};
 const target = fc.oneof(
   { weight: 1, arbitrary: fc.constant(WHOLE_HISTORY) },
   { weight: 3, arbitrary: fc.tuple(feed, fc.option(item)).map(([of, one]) => partOf(of, one)) },
 );
-export const step = fc.record({
-  listener: fc.constantFrom(...LISTENERS),
-  later: fc.constantFrom(0, HOUR_MS, 9 * HOUR_MS, 3 * DAY_MS, 7 * DAY_MS, 20 * DAY_MS),
-  does: fc.oneof(
-    { weight: 14, arbitrary: command },
-    // What is at a place of a playlist is known only then.
-    { weight: 2, arbitrary: fc.record({ playlistId, removes: fc.nat(2) }) },
-    { weight: 1, arbitrary: fc.record({ playlistId, reverses: fc.constant(true) }) },
-    // A tablet that holds what stands now, and one that tells what it held: as it was, or that all of it stands again.
-    { weight: 1, arbitrary: fc.constant({ tablet: 'holds' as const }) },
-    { weight: 2, arbitrary: fc.record({ tablet: fc.constantFrom('tells' as const, 'revives' as const) }) },
-    { weight: 1, arbitrary: fc.record({ erases: target }) },
-    { weight: 5, arbitrary: fc.record({ jobs: fc.constant(true), size: fc.integer({ min: 1, max: 20 }) }) },
-  ),
-});
-export type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
+/** `hours`: mostly of the same few days; otherwise of weeks. */
+const stepOf = (theme: keyof typeof commands, hours: boolean) =>
+  fc.record({
+    listener: fc.constantFrom(...LISTENERS),
+    later: hours
+      ? fc.constantFrom(0, HOUR_MS, HOUR_MS, 2 * HOUR_MS, 5 * HOUR_MS, 9 * DAY_MS)
+      : fc.constantFrom(0, HOUR_MS, 2 * DAY_MS, 5 * DAY_MS, 12 * DAY_MS),
+    does: fc.oneof(
+      { weight: 12, arbitrary: fc.oneof(...commands[theme]) },
+      // What is at a place of a playlist is known only then.
+      { weight: theme === 'ends' ? 4 : 0, arbitrary: fc.record({ playlistId, removes: fc.nat(1) }) },
+      { weight: theme === 'ends' ? 1 : 0, arbitrary: fc.record({ playlistId, reverses: fc.constant(true) }) },
+      // A tablet that holds what stands now, and one that tells what it held: as it was, or that all of it stands again.
+      { weight: 3, arbitrary: fc.constant({ tablet: 'holds' as const }) },
+      { weight: 2, arbitrary: fc.record({ tablet: fc.constantFrom('tells' as const, 'revives' as const) }) },
+      { weight: 1, arbitrary: fc.record({ erases: target }) },
+      // `late`: projectors are when it is done.
+      { weight: 5, arbitrary: fc.record({ jobs: fc.constant(true), late: fc.boolean() }) },
+    ),
+  });
+export type Step = ReturnType<typeof stepOf> extends fc.Arbitrary<infer Value> ? Value : never;
+export const someSteps: fc.Arbitrary<Step[]> = fc
+  .tuple(fc.constantFrom('library' as const, 'ends' as const, 'ends' as const), fc.boolean())
+  .chain(([theme, hours]) =>
+    fc.array(stepOf(theme, theme === 'library' && hours), { minLength: 30, maxLength: 80, size: 'max' }),
+  );
 
 type States = { subscriptions: SubscriptionsState; listening: ListeningState; playlists: PlaylistsState };
 

@@ -96,7 +96,8 @@ export const hidden = (minListeners: number, feeds: Feeds): Derived[] => [
 
 /** What the public reads, of published podcasts. */
 export const shown = (feeds: Feeds): Derived[] => {
-  const from = `${published} AND ${feeds('f')}`;
+  // Said of both: Postgres does not draw the one from the other, and would read all contributions.
+  const from = `${published} AND ${feeds('f')} AND ${feeds('c')}`;
   const held = (table: string): string => `${table} held WHERE ${feeds('held')}`;
   return [
     {

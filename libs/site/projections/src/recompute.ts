@@ -77,27 +77,27 @@ export interface Compared {
 }
 
 /**
- * Compares COMPARED_FEEDS podcasts after `after` (undefined: from the first on) with their contributions, in one statement while
+ * Compares `feeds` podcasts after `after` (undefined: from the first on) with their contributions, in one statement while
  * projectors go on. `isRepaired`: where any differs, each is made anew under its own lock, as short as a projector holds it; should anything
  * be left that is of no podcast, it is removed while projectors wait.
  */
 export async function comparePopularity(
   database: Database,
   policy: Policy,
-  { after = BEFORE_ALL, isRepaired }: { after?: string; isRepaired: boolean },
+  { after = BEFORE_ALL, feeds = COMPARED_FEEDS, isRepaired }: { after?: string; feeds?: number; isRepaired: boolean },
 ): Promise<Compared> {
   const { podcasts, upTo, between } = await database.transaction(async (sql) => {
     const found = await sql.query<{ feed_id: string }[]>(
       'SELECT feed_id FROM feeds WHERE feed_id > $1 ORDER BY feed_id LIMIT $2',
-      [after, COMPARED_FEEDS],
+      [after, feeds],
     );
     const podcasts = found.map(({ feed_id }) => feed_id);
-    const upTo = podcasts.length < COMPARED_FEEDS ? undefined : podcasts.at(-1);
+    const upTo = podcasts.length < feeds ? undefined : podcasts.at(-1);
     return { podcasts, upTo, between: [after, upTo ?? LAST] };
   });
   const differing = await differingBetween(database, between, policy);
   if (differing > 0 && isRepaired) {
-    for (const podcast of podcasts) await repairPodcast(database, podcast, policy);
+    await repairBetween(database, podcasts, between, policy);
     if ((await differingBetween(database, between, policy)) > 0)
       await database.transaction(async (sql) => {
         await takeWindow(sql);
@@ -106,6 +106,27 @@ export async function comparePopularity(
       });
   }
   return { upTo, podcasts: podcasts.length, differing };
+}
+
+/** Of some podcasts in the order of their ids, those that lie between these, the ones that differ: found by halves. */
+async function repairBetween(
+  database: Database,
+  podcasts: readonly string[],
+  [after, upTo]: string[],
+  policy: Policy,
+): Promise<void> {
+  if (podcasts.length <= 1) {
+    for (const podcast of podcasts) await repairPodcast(database, podcast, policy);
+    return;
+  }
+  const half = Math.floor(podcasts.length / 2);
+  const middle = podcasts[half - 1]!;
+  for (const [part, between] of [
+    [podcasts.slice(0, half), [after!, middle]],
+    [podcasts.slice(half), [middle, upTo!]],
+  ] as const)
+    if ((await differingBetween(database, [...between], policy)) > 0)
+      await repairBetween(database, part, [...between], policy);
 }
 
 /** SQL: of the people `p`, those of what nobody did anything with: of no podcast, so that nothing else comes upon them. */

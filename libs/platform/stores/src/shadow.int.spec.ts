@@ -1,7 +1,7 @@
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { openPostgres } from './postgres';
-import { isShadowCurrent, makeShadow, TableName, takePlaces } from './shadow';
+import { completeShadow, isShadowCurrent, makeShadow, TableName, takePlaces } from './shadow';
 
 const READER = 'balados_shadow_reader';
 const TABLES: readonly TableName[] = ['lived.plain', 'lived.by_month'];
@@ -49,7 +49,12 @@ const catalogue = (): Promise<object[]> =>
 
 it('takes the place of tables with all that they are, partitions and rights included', async () => {
   const before = await catalogue();
-  await sql.transaction((transaction) => makeShadow(transaction, { tables: TABLES, copied: ['lived.settings'] }));
+  await sql.transaction((transaction) =>
+    makeShadow(transaction, { tables: TABLES, copied: ['lived.settings'], later: ['plain_seen', 'by_month_id'] }),
+  );
+  expect(await isShadowCurrent(sql, TABLES)).toBe(false);
+  expect(await isShadowCurrent(sql, TABLES, ['plain_seen', 'by_month_id'])).toBe(true);
+  await completeShadow(sql, TABLES);
   expect(await isShadowCurrent(sql, TABLES)).toBe(true);
   expect(await sql.query('SELECT one FROM lived_rebuild.settings')).toEqual([{ one: 7 }]);
   await sql.query(`INSERT INTO lived_rebuild.plain (id) VALUES (2), (3);

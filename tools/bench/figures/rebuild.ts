@@ -14,7 +14,7 @@ const EVENTS = Number(process.env.REBUILD_EVENTS || 50_000);
 const GOAL_SHARE = 0.5;
 const GOAL_OF_TWO = 1.3;
 const GOAL_SWITCH_MS = 1_000;
-const PAUSE_BETWEEN_READS_MS = 10;
+const PAUSE_BETWEEN_READS_MS = 100;
 
 interface Made {
   seconds: number;

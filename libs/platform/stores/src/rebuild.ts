@@ -10,6 +10,7 @@ import { LEASE_MS, Leases, rebuildOf, segmentOf, SEGMENTS } from './segments';
 import {
   alignPartitions,
   analyzeShadow,
+  completeShadow,
   dropShadow,
   isShadowCurrent,
   makeShadow,
@@ -40,6 +41,8 @@ export interface Rebuildable {
   searchPath: readonly string[];
   /** All that it makes from events. */
   tables: readonly TableName[];
+  /** Indexes that only those need who read the tables: made at the end, at less cost. */
+  readersIndexes: readonly string[];
   /** What it reads and others write: taken as it stands at the beginning. */
   copied: readonly TableName[];
   /**
@@ -153,7 +156,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   try {
     let origin: bigint | undefined;
     let first: number | undefined;
-    let isAnalyzed = false;
+    let isComplete = false;
     for (;;) {
       await delay(lookMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return { how: 'stopped', events, seconds: seconds() };
@@ -179,8 +182,8 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
           // What would take long in the switch-over.
           await shadow.transaction((sql) => alignPartitions(sql, rebuildable.tables));
           await options.makeGood?.(shadow.manager);
-          if (!isAnalyzed) await analyzeShadow(shadow, rebuildable.tables);
-          isAnalyzed = true;
+          if (!isComplete) await complete(shadow, rebuildable);
+          isComplete = true;
           times = await switchOver(options, shadow);
           events += times.events;
         };
@@ -199,7 +202,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
 }
 
 async function beginOrJoin({ rebuildable, live, owner, leaseMs = LEASE_MS }: RebuildOptions): Promise<void> {
-  const { projector, tables, copied } = rebuildable;
+  const { projector, tables, copied, readersIndexes } = rebuildable;
   const name = rebuildOf(projector.name);
   // Without rows of its own a projector that never ran could not be told from one that is over.
   await new Leases(live, projector, owner, leaseMs).prepare(SEGMENTS);
@@ -207,13 +210,13 @@ async function beginOrJoin({ rebuildable, live, owner, leaseMs = LEASE_MS }: Reb
     await sql.query('SET LOCAL statement_timeout = 0');
     await takeRebuild(sql, projector.name);
     if ((await rowsOf(sql, projector.schema, [name])).length > 0) {
-      if (await isShadowCurrent(sql, [...tables, ...copied])) return;
+      if (await isShadowCurrent(sql, [...tables, ...copied], readersIndexes)) return;
       throw new RebuildStopped(
         `the tables were changed since the rebuild of ${projector.name} began: give it up, and begin anew`,
       );
     }
     await dropShadow(sql, schemasOf([...tables, ...copied]));
-    await makeShadow(sql, { tables, copied });
+    await makeShadow(sql, { tables, copied, later: readersIndexes });
     await sql.query(
       `INSERT INTO "${projector.schema}".projector_segments (projector, segment)
        SELECT $2, segment FROM "${projector.schema}".projector_segments WHERE projector = $1`,
@@ -234,6 +237,15 @@ export const giveUpRebuild = (live: DataSource, { projector, tables, copied }: R
     if (isThere)
       await noteIntervention(sql, projector.schema, { projector: projector.name, action: 'rebuild given up' });
     return isThere;
+  });
+
+/** However long it takes. */
+const complete = (shadow: DataSource, { projector, tables }: Rebuildable): Promise<void> =>
+  shadow.transaction(async (sql) => {
+    await sql.query('SET LOCAL statement_timeout = 0');
+    await takeRebuild(sql, projector.name);
+    await completeShadow(sql, tables);
+    await analyzeShadow(sql, tables);
   });
 
 interface SwitchTimes {
@@ -278,7 +290,13 @@ async function switchOver(
     const head = await store.headPosition();
     const tail = await tailOf({ rebuildable, store, ...options }, made);
     if (!tail) throw new NotYet('too much of the log is left');
-    if (tail.events.length > 0) await projector.project(sql, tail.events);
+    try {
+      if (tail.events.length > 0) await projector.project(sql, tail.events);
+    } catch (error) {
+      if (isPassingDatabaseError(error)) throw error;
+      // Its segment comes to the same event, and says so.
+      throw new NotYet('an event cannot be applied', { cause: error });
+    }
     events = tail.events.length;
     await rebuildable.bringOver?.(sql, true);
 

@@ -46,11 +46,15 @@ async function catalogued(sql: Sql, table: TableName): Promise<Catalogued> {
 
 /**
  * Makes empty tables like these in their shadow schemas, which must not be there yet: indexes and constraints under the same names,
- * partitions too. `copied` are made with their rows.
+ * partitions too. `copied` are made with their rows; the indexes `later` by `completeShadow`.
  */
 export async function makeShadow(
   sql: Sql,
-  { tables, copied }: { tables: readonly TableName[]; copied: readonly TableName[] },
+  {
+    tables,
+    copied,
+    later = [],
+  }: { tables: readonly TableName[]; copied: readonly TableName[]; later?: readonly string[] },
 ): Promise<void> {
   for (const schema of schemasOf([...tables, ...copied])) await sql.query(`CREATE SCHEMA ${shadowSchema(schema)}`);
   for (const table of [...tables, ...copied]) {
@@ -62,10 +66,24 @@ export async function makeShadow(
     );
     await sql.query(`ALTER TABLE ${shadow} OWNER TO ${owner}`);
     for (const constraint of constraints) await sql.query(`ALTER TABLE ${shadow} ADD ${constraint}`);
-    for (const index of indexes) await sql.query(index.replace(/ ON (ONLY )?\S+ USING /, ` ON ${shadow} USING `));
+    for (const index of indexes) if (!later.includes(nameOfIndex(index))) await sql.query(onTable(index, shadow));
   }
   await alignPartitions(sql, tables);
   for (const table of copied) await sql.query(`INSERT INTO ${shadowTable(table)} SELECT * FROM ${table}`);
+}
+
+const nameOfIndex = (definition: string): string => / INDEX (\S+) ON /.exec(definition)![1]!;
+const onTable = (definition: string, table: TableName): string =>
+  definition.replace(/ ON (ONLY )?\S+ USING /, ` ON ${table} USING `);
+
+/** Makes the indexes that the tables have and their shadows have not yet. */
+export async function completeShadow(sql: Sql, tables: readonly TableName[]): Promise<void> {
+  for (const table of tables) {
+    const { indexes } = await catalogued(sql, table);
+    const made = (await catalogued(sql, shadowTable(table))).indexes.map(nameOfIndex);
+    for (const index of indexes)
+      if (!made.includes(nameOfIndex(index))) await sql.query(onTable(index, shadowTable(table)));
+  }
 }
 
 interface Partition {
@@ -112,8 +130,12 @@ export async function dropShadow(sql: Sql, schemas: readonly string[]): Promise<
   for (const schema of schemas) await sql.query(`DROP SCHEMA IF EXISTS ${shadowSchema(schema)} CASCADE`);
 }
 
-/** Whether the shadows have the columns, constraints and indexes that the tables have now. */
-export async function isShadowCurrent(sql: Sql, tables: readonly TableName[]): Promise<boolean> {
+/** Whether the shadows have the columns, constraints and indexes that the tables have now; the indexes `later` aside. */
+export async function isShadowCurrent(
+  sql: Sql,
+  tables: readonly TableName[],
+  later: readonly string[] = [],
+): Promise<boolean> {
   const rows = await sql.query<{ name: TableName; structure: string }[]>(
     `SELECT n.nspname || '.' || c.relname AS name, jsonb_build_array(c.relkind, pg_get_partkeydef(c.oid),
        ARRAY(SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull, attgenerated, pg_get_expr(adbin, adrelid))
@@ -121,10 +143,11 @@ export async function isShadowCurrent(sql: Sql, tables: readonly TableName[]): P
              WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname),
        ARRAY(SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint
              WHERE conrelid = c.oid ORDER BY conname),
-       ARRAY(SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON (ONLY )?\\S+ USING ', ' ON USING ') FROM pg_index
-             WHERE indrelid = c.oid ORDER BY 1))::text AS structure
+       ARRAY(SELECT regexp_replace(pg_get_indexdef(indexrelid), ' ON (ONLY )?\\S+ USING ', ' ON USING ')
+             FROM pg_index JOIN pg_class named ON named.oid = indexrelid
+             WHERE indrelid = c.oid AND named.relname <> ALL ($2) ORDER BY 1))::text AS structure
      ${OF} WHERE n.nspname || '.' || c.relname = ANY ($1)`,
-    [[...tables, ...tables.map(shadowTable)]],
+    [[...tables, ...tables.map(shadowTable)], later],
   );
   const structures = new Map(rows.map(({ name, structure }) => [name, structure]));
   return tables.every((table) => structures.get(table) === structures.get(shadowTable(table)));

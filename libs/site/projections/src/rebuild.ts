@@ -23,6 +23,14 @@ export const createSiteRebuildable = (policy: SitePolicy): Rebuildable => ({
     'site.episode_popularity',
     'site.public_events',
   ],
+  readersIndexes: [
+    'feeds_metadata_due',
+    'podcast_popularity_trending',
+    'episode_popularity_trending',
+    'episode_popularity_item',
+    'public_events_of_type',
+    'public_events_of_feed_and_type',
+  ],
   copied: ['site_private.default_privacy', 'site_private.popularity_window'],
 
   async bringOver(database, isSwitching) {

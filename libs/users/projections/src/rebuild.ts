@@ -15,5 +15,12 @@ export const usersRebuildable: Rebuildable = {
     'users.user_privacy',
     'users.listener_revisions',
   ],
+  readersIndexes: [
+    'play_statuses_recent',
+    'saved_episodes_recent',
+    'listener_revisions_oldest',
+    'listener_revisions_long',
+    'listener_revisions_to_cut',
+  ],
   copied: [],
 };

@@ -8,9 +8,13 @@ import {
 } from './migrations';
 import { TimelineOfFeedAndType1700000000320 } from './timeline-migration';
 
+/** Role without login that may read the tables of `site` and nothing else; a service's login is made a member of it. */
+export const SITE_READER = 'balados_site_reader';
+
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
+  schemas: ['site', 'site_private'],
   entities: [],
   migrations: [
     Popularity1700000000101,
@@ -20,10 +24,15 @@ export const siteContext: Context = {
     TimelineOfFeedAndType1700000000320,
     FeedMetadata1700000000340,
   ],
+  rights: {
+    [SITE_READER]: {
+      'site.podcast_popularity': ['SELECT'],
+      'site.episode_popularity': ['SELECT'],
+      'site.public_events': ['SELECT'],
+      'site.projection': ['SELECT'],
+    },
+  },
 };
 
 /** What anonymous reads connect with: they migrate nothing, and see nothing beside the tables of `site`. */
 export const siteReadContext: Context = { schema: 'site', entities: [], migrations: [] };
-
-/** Role without login that may read the tables of `site` and nothing else; a service's login is made a member of it. */
-export const SITE_READER = 'balados_site_reader';

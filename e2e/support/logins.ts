@@ -4,7 +4,9 @@ import { SITE_READER } from '@balados/site-schema';
 import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Client } from 'pg';
 
-export type ServiceName = 'projections' | 'command-api' | 'public-api' | 'jobs' | 'rss-proxy' | 'play-gateway';
+export const SERVICES = ['projections', 'command-api', 'public-api', 'jobs', 'rss-proxy', 'play-gateway'] as const;
+
+export type ServiceName = (typeof SERVICES)[number];
 
 /** Who owns the tables of a context. */
 export const OWNERS = { users: 'balados_users_owner', site: 'balados_site_owner' } as const;

@@ -129,7 +129,11 @@ export class Nginx {
 
   private async run(): Promise<void> {
     const [host, port] = this.options.listen.split(':') as [string, string];
-    const child = spawn(this.program, this.arguments(), { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(this.program, this.arguments(), {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // Ctrl-C is for whoever started it.
+      detached: true,
+    });
     this.child = child;
     child.stderr.on('data', (text) => (this.said += text));
     await waitFor(

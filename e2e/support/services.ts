@@ -24,6 +24,8 @@ export interface ServicesOptions {
   logins?: string;
   /** nginx before them: its address, `127.0.0.1:4000`, port 0 for any free one, and the host of play links. */
   proxy?: { listen: string; playHost: string };
+  /** Each process leads a group of its own, so that Ctrl-C does not reach it. */
+  ownGroup?: boolean;
 }
 
 const FRONT = ['command-api', 'public-api', 'play-gateway', 'jobs'] as const;
@@ -40,7 +42,7 @@ export async function runServices(options: ServicesOptions): Promise<System> {
   const processes: Record<string, ServiceProcess> = {};
   let nginx: Nginx | undefined;
   const run = async (name: string, entry: string, env: Record<string, string>): Promise<ServiceProcess> => {
-    processes[name] = new ServiceProcess(name, entry, env);
+    processes[name] = new ServiceProcess(name, entry, env, { ownGroup: options.ownGroup });
     return processes[name].start();
   };
   const stop = async (): Promise<void> => {

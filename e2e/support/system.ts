@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { postgresUrl } from '@balados/embedded';
 import { createDatabase } from '@balados/testing';
 import { LONG } from './limits';
-import type { ServiceName } from './logins';
+import { ServiceName, SERVICES } from './logins';
 import { ServiceProcess } from './service-process';
 import { runServices, waitUntilReady } from './services';
 
@@ -47,9 +47,7 @@ export type Kind = 'services' | 'standalone' | 'cluster';
  */
 export const KINDS: readonly Kind[] = LONG ? ['services', 'standalone'] : ['services'];
 
-const TWO_OF_EACH: Record<ServiceName, number> = {
-  ...{ projections: 2, 'command-api': 2, 'public-api': 2, jobs: 2, 'rss-proxy': 2, 'play-gateway': 2 },
-};
+const TWO_OF_EACH = Object.fromEntries(SERVICES.map((name) => [name, 2]));
 
 /** `only`: of the services, start these alone; projections must be among them, since they make the tables of site. */
 export const startSystem = (

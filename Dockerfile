@@ -5,7 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY . .
 RUN for app in command-api projections public-api rss-proxy play-gateway jobs; do node tools/build.mjs $app; done
-# A build holds its packages, but for argon2, which is compiled: that, and what it depends on, is all of node_modules that the image has.
+# A build holds its packages: what it loads beside, of production dependencies, is all of node_modules that the image has.
 RUN node deploy/image-modules.mjs /image/node_modules
 
 FROM node:20-bookworm-slim

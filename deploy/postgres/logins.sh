@@ -1,24 +1,33 @@
 #!/bin/sh
-# Once, on an empty database: a login for each service, in the roles that it acts in. What those may do, the services' migrations grant.
-# Run by the image of Postgres when it makes its database, or by hand as an administrator; passwords of letters and digits.
+# A login for each service, in the roles that it acts in, for a database that is to be or is: run again, it sets the passwords. What the roles
+# may do, the services' migrations grant. Run by the image of Postgres when it makes its database, or by hand as an administrator, with
+# POSTGRES_USER, POSTGRES_DB and PGHOST; passwords of letters and digits.
 set -eu
-psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
+psql -qtA -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
   -v projections="$PROJECTIONS_PASSWORD" -v command_api="$COMMAND_API_PASSWORD" -v public_api="$PUBLIC_API_PASSWORD" \
   -v jobs="$JOBS_PASSWORD" -v rss_proxy="$RSS_PROXY_PASSWORD" -v play_gateway="$PLAY_GATEWAY_PASSWORD" <<'SQL'
--- They own the tables of their context: who migrates, and who makes tables anew or partitions.
-CREATE ROLE balados_users_owner NOLOGIN;
-CREATE ROLE balados_site_owner NOLOGIN;
-SELECT format('GRANT CREATE ON DATABASE %I TO balados_users_owner, balados_site_owner', current_database()) \gexec
-CREATE ROLE balados_accounts_writer NOLOGIN;
-CREATE ROLE balados_users_cleaner NOLOGIN;
-CREATE ROLE balados_site_reader NOLOGIN;
-CREATE ROLE balados_feed_reader NOLOGIN;
-CREATE ROLE balados_token_reader NOLOGIN;
+BEGIN;
+-- The owners own the tables of their context: who migrates, and who makes tables anew or partitions.
+CREATE TEMPORARY TABLE wanted (login text, roles text[]);
+INSERT INTO wanted VALUES
+  ('balados_projections', '{balados_users_owner,balados_site_owner}'),
+  ('balados_command_api', '{balados_accounts_writer}'),
+  ('balados_public_api', '{balados_site_reader}'),
+  ('balados_jobs', '{balados_users_cleaner,balados_site_owner}'),
+  ('balados_rss_proxy', '{balados_feed_reader}'),
+  ('balados_play_gateway', '{balados_token_reader}');
+SELECT DISTINCT format('CREATE ROLE %I NOLOGIN', role) FROM wanted, unnest(roles) AS role
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 -- NOINHERIT: a session may do what the role may that its URL names (options=-c role=…), and nothing without one.
-CREATE ROLE projections LOGIN NOINHERIT PASSWORD :'projections' IN ROLE balados_users_owner, balados_site_owner;
-CREATE ROLE command_api LOGIN NOINHERIT PASSWORD :'command_api' IN ROLE balados_accounts_writer;
-CREATE ROLE public_api LOGIN NOINHERIT PASSWORD :'public_api' IN ROLE balados_site_reader;
-CREATE ROLE jobs LOGIN NOINHERIT PASSWORD :'jobs' IN ROLE balados_users_cleaner, balados_site_owner;
-CREATE ROLE rss_proxy LOGIN NOINHERIT PASSWORD :'rss_proxy' IN ROLE balados_feed_reader;
-CREATE ROLE play_gateway LOGIN NOINHERIT PASSWORD :'play_gateway' IN ROLE balados_token_reader;
+SELECT format('CREATE ROLE %I LOGIN NOINHERIT', login) FROM wanted
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login) \gexec
+SELECT format('GRANT %s TO %I', array_to_string(roles, ', '), login) FROM wanted \gexec
+SELECT format('GRANT CREATE ON DATABASE %I TO balados_users_owner, balados_site_owner', current_database()) \gexec
+ALTER ROLE balados_projections PASSWORD :'projections';
+ALTER ROLE balados_command_api PASSWORD :'command_api';
+ALTER ROLE balados_public_api PASSWORD :'public_api';
+ALTER ROLE balados_jobs PASSWORD :'jobs';
+ALTER ROLE balados_rss_proxy PASSWORD :'rss_proxy';
+ALTER ROLE balados_play_gateway PASSWORD :'play_gateway';
+COMMIT;
 SQL

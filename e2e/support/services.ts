@@ -26,6 +26,8 @@ export interface ServicesOptions {
   proxy?: { listen: string; playHost: string };
   /** Each process leads a group of its own, so that Ctrl-C does not reach it. */
   ownGroup?: boolean;
+  /** Where the services are built and run. */
+  root?: string;
 }
 
 const FRONT = ['command-api', 'public-api', 'play-gateway', 'jobs'] as const;
@@ -42,7 +44,11 @@ export async function runServices(options: ServicesOptions): Promise<System> {
   const processes: Record<string, ServiceProcess> = {};
   let nginx: Nginx | undefined;
   const run = async (name: string, entry: string, env: Record<string, string>): Promise<ServiceProcess> => {
-    processes[name] = new ServiceProcess(name, entry, env, { ownGroup: options.ownGroup });
+    processes[name] = new ServiceProcess(name, entry, env, {
+      ownGroup: options.ownGroup,
+      // The stand-in for the event store is no part of what is deployed.
+      root: name === 'eventstore' ? undefined : options.root,
+    });
     return processes[name].start();
   };
   const stop = async (): Promise<void> => {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { DataSource, EntityManager, EntitySchema, MigrationExecutor, MigrationInterface } from 'typeorm';
 import { grantRights, Rights } from './rights';
 
@@ -48,6 +49,8 @@ export function openPostgres(
 ): Promise<DataSource> {
   return new DataSource({
     type: 'postgres',
+    // Left to itself it loads the package by a name made up at run time, which no bundle has.
+    driver: pg,
     url,
     applicationName: `balados ${service}`,
     schema: context.schema,

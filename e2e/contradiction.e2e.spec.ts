@@ -30,7 +30,7 @@ describe('two copies of command-api', () => {
 
   beforeAll(async () => {
     system = await startSystem('services', {}, ['projections', 'command-api']);
-    copy = new ServiceProcess('command-api-2', 'command-api/main', system.env);
+    copy = new ServiceProcess('command-api-2', 'command-api/main', system.envOf('command-api'));
     system.processes['command-api-2'] = copy;
     await copy.start();
     log = new LogReader(system.eventStore);

@@ -1,4 +1,6 @@
+import { migrate, openPostgres } from '@balados/platform-stores';
 import { createDatabase } from '@balados/testing';
+import { usersContext } from '@balados/users-schema';
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 
@@ -137,6 +139,9 @@ it(
   async () => {
     const database = await createDatabase();
     try {
+      const users = await openPostgres(database.url, usersContext, { service: 'test', poolSize: 2 });
+      await migrate(users, usersContext);
+      await users.destroy();
       const key = { JWT_PRIVATE_KEY: `-----BEGIN PRIVATE KEY-----\n${SECRET}\n-----END PRIVATE KEY-----` };
       const { code, stdout, stderr } = await run('command-api', { ...good, USERS_DATABASE_URL: database.url, ...key });
       expect(stdout + stderr).toContain('JWT_PRIVATE_KEY');

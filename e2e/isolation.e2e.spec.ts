@@ -36,9 +36,10 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
         await CountedWay.to(new URL(system.eventStore), HTTP2),
       ];
       ways = [sql, store];
+      const own = system.envOf('command-api');
       const env = {
-        ...system.env,
-        USERS_DATABASE_URL: sql.by(system.database),
+        ...own,
+        USERS_DATABASE_URL: sql.by(own.USERS_DATABASE_URL!),
         EVENTSTORE_URL: store.by(system.eventStore),
       };
       const service = new ServiceProcess('command-api', 'command-api/main', env);

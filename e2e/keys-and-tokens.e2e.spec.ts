@@ -40,7 +40,7 @@ describe.each(KINDS)('keys and tokens on %s', (kind) => {
     system = await startSystem(kind, env, ['projections', 'command-api']);
     api = copy = system.listeners;
     if (kind === 'standalone') return;
-    const second = new ServiceProcess('command-api-2', 'command-api/main', system.env);
+    const second = new ServiceProcess('command-api-2', 'command-api/main', system.envOf('command-api'));
     system.processes['command-api-2'] = second;
     copy = (await second.start()).url;
   }, 120_000);

@@ -11,7 +11,7 @@ import { Door } from './support/door';
 import { LONG, newSeed, randomFrom, report, within } from './support/limits';
 import { LogReader } from './support/log';
 import { ServiceProcess } from './support/service-process';
-import { feedsUrlOf, LINK_KEY, startSystem, System } from './support/system';
+import { LINK_KEY, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/show.xml';
 const item = (name: string | number): string => `guid-${name},https://media.example/${name}.mp3`;
@@ -169,16 +169,15 @@ describe('a play link on six processes, whatever happens around the gateway', ()
   beforeAll(async () => {
     system = await startSystem('services', feedsAllowed(), ['projections', 'command-api', 'rss-proxy']);
     log = new LogReader(system.eventStore);
-    const database = new URL(system.database);
+    const own = system.envOf('play-gateway');
+    const database = new URL(own.USERS_DATABASE_URL!);
     postgres = await new Door({ host: database.hostname, port: Number(database.port) }).open();
     database.hostname = '127.0.0.1';
     database.port = String(postgres.port);
     folder = mkdtempSync(join(tmpdir(), 'balados-play-links-'));
     gateway = system.processes['play-gateway'] = new ServiceProcess('play-gateway', 'play-gateway/main', {
-      ...system.env,
+      ...own,
       USERS_DATABASE_URL: database.href,
-      FEEDS_URL: feedsUrlOf(system.processes['rss-proxy']),
-      LINK_KEYS: LINK_KEY.toString('base64url'),
       DATA_DIR: folder,
     });
     await gateway.start();

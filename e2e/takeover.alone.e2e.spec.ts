@@ -21,7 +21,7 @@ describe('two projections processes that share the segments', () => {
   beforeAll(async () => {
     system = await startSystem('services', {}, ['projections', 'command-api']);
     first = system.processes['projections']!;
-    second = new ServiceProcess('projections-2', 'projections/main', system.env);
+    second = new ServiceProcess('projections-2', 'projections/main', system.envOf('projections'));
     system.processes['projections-2'] = second;
     await second.start();
     client = new Client({ connectionString: system.database });

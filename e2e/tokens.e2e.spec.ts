@@ -31,7 +31,7 @@ describe('access tokens that were forged', () => {
 
   beforeAll(async () => {
     system = await startSystem('services', { JWT_PRIVATE_KEY: ours.privateKey }, ['projections', 'command-api']);
-    copy = new ServiceProcess('command-api-2', 'command-api/main', system.env);
+    copy = new ServiceProcess('command-api-2', 'command-api/main', system.envOf('command-api'));
     system.processes['command-api-2'] = copy;
     await copy.start();
     listener = await newListener(system.listeners);

@@ -4,6 +4,7 @@ const { default: Sequencer } = require('@jest/test-sequencer');
 const LONG = [
   'e2e/lifecycle',
   'e2e/faults',
+  'e2e/cluster',
   'e2e/fuzz',
   'e2e/privacy-public',
   'e2e/export',

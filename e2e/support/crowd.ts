@@ -40,6 +40,11 @@ export class Crowd {
     return this.sum('acknowledged');
   }
 
+  /** Times that a write was not answered, or by 503. */
+  get unavailable(): number {
+    return this.sum('unavailable');
+  }
+
   /** Waits until so many more writes were acknowledged. @throws what a writer found wrong meanwhile */
   async untilAcknowledged(more: number): Promise<void> {
     const goal = this.acknowledged + more;
@@ -85,7 +90,7 @@ export class Crowd {
     }
   }
 
-  private sum(figure: 'acknowledged' | 'givenUp' | 'readBack'): number {
+  private sum(figure: 'acknowledged' | 'givenUp' | 'readBack' | 'unavailable'): number {
     return this.writers.reduce((sum, writer) => sum + writer[figure], 0);
   }
 }

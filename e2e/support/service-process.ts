@@ -7,9 +7,6 @@ const LISTEN_LIMIT_MS = 60_000;
 /** The last lines of a process's log that are kept to be shown when a test fails. */
 const LINES_KEPT = 300;
 
-// From the root, where all our commands run: bundled into a tool, this file is elsewhere.
-const DIST = resolve('dist/apps');
-
 /** One of our programs as its own process, as an operator runs it: environment in, JSON lines out. */
 export class ServiceProcess {
   private child: ChildProcess | undefined;
@@ -21,8 +18,11 @@ export class ServiceProcess {
     readonly name: string,
     private readonly entry: string,
     private readonly env: Record<string, string>,
-    /** `ownGroup`: leads a process group, as what a terminal starts does. */
-    private readonly options: { ownGroup?: boolean } = {},
+    /**
+     * `ownGroup`: leads a process group, as what a terminal starts does. `root`: the folder that has dist/apps, where it runs; ours unless
+     * said, in which all our commands run.
+     */
+    private readonly options: { ownGroup?: boolean; root?: string } = {},
   ) {}
 
   get url(): string {
@@ -40,7 +40,9 @@ export class ServiceProcess {
 
   /** Started again it listens where it did. */
   async start(): Promise<this> {
-    const child = spawn(process.execPath, ['--enable-source-maps', `${DIST}/${this.entry}.js`], {
+    const { root = resolve('.') } = this.options;
+    const child = spawn(process.execPath, ['--enable-source-maps', `${root}/dist/apps/${this.entry}.js`], {
+      cwd: root,
       env: { PATH: process.env.PATH, HOST: '127.0.0.1', LOG_LEVEL: 'info', ...this.env, PORT: String(this.port) },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: this.options.ownGroup ?? false,

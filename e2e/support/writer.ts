@@ -32,6 +32,8 @@ export class Writer {
   acknowledged = 0;
   givenUp = 0;
   readBack = 0;
+  /** Times that a write was not answered, or by 503. */
+  unavailable = 0;
   private count = 0;
   /** The newest date that a write of ours may have. */
   private newest = 0;
@@ -133,6 +135,7 @@ export class Writer {
       }
       if (answer && (answer.status !== 503 || !answer.headers.get('retry-after')))
         throw new Error(`answered ${answer.status} ${JSON.stringify(answer.body)}`);
+      this.unavailable += 1;
       if (once) {
         // It may yet have been applied, with a date that we were not told.
         this.saw(Math.max(Date.now(), this.newest + 1));

@@ -1,5 +1,5 @@
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { migrate, openEventStore, openPostgres } from '@balados/platform-stores';
+import { isMigrated, openEventStore, openPostgres } from '@balados/platform-stores';
 import { createAccounts } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
@@ -16,7 +16,9 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const users = await patiently(log, 'Postgres', () =>
     openPostgres(config.USERS_DATABASE_URL, usersContext, { service: 'command-api' }),
   );
-  await migrate(users, usersContext);
+  await patiently(log, 'the tables, which projections makes', async () => {
+    if (!(await isMigrated(users))) throw new Error('migrations are missing');
+  });
   const accounts = await createAccounts({ dataSource: users, config });
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE);

@@ -25,6 +25,8 @@ export async function start(config: Config, log: Logger, now: () => number = Dat
     service: 'rss-proxy',
     onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres'),
   });
+  // A copy that comes takes requests at once.
+  await users.tried;
   const personal = new PersonalFeeds({
     cache: feeds.cache,
     tokens: new PersonalTokens(users.sql, { notesUse: false }),

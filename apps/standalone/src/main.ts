@@ -15,7 +15,7 @@ import {
   stopOnSignals,
 } from '@balados/platform-service';
 import { SITE_READER } from '@balados/site-schema';
-import { FEED_READER, TOKEN_READER } from '@balados/users-schema';
+import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
 import { openStores, Stores } from './embedded-stores';
 import { loadLinkKeys } from './link-keys';
@@ -64,14 +64,21 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
     own('rss-proxy'),
   );
   const [listeners, publicReads, links, clock] = await Promise.all([
-    commandApi.start(config, own('command-api')),
+    commandApi.start(
+      { ...config, USERS_DATABASE_URL: asRole(ACCOUNTS_WRITER, config.USERS_DATABASE_URL) },
+      own('command-api'),
+    ),
     publicApi.start({ ...config, SITE_DATABASE_URL: asRole(SITE_READER, config.SITE_DATABASE_URL) }, own('public-api')),
     playGateway.start(
       { ...config, LINK_KEYS: linkKeys, USERS_DATABASE_URL: asRole(TOKEN_READER, config.USERS_DATABASE_URL) },
       own('play-gateway'),
       feeds.feeds,
     ),
-    jobs.start(config, own('jobs'), feeds.feeds),
+    jobs.start(
+      { ...config, USERS_DATABASE_URL: asRole(USERS_CLEANER, config.USERS_DATABASE_URL) },
+      own('jobs'),
+      feeds.feeds,
+    ),
   ]);
   return {
     projections: projecting,
@@ -83,7 +90,7 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   };
 }
 
-/** The same database, in the role that may read a few tables alone: what a service is given when it runs by itself. */
+/** The same database, in a role that may do a few things alone: what a service is given when it runs by itself. */
 function asRole(role: string, databaseUrl: string): string {
   const url = new URL(databaseUrl);
   url.searchParams.set('options', `-c role=${role}`);

@@ -53,3 +53,26 @@ it('lets one finish who reads slowly', async () => {
   await ask(1_000);
   expect(await readAll(150)).toBeGreaterThanOrEqual(LONG.length);
 });
+
+it('hears what comes while it stops, on a connection that was kept or has just been made, and says that this ends', async () => {
+  const running = await listen((_request, response) => response.end('ok'), { port: 0, host: '127.0.0.1' });
+  const ask = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
+  const [busy, idle] = [connect(running.port, '127.0.0.1'), connect(running.port, '127.0.0.1')];
+  const heard: string[] = ['', ''];
+  for (const [index, socket] of [busy, idle].entries()) {
+    socket.setEncoding('utf8').on('data', (text: string) => (heard[index] += text));
+    socket.write(ask);
+    await once(socket, 'data');
+  }
+  const ends = [once(busy, 'end'), once(idle, 'end')];
+  const closed = running.close();
+  const late = connect(running.port, '127.0.0.1').setEncoding('utf8');
+  heard.push('');
+  late.on('data', (text: string) => (heard[2] += text)).write(ask);
+  busy.write(ask);
+  await Promise.all([...ends, once(late, 'end'), closed]);
+  expect(heard[0]!.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
+  expect(heard[0]!.match(/^connection: close\r$/gim)).toHaveLength(1);
+  expect(heard[1]!.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(1);
+  expect(heard[2]).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*^connection: close\r$/im);
+});

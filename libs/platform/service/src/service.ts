@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
-import { AddressInfo, Socket } from 'node:net';
+import { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -40,6 +40,11 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 export const KEEP_ALIVE_MS = 65_000;
 /** What has no answer after this time is answered 503, in milliseconds: a store may accept a question and never say a word. */
 export const ANSWER_TIMEOUT_MS = 25_000;
+/**
+ * At a stop, connections that are idle stay open for this long, in milliseconds: on the way to us there may be a request, which a proxy
+ * that kept the connection could not send to anybody else. Its answer says that the connection ends.
+ */
+export const KEPT_OPEN_MS = 250;
 /** A connection with a request or an answer under way on which nothing has moved for this long is cut, in milliseconds. */
 export const STANDSTILL_MS = 60_000;
 /** Longest orderly stop, in milliseconds, so that every request under way has its answer; what is not done by then is cut off. */
@@ -214,6 +219,7 @@ export async function listen(
   { port, host, standstillMs = STANDSTILL_MS }: { port: number; host: string; standstillMs?: number },
 ): Promise<Listener> {
   let closing = false;
+  let closingIdle = false;
   const underWay = new Set<ServerResponse>();
   // A connection that stays open would keep sending us work.
   const announceEnd = (response: ServerResponse): void => {
@@ -226,7 +232,7 @@ export async function listen(
       response.once('close', () => {
         underWay.delete(response);
         // Those whose answer had begun before the stop are kept alive by their clients.
-        if (closing) setImmediate(() => server.closeIdleConnections());
+        if (closingIdle) setImmediate(() => server.closeIdleConnections());
       });
       // Node reads no further request rightly after one that asks for another protocol and does not get it.
       if (closing || request.headers.upgrade) announceEnd(response);
@@ -251,8 +257,19 @@ export async function listen(
       closing = true;
       underWay.forEach(announceEnd);
       return new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
+        const endIdle = setTimeout(() => {
+          closingIdle = true;
+          server.closeIdleConnections();
+        }, KEPT_OPEN_MS);
+        const end = (): void => {
+          // Not that of the server of HTTP, which would end idle connections at once.
+          NetServer.prototype.close.call(server, () => {
+            clearTimeout(endIdle);
+            resolve();
+          });
+        };
+        // In the turn after this one those are accepted that wait for it; then nobody waits, for a moment.
+        setImmediate(() => setImmediate(end));
       });
     },
   };

@@ -9,5 +9,6 @@ export * from './projector-status';
 export * from './rebuild';
 export * from './skip-event';
 export type { TableName } from './shadow';
+export * from './rights';
 export { hasPassed, LEASE_MS, SEGMENTS, segmentOf } from './segments';
 export type { SegmentStatus } from './segment-worker';

@@ -1,4 +1,6 @@
+import pg from 'pg';
 import { DataSource, EntityManager, EntitySchema, MigrationExecutor, MigrationInterface } from 'typeorm';
+import { grantRights, Rights } from './rights';
 
 /** Anything that runs SQL: a data source, or the manager of a transaction. */
 export type Sql = Pick<EntityManager, 'query'>;
@@ -13,6 +15,10 @@ export interface Context {
   entities: (Function | EntitySchema)[];
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
   migrations: Function[];
+  /** All of its schemas, where there are more than the one. */
+  schemas?: readonly string[];
+  /** Who else than the owner of the tables may do what. */
+  rights?: Rights;
 }
 
 /** Connections of one service to one context. */
@@ -49,6 +55,8 @@ export function openPostgres(
   ];
   return new DataSource({
     type: 'postgres',
+    // Left to itself it loads the package by a name made up at run time, which no bundle has.
+    driver: pg,
     url: withOptions(url, options),
     applicationName: `balados ${service}`,
     schema: context.schema,
@@ -74,8 +82,9 @@ function withOptions(url: string, options: readonly string[]): string {
   return whole.href;
 }
 
-/** Brings the context's schema up to date; services that start together take turns. */
-export async function migrate(dataSource: DataSource, { schema }: Context): Promise<void> {
+/** Brings the context's schema up to date, and who may do what in it; services that start together take turns. */
+export async function migrate(dataSource: DataSource, context: Context): Promise<void> {
+  const { schema } = context;
   const runner = dataSource.createQueryRunner();
   try {
     await runner.query('SET statement_timeout = 0');
@@ -87,6 +96,7 @@ export async function migrate(dataSource: DataSource, { schema }: Context): Prom
     const migrations = new MigrationExecutor(dataSource, runner);
     migrations.transaction = 'each';
     await migrations.executePendingMigrations();
+    await grantRights(runner, context);
   } finally {
     await runner.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK}::bigint)`).catch(() => undefined);
     await runner.query(`SET statement_timeout = ${STATEMENT_TIMEOUT_MS}`).catch(() => undefined);
@@ -95,8 +105,20 @@ export async function migrate(dataSource: DataSource, { schema }: Context): Prom
   }
 }
 
+/** SQLSTATE of what is not there yet: the table, its schema, the right to read it. */
+const NOT_THERE_YET = ['42P01', '3F000', '42501'];
+
 /** Whether every migration that this code knows has been run: what a service that may not migrate waits for. */
-export const isMigrated = async (dataSource: DataSource): Promise<boolean> => !(await dataSource.showMigrations());
+export async function isMigrated({ manager, migrations, options }: DataSource): Promise<boolean> {
+  const { schema } = options as { schema: string };
+  try {
+    const rows = await manager.query<{ name: string }[]>(`SELECT name FROM "${schema}".migrations`);
+    return migrations.every(({ name, constructor }) => rows.some((row) => row.name === (name ?? constructor.name)));
+  } catch (error) {
+    if (NOT_THERE_YET.includes((error as { code?: string }).code ?? '')) return false;
+    throw error;
+  }
+}
 
 /**
  * SQLSTATE classes and codes of what passes by itself: lost connections (08, 57P), a server without room (53) or with a broken

@@ -13,10 +13,14 @@ import { TimelineOfFeedAndType1700000000320 } from './timeline-migration';
 
 export { makePartition, TIMELINE_DAYS, type TimelinePartition, timelinePartitions } from './timeline-partitions';
 
+/** Role without login that may read the tables of `site` and nothing else; a service's login is made a member of it. */
+export const SITE_READER = 'balados_site_reader';
+
 /** The `site` context: what the public may read (`site`), and beside it what only projectors and jobs may (`site_private`). */
 export const siteContext: Context = {
   schema: 'site_private',
   searchPath: ['site_private', 'site'],
+  schemas: ['site', 'site_private'],
   entities: [],
   migrations: [
     Popularity1700000000101,
@@ -29,10 +33,15 @@ export const siteContext: Context = {
     Comparison1700000000370,
     InterventionsInSite1700000000371,
   ],
+  rights: {
+    [SITE_READER]: {
+      'site.podcast_popularity': ['SELECT'],
+      'site.episode_popularity': ['SELECT'],
+      'site.public_events': ['SELECT'],
+      'site.projection': ['SELECT'],
+    },
+  },
 };
 
 /** What anonymous reads connect with: they migrate nothing, and see nothing beside the tables of `site`. */
 export const siteReadContext: Context = { schema: 'site', entities: [], migrations: [] };
-
-/** Role without login that may read the tables of `site` and nothing else; a service's login is made a member of it. */
-export const SITE_READER = 'balados_site_reader';

@@ -1,5 +1,5 @@
+import { createRole } from '@balados/platform-stores';
 import { MigrationInterface, QueryRunner } from 'typeorm';
-import { createRole } from './token-reader-migration';
 
 export class FeedReader1700000000255 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {

@@ -8,11 +8,13 @@ import { InterventionsInUsers1700000000370 } from './interventions-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
+import { usersRights } from './rights';
 import { TokenReader1700000000250 } from './token-reader-migration';
 import { UserPrivacy1700000000005 } from './privacy-migration';
 
 export { LONG_STREAM_EVENTS } from './checkpoints-migration';
 export * from './entities';
+export { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from './rights';
 
 /** The `users` context: accounts and the listeners' read models. */
 export const usersContext: Context = {
@@ -34,13 +36,8 @@ export const usersContext: Context = {
     Ends1700000000290,
     InterventionsInUsers1700000000370,
   ],
+  rights: usersRights,
 };
 
 /** What a service connects with that reads these tables in a role of its own: it migrates nothing. */
 export const tokenReadContext: Context = { schema: 'users', entities: [], migrations: [] };
-
-/** Role without login that may read whose token it is, and nothing else; a service's login is made a member of it. */
-export const TOKEN_READER = 'balados_token_reader';
-
-/** Role without login for who makes personal feeds: whose token it is, the subscriptions and the playlists, to read. */
-export const FEED_READER = 'balados_feed_reader';

@@ -1,13 +1,5 @@
+import { createRole } from '@balados/platform-stores';
 import { MigrationInterface, QueryRunner } from 'typeorm';
-
-/** A role belongs to the whole cluster: another database of it may have made it, at this very moment too. */
-export const createRole = (name: string): string => `
-  DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN
-      CREATE ROLE ${name} NOLOGIN;
-    END IF;
-  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-  END $$`;
 
 export class TokenReader1700000000250 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {

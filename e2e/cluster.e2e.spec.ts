@@ -1,0 +1,131 @@
+import { waitFor } from '@balados/testing';
+import { Crowd } from './support/crowd';
+import { LONG, newSeed, report, within } from './support/limits';
+import { LogReader } from './support/log';
+import { nginxOrNone, PROXIED } from './support/nginx';
+import { ServiceProcess } from './support/service-process';
+import { copyOf, waitUntilReady } from './support/services';
+import { Steady } from './support/steady';
+import { startSystem, System } from './support/system';
+
+const WRITERS = 3;
+const CLIENTS = 2;
+const SERVICES = ['command-api', 'public-api', 'rss-proxy', 'play-gateway', 'projections', 'jobs'] as const;
+/** Requests and writes between one end of a process and the next. */
+const ANSWERS = LONG ? 400 : 40;
+const WRITES = LONG ? 100 : 10;
+/** A short run kills one copy of each service, and has the other stop in order. */
+const [KILLED, ROLLED] = LONG
+  ? [
+      [1, 2],
+      [1, 2],
+    ]
+  : [[1], [2]];
+
+const suite = nginxOrNone() ? describe : describe.skip;
+
+suite('two copies of each service behind nginx', () => {
+  let system: System;
+  let crowd: Crowd;
+  let steady: Steady;
+
+  beforeAll(async () => {
+    system = await startSystem('cluster');
+    [crowd, steady] = await Promise.all([
+      Crowd.start(system, WRITERS, newSeed('cluster')),
+      Steady.start(system, CLIENTS),
+    ]);
+  }, 120_000);
+  afterAll(async () => {
+    await crowd?.stop().catch(() => undefined);
+    await steady?.stop();
+    await system?.stop();
+  }, 120_000);
+  const inTime = (seconds: number, body: () => Promise<void>) =>
+    within(seconds, () => Object.values(system.processes), body);
+
+  const traffic = (): Promise<unknown> => Promise.all([steady.untilAnswered(ANSWERS), crowd.untilAcknowledged(WRITES)]);
+
+  /** It is ready, and where the proxy knows it, has been given requests again. */
+  async function isBack(service: string, { url }: ServiceProcess): Promise<void> {
+    await waitUntilReady(url);
+    if (!PROXIED.includes(service as (typeof PROXIED)[number])) return;
+    await waitFor(
+      async () => {
+        const metrics = await (await fetch(`${url}/metrics`)).text();
+        const routes = [
+          ...metrics.matchAll(
+            /^(?:http_request_duration_seconds_count\{.*route="\/api[^"]*".*\}|play_links_total\{.*\}) (\d+)$/gm,
+          ),
+        ];
+        return routes.reduce((sum, [, count]) => sum + Number(count), 0) > 0;
+      },
+      { what: `${service} to be given requests again` },
+    );
+  }
+
+  it(
+    'answer while one after the other is killed and comes back: who asks once more is served',
+    ...inTime(LONG ? 300 : 120, async () => {
+      await traffic();
+      for (const copy of KILLED)
+        for (const service of SERVICES) {
+          const victim = system.processes[copyOf(service, copy)]!;
+          await victim.kill();
+          await traffic();
+          await victim.start();
+          await isBack(service, victim);
+        }
+      report(`killed: ${steady.answered} answered, asked again for ${steady.failed.length}`);
+      expect(steady.failedTwice).toEqual([]);
+    }),
+  );
+
+  it(
+    'answer everything at once while each is stopped in order and started again, one copy after the other',
+    ...inTime(LONG ? 300 : 120, async () => {
+      await traffic();
+      const before = [steady.failed.length, crowd.unavailable];
+      for (const copy of ROLLED) {
+        await Promise.all(
+          SERVICES.map(async (service) => {
+            const process = system.processes[copyOf(service, copy)]!;
+            expect(await process.stop()).toBe(0);
+            await process.start();
+            await isBack(service, process);
+          }),
+        );
+        await traffic();
+      }
+      report(`rolled: ${steady.answered} answered, ${crowd.acknowledged} writes acknowledged`);
+      expect(steady.failed.slice(before[0])).toEqual([]);
+      expect(crowd.unavailable).toBe(before[1]);
+    }),
+  );
+
+  it(
+    'have lost nothing by then, and done nothing twice',
+    ...inTime(90, async () => {
+      await steady.stop();
+      await crowd.stop();
+      await crowd.expectNothingLostNorDoubled();
+      const log = new LogReader(system.eventStore);
+      try {
+        await waitFor(
+          async () => {
+            const heard = (await log.read(`listening-${steady.userId}`)).map(
+              ({ data }) => (data as { item: string }).item,
+            );
+            const lost = [...steady.redirected].filter((item) => !heard.includes(item));
+            if (lost.length > 0) throw new Error(`${lost.length} plays are missing, such as ${lost[0]}`);
+            expect(heard.length).toBe(new Set(heard).size);
+            return true;
+          },
+          { what: 'every play that redirected', timeoutMs: 30_000 },
+        );
+      } finally {
+        await log.close();
+      }
+    }),
+  );
+});

@@ -1,8 +1,18 @@
 import { ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { waitFor } from '@balados/testing';
 import { report } from './limits';
 import type { ServiceName } from './logins';
@@ -30,11 +40,13 @@ export function findNginx(say: (text: string) => void = () => undefined): string
   const unpacked = join(UNPACKED, 'usr/sbin/nginx');
   if (installed) return installed;
   if (existsSync(unpacked)) return unpacked;
+  mkdirSync(dirname(UNPACKED), { recursive: true });
+  // Of several that look for one at the same time the first has it unpacked.
+  const folder = mkdtempSync(`${UNPACKED}-`);
   try {
-    mkdirSync(UNPACKED, { recursive: true });
     say('fetching nginx from Debian');
     const run = (command: string, ...args: string[]): unknown =>
-      execFileSync(command, args, { cwd: UNPACKED, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
+      execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
     try {
       run('apt-get', 'download', 'nginx');
     } catch {
@@ -45,17 +57,21 @@ export function findNginx(say: (text: string) => void = () => undefined): string
     run(
       'dpkg-deb',
       '-x',
-      readdirSync(UNPACKED).find((name) => name.endsWith('.deb'))!,
+      readdirSync(folder).find((name) => name.endsWith('.deb'))!,
       '.',
     );
-    run(unpacked, '-v');
+    run(join(folder, 'usr/sbin/nginx'), '-v');
+    // The folder of others, and of an earlier run that was ended, is not empty.
+    if (!existsSync(unpacked)) renameSync(folder, UNPACKED);
     return unpacked;
   } catch (error) {
-    rmSync(UNPACKED, { recursive: true, force: true });
+    if (existsSync(unpacked)) return unpacked;
     throw new NoNginx(
       `There is no nginx, and Debian's could not be fetched (${(error as Error).message.trim().split('\n').at(-1)}). ` +
         'Install it, such as by `apt-get install nginx-light`, or put it on the PATH.',
     );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

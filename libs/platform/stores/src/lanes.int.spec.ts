@@ -40,7 +40,7 @@ afterAll(async () => {
 beforeEach(async () => {
   database = await createDatabase();
   await createCountingTables(database.url);
-  dataSource = await openCounting(database.url);
+  dataSource = await openCounting(await loginThatActs(database.url));
   streams = Array.from({ length: SEGMENTS }, (_, segment) => {
     for (;;) {
       const id = randomUUID();
@@ -55,6 +55,19 @@ afterEach(async () => {
   await dataSource.destroy();
   await database.drop();
 });
+
+/** As services have one: a login that may do nothing by itself, and acts in a role that may. @returns the URL of the database with it */
+async function loginThatActs(database: string): Promise<string> {
+  const owner = await openCounting(database);
+  const name = `balados_test_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  await owner.query(`CREATE ROLE ${name}_role; CREATE ROLE ${name} LOGIN NOINHERIT PASSWORD '${name}' IN ROLE ${name}_role;
+    GRANT USAGE ON SCHEMA counting TO ${name}_role; GRANT ALL ON ALL TABLES IN SCHEMA counting TO ${name}_role`);
+  await owner.destroy();
+  const url = new URL(database);
+  [url.username, url.password] = [name, name];
+  url.searchParams.set('options', `-c role=${name}_role`);
+  return url.href;
+}
 
 function run(options: Partial<RunOptions> = {}): RunningProjector {
   const counted: RunOptions['store'] = Object.assign(Object.create(store) as OpenEventStore, {

@@ -117,20 +117,27 @@ async function logOf(steps: readonly (typeof step extends fc.Arbitrary<infer Ste
   return { whole: store.log, cut: store.log.filter(({ stream, revision }) => revision >= starts.get(stream)!) };
 }
 
-const PROJECTORS: readonly Projector[] = [usersProjector, createSiteProjector({ publicMinListeners: 1 })];
+/** Of each where its tables are. */
+const PROJECTORS: readonly [Projector, path: string][] = [
+  [createSiteProjector({ publicMinListeners: 1 }), 'site_private, site'],
+  [usersProjector, 'users'],
+];
 
 /** Every row that the projectors make of these events, without the random ids of the timeline. */
 async function rowsAfter(events: readonly StoredEvent[], batchSize: number): Promise<Record<string, string[]>> {
   const runner = sql.createQueryRunner();
   await runner.startTransaction();
   try {
+    await runner.query('SET LOCAL search_path = site_private');
     await storeDefaultPrivacy(runner.manager, 'anonymous');
-    for (const projector of PROJECTORS)
+    for (const [projector, path] of PROJECTORS) {
+      await runner.query(`SET LOCAL search_path = ${path}`);
       for (let next = 0; next < events.length; next += batchSize) {
         const batch = events.slice(next, next + batchSize);
         const taken = batch.filter(({ stream }) => projector.prefixes.some((prefix) => stream.startsWith(prefix)));
         await projector.project(runner.manager, taken);
       }
+    }
     return await rowsOf(runner.manager);
   } finally {
     await runner.rollbackTransaction();

@@ -49,7 +49,7 @@ export async function untilProjected(
 async function standing(client: Client, schema: string, from: bigint): Promise<bigint> {
   const { rows } = await client.query<Standing>(
     `SELECT CASE WHEN count(*) = count(position) THEN min(position) END AS position, max(failed_reason) AS failed
-     FROM ${schema}.projector_segments`,
+     FROM ${schema}.projector_segments WHERE projector IN ('users', 'site')`,
   );
   const { position, failed } = rows[0]!;
   if (failed) throw new DemoFailed(`a projector has stopped: ${failed}`);

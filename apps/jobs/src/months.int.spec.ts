@@ -1,6 +1,6 @@
 import { CHECKPOINT, Refusal, StoredEvent, streamOf, takeCheckpoint } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
-import { migrate, openPostgres, Projector, Sql } from '@balados/platform-stores';
+import { Context, migrate, openPostgres, Projector, Sql } from '@balados/platform-stores';
 import { createSiteProjector, drift, movePopularityWindows, storeDefaultPrivacy } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase } from '@balados/testing';
@@ -22,6 +22,9 @@ const TIME_LIMIT_MS = LONG ? 3_600_000 : 200_000;
 const START = Date.UTC(2026, 2, 1, 20);
 const SITE = createSiteProjector({ publicMinListeners: 1 });
 const PROJECTORS: readonly Projector[] = [usersProjector, SITE];
+/** Contexts take turns on one connection: each looks for its tables in its own schemas, what jobs do in those of site. */
+const lookIn = (sql: Sql, { searchPath }: Context): Promise<unknown> =>
+  sql.query(`SET LOCAL search_path = ${searchPath!.join(', ')}`);
 
 /** One for what runs with jobs, one for what runs without. */
 const databases: TestDatabase[] = [];
@@ -48,6 +51,7 @@ async function undone<Result>(source: DataSource, work: (sql: EntityManager) => 
   const runner: QueryRunner = source.createQueryRunner();
   await runner.startTransaction();
   try {
+    await lookIn(runner.manager, siteContext);
     await storeDefaultPrivacy(runner.manager, 'anonymous');
     for (const { name, schema } of PROJECTORS)
       await runner.query(`INSERT INTO ${schema}.projector_segments (projector, segment, position) VALUES ($1, 0, 0)`, [
@@ -62,6 +66,7 @@ async function undone<Result>(source: DataSource, work: (sql: EntityManager) => 
 
 async function project(sql: EntityManager, events: readonly StoredEvent[], batchSize: number): Promise<void> {
   for (const projector of PROJECTORS) {
+    await lookIn(sql, projector === SITE ? siteContext : usersContext);
     for (let next = 0; next < events.length; next += batchSize) {
       const batch = events.slice(next, next + batchSize);
       const taken = batch.filter(({ stream }) => projector.prefixes.some((prefix) => stream.startsWith(prefix)));

@@ -13,7 +13,7 @@ const SECRETS: readonly [string, string][] = [
   ['idempotency_keys', 'salt'],
 ];
 /** For whoever owns the tables: projections. */
-const OF_THE_OWNER = ['users.projector_interventions', 'users.projector_members'];
+const OF_THE_OWNER = ['users.projector_members'];
 
 let database: TestDatabase;
 let owner: DataSource;

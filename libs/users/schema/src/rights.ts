@@ -48,6 +48,7 @@ export const usersRights: Rights = {
     ...each(READ_MODELS, ['SELECT', 'DELETE']),
     'users.listener_revisions': ['SELECT', 'UPDATE', 'DELETE'],
     'users.erasures': ['SELECT', 'UPDATE', 'DELETE'],
+    'users.projector_interventions': ['SELECT (stream)', 'UPDATE (stream, reason)'],
     ...each(['users.accounts', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),

@@ -5,6 +5,7 @@ const LONG = [
   'e2e/lifecycle',
   'e2e/faults',
   'e2e/fuzz',
+  'e2e/rebuild',
   'e2e/privacy-public',
   'e2e/export',
   'e2e/isolation',

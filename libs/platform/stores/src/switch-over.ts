@@ -14,6 +14,7 @@ export const SWITCH_EVENTS = 500;
 export const SWITCH_WAIT_MS = 2_000;
 /** And for those who read the tables just now, which whoever wants to read then waits for too. */
 export const SWITCH_READERS_MS = 250;
+
 /** Whose tables, and the log that they are made from. */
 export interface Switched {
   rebuildable: Rebuildable;

@@ -6,6 +6,7 @@ const LONG = [
   'e2e/faults',
   'e2e/cluster',
   'e2e/fuzz',
+  'e2e/rebuild',
   'e2e/privacy-public',
   'e2e/export',
   'e2e/isolation',

@@ -309,12 +309,8 @@ it.each([
     for (const statement of await projectExplained(events, pieces)) statements.add(statement);
   const all = [...statements].join('\n');
   for (const table of ['people', 'feed_listeners', 'feeds', 'privacy_settings', 'listener_revisions', 'contributions'])
-    expect(all).toContain(`site_private.${table}`);
-  for (const what of [
-    'DELETE FROM site.public_events',
-    'UPDATE site.podcast_popularity',
-    'INSERT INTO users.playlists',
-  ])
+    expect(all).toMatch(new RegExp(`(FROM|INTO|UPDATE) ${table} `));
+  for (const what of ['DELETE FROM public_events', 'UPDATE podcast_popularity', 'INSERT INTO playlists'])
     expect(all).toContain(what);
 });
 

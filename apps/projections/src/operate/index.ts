@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, readConfig } from '@balados/platform-service';
-import { RebuildStopped, skipEvent } from '@balados/platform-stores';
+import { isPassingDatabaseError, RebuildStopped, skipEvent } from '@balados/platform-stores';
 import { CommandFailed, open, operateConfig, Opened } from './contexts';
 import { giveUp, makeAnew } from './make-anew';
 import { showStatus } from './show-status';
@@ -40,7 +40,8 @@ export async function operate(
       return 2;
     }
     const isExpected =
-      error instanceof CommandFailed || error instanceof RebuildStopped || error instanceof ConfigError;
+      [CommandFailed, RebuildStopped, ConfigError].some((kind) => error instanceof kind) ||
+      isPassingDatabaseError(error);
     output.stderr.write(`projections: ${isExpected ? (error as Error).message : ((error as Error).stack ?? error)}\n`);
     return 1;
   }

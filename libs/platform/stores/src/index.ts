@@ -7,6 +7,8 @@ export * from './projector';
 export * from './projector-runner';
 export * from './projector-status';
 export * from './rebuild';
+export * from './rebuildable';
+export { SWITCH_EVENTS, SWITCH_READERS_MS, SWITCH_WAIT_MS } from './switch-over';
 export * from './skip-event';
 export type { TableName } from './shadow';
 export * from './rights';

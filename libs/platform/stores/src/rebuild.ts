@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
+import { EventStore } from '@balados/event-sourcing';
 import { DataSource, EntityManager } from 'typeorm';
 import { noteIntervention } from './interventions';
 import { silent } from './log';
 import { isPassingDatabaseError, openPostgres, Sql } from './postgres';
 import { Projector } from './projector';
 import { runProjector, RunningProjector } from './projector-runner';
-import { LEASE_MS, Leases, rebuildOf, segmentOf, SEGMENTS } from './segments';
+import { forgetRows, Row, rowsOf, takeRebuild } from './rebuild-rows';
+import { NotYet, Rebuildable, RebuildStopped } from './rebuildable';
+import { LEASE_MS, Leases, rebuildOf, SEGMENTS } from './segments';
 import {
   alignPartitions,
   analyzeShadow,
@@ -16,41 +18,14 @@ import {
   makeShadow,
   schemasOf,
   shadowSchema,
-  TableName,
-  takePlaces,
 } from './shadow';
+import { SWITCH_WAIT_MS, switchOver, SwitchTimes, tailOf } from './switch-over';
 import { takeTables } from './tables-lock';
 
 /** How often a rebuild looks how far it is, in milliseconds. */
 export const REBUILD_LOOK_MS = 500;
 /** Segments that are made anew together are parted when a transaction takes longer, in milliseconds. */
 export const REBUILD_PATIENCE_MS = 60_000;
-/** What is left of the log when the tables are switched over: at most so many events, which are applied in that transaction. */
-export const SWITCH_EVENTS = 500;
-/** The switch-over waits at most so long for the batches under way and for the end of the log, in milliseconds; then it is tried again. */
-export const SWITCH_WAIT_MS = 2_000;
-/** And for those who read the tables just now, which whoever wants to read then waits for too. */
-export const SWITCH_READERS_MS = 250;
-/** Who begins, joins or gives up a rebuild takes it alone ("rebu" in hexadecimal). */
-const REBUILD_LOCK = '0x72656275';
-
-/** A projector, and what it takes to make its tables anew beside those that are read. */
-export interface Rebuildable {
-  projector: Projector;
-  /** Where its SQL looks for tables. */
-  searchPath: readonly string[];
-  /** All that it makes from events. */
-  tables: readonly TableName[];
-  /** Indexes that only those need who read the tables: made at the end, at less cost. */
-  readersIndexes: readonly string[];
-  /** What it reads and others write: taken as it stands at the beginning. */
-  copied: readonly TableName[];
-  /**
-   * Brings over what others than the projector have written meanwhile. The tables that are being made go by their bare names, those that
-   * are read by their full ones. In the switch-over (`isSwitching`) nobody else writes, and it must be done in no time. @throws NotYet
-   */
-  bringOver?(database: EntityManager, isSwitching: boolean): Promise<void>;
-}
 
 export interface RebuildOptions {
   rebuildable: Rebuildable;
@@ -94,23 +69,6 @@ export interface Rebuilt {
   /** Of the switch-over: all of it, and how much of it nobody could read, in milliseconds. */
   switchMs?: number;
   unreadableMs?: number;
-}
-
-/** The last steps cannot be done at this moment; they are tried again. */
-export class NotYet extends Error {
-  override name = 'NotYet';
-}
-
-/** It cannot go on: somebody must do something. */
-export class RebuildStopped extends Error {
-  override name = 'RebuildStopped';
-}
-
-interface Row {
-  projector: string;
-  segment: number;
-  position: string | null;
-  store_id: string | null;
 }
 
 /**
@@ -248,101 +206,6 @@ const complete = (shadow: DataSource, { projector, tables }: Rebuildable): Promi
     await analyzeShadow(sql, tables);
   });
 
-interface SwitchTimes {
-  /** That were left. */
-  events: number;
-  switchMs: number;
-  unreadableMs: number;
-}
-
-/**
- * Live batches and those of the rebuild are held off, what is left of the log is applied here, and the tables change places. So nobody who
- * reads ever sees less than before, and whoever applied batches goes on from where the new tables stand.
- */
-async function switchOver(
-  { rebuildable, store, ...options }: RebuildOptions,
-  shadow: DataSource,
-): Promise<SwitchTimes> {
-  const { projector, tables, copied } = rebuildable;
-  const { name, schema } = projector;
-  const began = performance.now();
-  let unreadableFrom = began;
-  let events = 0;
-  await shadow.transaction(async (sql) => {
-    // The tables that were read before are gone for good with it.
-    await sql.query('SET LOCAL synchronous_commit = on');
-    await sql.query(`SET LOCAL lock_timeout = ${SWITCH_WAIT_MS}`);
-    await takeRebuild(sql, name);
-    await takeTables(sql, name);
-    await takeTables(sql, rebuildOf(name));
-    const rows = await rowsOf(sql, schema, [name, rebuildOf(name)], 'FOR UPDATE');
-    const held = rows.filter((row) => row.projector === name);
-    const made = rows.filter((row) => row.projector !== name);
-    if (made.length === 0) throw new NotYet('somebody else has ended it');
-    if (made.length !== held.length) throw new RebuildStopped(`${name} has another number of segments by now`);
-    if (!(await isShadowCurrent(sql, [...tables, ...copied])))
-      throw new RebuildStopped(
-        `the tables were changed since the rebuild of ${name} began: give it up, and begin anew`,
-      );
-
-    const storeId = await store.storeId();
-    if (made.some(({ store_id }) => store_id !== null && store_id !== storeId)) throw new NotYet('another event store');
-    const head = await store.headPosition();
-    const tail = await tailOf({ rebuildable, store, ...options }, made);
-    if (!tail) throw new NotYet('too much of the log is left');
-    try {
-      if (tail.events.length > 0) await projector.project(sql, tail.events);
-    } catch (error) {
-      if (isPassingDatabaseError(error)) throw error;
-      // Its segment comes to the same event, and says so.
-      throw new NotYet('an event cannot be applied', { cause: error });
-    }
-    events = tail.events.length;
-    await rebuildable.bringOver?.(sql, true);
-
-    const positions = held.map(({ segment, position, store_id }) => {
-      const stood = position === null || (store_id ?? storeId) !== storeId ? undefined : BigInt(position);
-      const own = made.find((row) => row.segment === segment)!.position;
-      // Where it stood everything was applied here as well; but positions of another log, or beyond this one's end, say nothing.
-      const reached = [
-        own === null ? undefined : BigInt(own),
-        tail.to,
-        stood && head && stood <= head ? stood : undefined,
-      ];
-      return reached.reduce((one, two) => (two === undefined || (one !== undefined && one > two) ? one : two));
-    });
-    await sql.query(
-      `UPDATE "${schema}".projector_segments AS s SET position = t.position, store_id = $4, epoch = epoch + 1,
-         moved_at = clock_timestamp(), failed_event = NULL, failed_reason = NULL, failed_at = NULL
-       FROM unnest($2::int[], $3::bigint[]) AS t (segment, position) WHERE projector = $1 AND s.segment = t.segment`,
-      [name, held.map(({ segment }) => segment), positions.map((position) => position?.toString() ?? null), storeId],
-    );
-    await forgetRows(sql, projector);
-    await noteIntervention(sql, schema, { projector: name, action: 'rebuilt' });
-
-    await sql.query(`SET LOCAL lock_timeout = ${SWITCH_READERS_MS}`);
-    unreadableFrom = performance.now();
-    await takePlaces(sql, tables, schemasOf([...tables, ...copied]));
-  });
-  const ended = performance.now();
-  return { events, switchMs: ended - began, unreadableMs: ended - unreadableFrom };
-}
-
-const takeRebuild = (sql: Sql, projector: string): Promise<unknown> =>
-  sql.query(`SELECT pg_advisory_xact_lock(${REBUILD_LOCK}, hashtext($1))`, [projector]);
-
-const rowsOf = (sql: Sql, schema: string, projectors: readonly string[], lock = ''): Promise<Row[]> =>
-  sql.query<Row[]>(
-    `SELECT projector, segment, position, store_id FROM "${schema}".projector_segments
-     WHERE projector = ANY($1) ORDER BY projector, segment ${lock}`,
-    [projectors],
-  );
-
-async function forgetRows(sql: Sql, { name, schema }: Projector): Promise<void> {
-  for (const table of ['projector_segments', 'projector_members'])
-    await sql.query(`DELETE FROM "${schema}".${table} WHERE projector = $1`, [rebuildOf(name)]);
-}
-
 async function membersOf(sql: Sql, { name, schema }: Projector): Promise<number> {
   const [row] = await sql.query<{ count: number }[]>(
     `SELECT count(*)::int AS count FROM "${schema}".projector_members WHERE projector = $1`,
@@ -389,34 +252,6 @@ async function firstOf(store: EventStore, { prefixes }: Projector): Promise<bigi
     for await (const item of store.subscribe({ after: undefined, prefixes, signal })) {
       if ('caughtUp' in item) return undefined;
       if ('revision' in item) return item.position;
-    }
-    return undefined;
-  } finally {
-    looked.abort();
-  }
-}
-
-/** What the segments have not applied yet, and the position up to which this is all; undefined when it is much, or the store is slow. */
-async function tailOf(
-  { rebuildable: { projector }, store }: Pick<RebuildOptions, 'rebuildable' | 'store'>,
-  rows: readonly Row[],
-): Promise<{ events: StoredEvent[]; to: bigint | undefined } | undefined> {
-  const stands = rows.map(({ position }) => (position === null ? undefined : BigInt(position)));
-  const after = stands.reduce((one, two) =>
-    one === undefined || two === undefined ? undefined : one < two ? one : two,
-  );
-  const looked = new AbortController();
-  const signal = AbortSignal.any([looked.signal, AbortSignal.timeout(SWITCH_WAIT_MS)]);
-  const events: StoredEvent[] = [];
-  let to: bigint | undefined;
-  try {
-    for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
-      if ('caughtUp' in item) return { events, to };
-      to = 'checkpoint' in item ? item.checkpoint : item.position;
-      if ('checkpoint' in item || projector.takes?.(item) === false) continue;
-      const stood = stands[segmentOf(parseStream(item.stream)?.userId ?? item.stream, rows.length)];
-      if (stood === undefined || item.position > stood) events.push(item);
-      if (events.length > SWITCH_EVENTS) return undefined;
     }
     return undefined;
   } finally {

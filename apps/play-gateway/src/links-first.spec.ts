@@ -1,3 +1,4 @@
+import { waitFor } from '@balados/testing';
 import fc from 'fast-check';
 import {
   BUSY_FROM,
@@ -41,6 +42,5 @@ it('sees that the event loop is busy, and that it is not', async () => {
   await new Promise(setImmediate);
   const idle = measureLoop();
   expect(busy()).toBeGreaterThan(BUSY_FROM);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(idle()).toBeLessThan(busy());
+  await waitFor(() => idle() < BUSY_FROM, { what: 'the event loop to have idled for longer than not' });
 });

@@ -106,6 +106,8 @@ describe('jobs by hand', () => {
       await projectedUpTo(device, { subscriptions: 3, listening: 3 });
       await client.query(`UPDATE users.erasures SET requested_at = requested_at - interval '1 minute'`);
       await client.query('UPDATE site.podcast_popularity SET score = score + 7');
+      const old = `SELECT FROM users.listener_revisions WHERE oldest_at < now() - interval '1 second'`;
+      await waitFor(async () => (await client.query(old)).rowCount, { what: 'a stream to be due' });
       const before = await everything();
       const { code, output } = await jobs('all', '--dry-run');
       expect(await everything()).toEqual(before);

@@ -4,8 +4,8 @@ import { createInterface } from 'node:readline';
 
 /** A process must listen within this time, in milliseconds. */
 const LISTEN_LIMIT_MS = 60_000;
-/** The last lines of a process's log that are kept to be shown when a test fails. */
-const LINES_KEPT = 300;
+/** The last lines of a process's log that are kept: some are shown when a test fails, and a test may read what was done in a minute or two. */
+const LINES_KEPT = 5_000;
 
 /** One of our programs as its own process, as an operator runs it: environment in, JSON lines out. */
 export class ServiceProcess {

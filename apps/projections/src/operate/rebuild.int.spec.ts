@@ -6,6 +6,7 @@ import {
   hasPassed,
   interventionsOf,
   migrate,
+  MIGRATION_LOCK,
   openPostgres,
   Projector,
   ProjectorStanding,
@@ -526,4 +527,29 @@ it('goes no further when the tables were changed since it began', async () => {
   });
   await expect(changed).rejects.toThrow('the tables were changed since the rebuild of users began');
   expect(await users.query('SELECT FROM users.subscriptions')).toEqual([]);
+});
+
+it('does not switch over beside a migration, whose change would go with the old tables', async () => {
+  await listen();
+  const migrating = users.createQueryRunner();
+  try {
+    await migrating.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK}::bigint)`);
+    const rebuilding = rebuildOf(usersRebuildable).catch((error: unknown) => error);
+    await waitFor(
+      async () =>
+        (
+          await users.query(
+            `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+             WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+          )
+        ).length > 0,
+      { what: 'the switch-over to wait' },
+    );
+    await migrating.query('ALTER TABLE users.subscriptions ADD COLUMN more text');
+    await migrating.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK}::bigint)`);
+    expect(await rebuilding).toMatchObject({ message: expect.stringContaining('the tables were changed') });
+    expect(await users.query('SELECT more FROM users.subscriptions')).toEqual([]);
+  } finally {
+    await migrating.release();
+  }
 });

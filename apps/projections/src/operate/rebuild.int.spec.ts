@@ -18,6 +18,7 @@ import {
   RunningProjector,
   silent,
   skipEvent,
+  Sql,
   standingsOf,
 } from '@balados/platform-stores';
 import {
@@ -421,6 +422,21 @@ describe('what was erased', () => {
     expect(await site.query('SELECT FROM site_private.contributions WHERE listener = $1', [forgets])).toHaveLength(4);
     expect(await users.query('SELECT FROM users.subscriptions WHERE user_id = $1', [stays])).toHaveLength(3);
     expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
+  });
+
+  it('is opened again before it is said, so that it is carried out whoever dies in between', async () => {
+    const leaves = await listen();
+    const older = await copyOf(store.log, true);
+    await erase(leaves, WHOLE_ACCOUNT);
+    const gone = new Error('Postgres is gone');
+    const dying: Sql = {
+      query: (text, parameters) => (text.startsWith('UPDATE') ? Promise.reject(gone) : users.query(text, parameters)),
+    };
+    const forget = forgetReadModels;
+    const makeGood = eraseAgain({ users: dying, streams: openListenerStreams(older, 1_024), forget });
+    await expect(rebuildOf(usersRebuildable, { store: older, makeGood })).rejects.toBe(gone);
+    await again(usersRebuildable, older);
+    expect(await users.query('SELECT user_id FROM users.erasures')).toEqual([{ user_id: leaves }]);
   });
 
   it('does not come back when its streams went while the tables were being made', async () => {

@@ -201,6 +201,8 @@ export const giveUpRebuild = (live: DataSource, { projector, tables, copied }: R
 const complete = (shadow: DataSource, { projector, tables }: Rebuildable): Promise<void> =>
   shadow.transaction(async (sql) => {
     await sql.query('SET LOCAL statement_timeout = 0');
+    // Whoever did it knows that it is done.
+    await sql.query('SET LOCAL synchronous_commit = on');
     await takeRebuild(sql, projector.name);
     await completeShadow(sql, tables);
     await analyzeShadow(sql, tables);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { EventStore, StoredEvent, streamOf } from '@balados/event-sourcing';
+import { EventStore, StoredEvent, StoreUnavailable, streamOf } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import {
   giveUpRebuild,
@@ -13,6 +13,7 @@ import {
   rebuild,
   Rebuildable,
   RebuildOptions,
+  RebuildProgress,
   Rebuilt,
   runProjector,
   RunningProjector,
@@ -568,4 +569,30 @@ it('does not switch over beside a migration, whose change would go with the old 
   } finally {
     await migrating.release();
   }
+});
+
+it('waits for stores that are away for a while', async () => {
+  await listen();
+  let asked = 0;
+  // Asked by who shows how far it is, by who reads the log, and by the switch-over.
+  const headPosition = (): Promise<bigint | undefined> =>
+    (asked += 1) <= 6 ? Promise.reject(new StoreUnavailable('a restart')) : store.headPosition();
+  const away = Object.assign(Object.create(store) as EventStore, { headPosition });
+  const troubles: (string | undefined)[] = [];
+  const onProgress = ({ trouble }: RebuildProgress): number => troubles.push(trouble);
+  expect((await rebuildOf(usersRebuildable, { store: away, onProgress })).how).toBe('switched over');
+  expect(troubles).toContainEqual(expect.stringContaining('a restart'));
+  // All connections end, as when Postgres restarts.
+  let restarts = 0;
+  const makeGood = async (): Promise<void> => {
+    if ((restarts += 1) > 1) return;
+    await users.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+    throw Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' });
+  };
+  expect((await rebuildOf(usersRebuildable, { makeGood })).how).toBe('switched over');
+  expect(restarts).toBeGreaterThan(1);
+  expect(await users.query('SELECT FROM users.subscriptions')).toHaveLength(3);
 });

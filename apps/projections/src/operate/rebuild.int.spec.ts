@@ -596,3 +596,28 @@ it('waits for stores that are away for a while', async () => {
   expect(restarts).toBeGreaterThan(1);
   expect(await users.query('SELECT FROM users.subscriptions')).toHaveLength(3);
 });
+
+it.each(['given up', 'given up and begun anew'])('is %s in the middle of its last steps', async (what) => {
+  runLive();
+  for (let n = 0; n < 3; n += 1) await listen();
+  await applied();
+  const before = await both();
+  for (const rebuildable of [usersRebuildable, siteRebuildable]) {
+    const live = rebuildable === usersRebuildable ? users : site;
+    let again: Promise<Rebuilt> | undefined;
+    const makeGood = async (): Promise<void> => {
+      if (again) return;
+      await giveUpRebuild(live, rebuildable);
+      if (what !== 'given up') again = rebuildOf(rebuildable);
+    };
+    const first = await rebuildOf(rebuildable, { makeGood }).catch((error: unknown) => error);
+    if (what === 'given up') expect(first).toMatchObject({ message: expect.stringContaining('was given up') });
+    // Whoever was at the first one has a part in the second, or sees that the tables are gone.
+    else expect((await again!).how).toContain('switched over');
+    expect(await both()).toEqual(before);
+  }
+  expect(await described()).toEqual(
+    expect.not.arrayContaining([expect.objectContaining({ nspname: expect.stringMatching(/rebuild/) })]),
+  );
+  expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
+});

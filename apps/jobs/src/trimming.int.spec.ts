@@ -5,7 +5,7 @@ import { migrate, openPostgres, runProjector, RunningProjector } from '@balados/
 import { createSiteProjector, DEFAULT_SITE_POLICY } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
-import { usersEvents } from '@balados/users-contracts';
+import { usersEvents, WHOLE_HISTORY } from '@balados/users-contracts';
 import { allPlays } from '@balados/users-domain';
 import { usersProjector } from '@balados/users-projections';
 import { LONG_STREAM_EVENTS, usersContext } from '@balados/users-schema';
@@ -13,7 +13,7 @@ import { openListenerStreams } from '@balados/users-write';
 import { DataSource } from 'typeorm';
 import { mortal } from './mortal.fixture';
 import { SETTINGS } from './settings.fixture';
-import { cutStreams, takeCheckpoints } from './trimming';
+import { cutStreams, streamsToCut, takeCheckpoints } from './trimming';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
@@ -242,3 +242,20 @@ it('draws a library of 20,000 episodes together in parts, also when it is killed
   });
   expect(await rows(userId)).toEqual(heldBefore);
 }, 120_000);
+
+it('comes back no more to a stream whose checkpoint went with an erased history', async () => {
+  const userId = await listen(NOW - 46 * DAY_MS, { episodes: 2, moves: 6 });
+  expect((await trimWith(store)).checkpoints).toBe(1);
+  await projected(userId);
+  const { listening } = openListenerStreams(store, 1_024);
+  const metadata = { recordedAt: new Date(NOW).toISOString(), correlationId: 'test' };
+  const command = { type: 'EraseHistory', data: { ...WHOLE_HISTORY, requestedAt: NOW } } as const;
+  const marker = await listening.handle(userId, command, metadata, ({ revision }) => revision);
+  await store.truncateBefore(streamOf('listening', userId), marker);
+  await projected(userId);
+  // As when it was cut, and then the tables were made anew: the log says nothing of that.
+  expect(await streamsToCut({ users, trimBatch: 10 })).toHaveLength(1);
+  expect((await trimWith(store)).cut).toBe(0);
+  expect(await streamsToCut({ users, trimBatch: 10 })).toEqual([]);
+  expect(await shown(userId)).toEqual(['HistoryErased']);
+});

@@ -31,11 +31,15 @@ export const streamsDue = ({
     [new Date(now() - checkpointAfterMs), checkpointBatch, new Date(now() - dropAfterMs)],
   );
 
-/** Streams with a checkpoint before which nothing was cut yet. */
-export const streamsToCut = ({ users, trimBatch }: Pick<JobParts, 'users' | 'trimBatch'>): Promise<Row[]> =>
-  users.query<Row[]>('SELECT user_id, category FROM users.listener_revisions WHERE checkpointed > cut LIMIT $1', [
-    trimBatch,
-  ]);
+/** Streams with a checkpoint before which nothing was cut yet, and the revision with which that is whole. */
+export const streamsToCut = ({
+  users,
+  trimBatch,
+}: Pick<JobParts, 'users' | 'trimBatch'>): Promise<(Row & { checkpointed: string })[]> =>
+  users.query<(Row & { checkpointed: string })[]>(
+    'SELECT user_id, category, checkpointed FROM users.listener_revisions WHERE checkpointed > cut LIMIT $1',
+    [trimBatch],
+  );
 
 /**
  * Keeps streams short: those that are due get a checkpoint, which tells without it what is to be dropped. How far each has come is seen in
@@ -75,20 +79,22 @@ export async function cutStreams(parts: CutParts): Promise<{ cut: number }> {
   const startedAt = now();
   let cut = 0;
   progress.begin(rows.length);
-  for (const { user_id: userId, category } of rows) {
+  for (const { user_id: userId, category, checkpointed } of rows) {
     if (signal.aborted || now() - startedAt > TRIMMING_RUN_MS) break;
     progress.done();
     const stream = streamOf(category, userId);
     const checkpoint = await unlessGone(() => findCheckpoint(store, stream));
-    if (!checkpoint) continue;
-    // What a projector has not passed would be gone without it.
-    if (!(await isProjected(checkpoint.position, { users, site }))) continue;
-    await unlessGone(() => store.truncateBefore(stream, checkpoint.first));
+    if (checkpoint) {
+      // What a projector has not passed would be gone without it.
+      if (!(await isProjected(checkpoint.position, { users, site }))) continue;
+      await unlessGone(() => store.truncateBefore(stream, checkpoint.first));
+      cut += 1;
+    }
+    // Without one it has gone itself, with a history that was erased: nothing is left to be cut.
     await users.query(
       'UPDATE users.listener_revisions SET cut = $3 WHERE user_id = $1 AND category = $2 AND cut < $3',
-      [userId, category, checkpoint.last],
+      [userId, category, checkpoint?.last ?? checkpointed],
     );
-    cut += 1;
   }
   return { cut };
 }

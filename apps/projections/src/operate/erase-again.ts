@@ -1,8 +1,8 @@
-import { streamOf, StreamGone } from '@balados/event-sourcing';
+import { StreamGone } from '@balados/event-sourcing';
 import { Sql } from '@balados/platform-stores';
 import { finishedErasures, reopenErasure } from '@balados/users-accounts';
 import { ERASED_CATEGORIES } from '@balados/users-contracts';
-import type { EraseHistory } from '@balados/users-domain';
+import { isErasedSince } from '@balados/users-domain';
 import type { ListenerStreams } from '@balados/users-write';
 import type { EntityManager } from 'typeorm';
 
@@ -31,20 +31,24 @@ export function eraseAgain({ users, streams, forget }: EraseAgainParts): (made: 
       const userId = known.get(userHash);
       if (userId !== undefined) {
         const target = { scope, feedId, episodeId };
-        const command: EraseHistory = { type: 'EraseHistory', data: { ...target, requestedAt: requestedAt.getTime() } };
-        let [isGone, isSaidAgain] = [false, false];
+        const data = { ...target, requestedAt: requestedAt.getTime() };
+        const metadata = { recordedAt: new Date().toISOString(), correlationId: id };
+        let [isGone, isOpen] = [false, false];
         for (const category of ERASED_CATEGORIES[scope]) {
           try {
-            const before = await streams.store.head(streamOf(category, userId));
-            const metadata = { recordedAt: new Date().toISOString(), correlationId: id };
-            const head = await streams[category].handle(userId, command, metadata, ({ revision }) => revision);
-            isSaidAgain ||= head > before;
+            const isSaid = await streams[category].query(userId, ({ state }) =>
+              isErasedSince(state.erasures, target, data.requestedAt),
+            );
+            if (isSaid) continue;
+            // Before it is said: whoever dies in between leaves it to jobs.
+            if (!isOpen) await reopenErasure(users, id, userId);
+            isOpen = true;
+            await streams[category].handle(userId, { type: 'EraseHistory', data }, metadata, () => undefined);
           } catch (error) {
             if (!(error instanceof StreamGone)) throw error;
             isGone = true;
           }
         }
-        if (isSaidAgain) await reopenErasure(users, id, userId);
         if (isGone) await made.transaction((transaction) => forget(transaction, userId));
       }
       seen.add(id);

@@ -1,22 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { EventStore, StoredEvent, streamOf } from '@balados/event-sourcing';
+import { EventStore, StoredEvent, StoreUnavailable, streamOf } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import {
   giveUpRebuild,
   hasPassed,
   interventionsOf,
   migrate,
+  MIGRATION_LOCK,
   openPostgres,
   Projector,
   ProjectorStanding,
   rebuild,
   Rebuildable,
   RebuildOptions,
+  RebuildProgress,
   Rebuilt,
   runProjector,
   RunningProjector,
   silent,
   skipEvent,
+  Sql,
   standingsOf,
 } from '@balados/platform-stores';
 import {
@@ -422,6 +425,21 @@ describe('what was erased', () => {
     expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
   });
 
+  it('is opened again before it is said, so that it is carried out whoever dies in between', async () => {
+    const leaves = await listen();
+    const older = await copyOf(store.log, true);
+    await erase(leaves, WHOLE_ACCOUNT);
+    const gone = new Error('Postgres is gone');
+    const dying: Sql = {
+      query: (text, parameters) => (text.startsWith('UPDATE') ? Promise.reject(gone) : users.query(text, parameters)),
+    };
+    const forget = forgetReadModels;
+    const makeGood = eraseAgain({ users: dying, streams: openListenerStreams(older, 1_024), forget });
+    await expect(rebuildOf(usersRebuildable, { store: older, makeGood })).rejects.toBe(gone);
+    await again(usersRebuildable, older);
+    expect(await users.query('SELECT user_id FROM users.erasures')).toEqual([{ user_id: leaves }]);
+  });
+
   it('does not come back when its streams went while the tables were being made', async () => {
     const [stays, leaves] = [await listen(), await listen()];
     await erase(leaves, WHOLE_ACCOUNT);
@@ -526,4 +544,80 @@ it('goes no further when the tables were changed since it began', async () => {
   });
   await expect(changed).rejects.toThrow('the tables were changed since the rebuild of users began');
   expect(await users.query('SELECT FROM users.subscriptions')).toEqual([]);
+});
+
+it('does not switch over beside a migration, whose change would go with the old tables', async () => {
+  await listen();
+  const migrating = users.createQueryRunner();
+  try {
+    await migrating.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK}::bigint)`);
+    const rebuilding = rebuildOf(usersRebuildable).catch((error: unknown) => error);
+    await waitFor(
+      async () =>
+        (
+          await users.query(
+            `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+             WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+          )
+        ).length > 0,
+      { what: 'the switch-over to wait' },
+    );
+    await migrating.query('ALTER TABLE users.subscriptions ADD COLUMN more text');
+    await migrating.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK}::bigint)`);
+    expect(await rebuilding).toMatchObject({ message: expect.stringContaining('the tables were changed') });
+    expect(await users.query('SELECT more FROM users.subscriptions')).toEqual([]);
+  } finally {
+    await migrating.release();
+  }
+});
+
+it('waits for stores that are away for a while', async () => {
+  await listen();
+  let asked = 0;
+  // Asked by who shows how far it is, by who reads the log, and by the switch-over.
+  const headPosition = (): Promise<bigint | undefined> =>
+    (asked += 1) <= 6 ? Promise.reject(new StoreUnavailable('a restart')) : store.headPosition();
+  const away = Object.assign(Object.create(store) as EventStore, { headPosition });
+  const troubles: (string | undefined)[] = [];
+  const onProgress = ({ trouble }: RebuildProgress): number => troubles.push(trouble);
+  expect((await rebuildOf(usersRebuildable, { store: away, onProgress })).how).toBe('switched over');
+  expect(troubles).toContainEqual(expect.stringContaining('a restart'));
+  // All connections end, as when Postgres restarts.
+  let restarts = 0;
+  const makeGood = async (): Promise<void> => {
+    if ((restarts += 1) > 1) return;
+    await users.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+    throw Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' });
+  };
+  expect((await rebuildOf(usersRebuildable, { makeGood })).how).toBe('switched over');
+  expect(restarts).toBeGreaterThan(1);
+  expect(await users.query('SELECT FROM users.subscriptions')).toHaveLength(3);
+});
+
+it.each(['given up', 'given up and begun anew'])('is %s in the middle of its last steps', async (what) => {
+  runLive();
+  for (let n = 0; n < 3; n += 1) await listen();
+  await applied();
+  const before = await both();
+  for (const rebuildable of [usersRebuildable, siteRebuildable]) {
+    const live = rebuildable === usersRebuildable ? users : site;
+    let again: Promise<Rebuilt> | undefined;
+    const makeGood = async (): Promise<void> => {
+      if (again) return;
+      await giveUpRebuild(live, rebuildable);
+      if (what !== 'given up') again = rebuildOf(rebuildable);
+    };
+    const first = await rebuildOf(rebuildable, { makeGood }).catch((error: unknown) => error);
+    if (what === 'given up') expect(first).toMatchObject({ message: expect.stringContaining('was given up') });
+    // Whoever was at the first one has a part in the second, or sees that the tables are gone.
+    else expect((await again!).how).toContain('switched over');
+    expect(await both()).toEqual(before);
+  }
+  expect(await described()).toEqual(
+    expect.not.arrayContaining([expect.objectContaining({ nspname: expect.stringMatching(/rebuild/) })]),
+  );
+  expect(await drift(site, DEFAULT_SITE_POLICY)).toBe(0);
 });

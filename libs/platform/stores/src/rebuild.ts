@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore } from '@balados/event-sourcing';
+import { EventStore, StoreUnavailable } from '@balados/event-sourcing';
 import { DataSource, EntityManager } from 'typeorm';
 import { noteIntervention } from './interventions';
-import { silent } from './log';
+import { messageOf, silent } from './log';
 import { isPassingDatabaseError, openPostgres, Sql } from './postgres';
 import { Projector } from './projector';
 import { runProjector, RunningProjector } from './projector-runner';
@@ -115,42 +115,54 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
     let origin: bigint | undefined;
     let first: number | undefined;
     let isComplete = false;
-    for (;;) {
-      await delay(lookMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return { how: 'stopped', events, seconds: seconds() };
+    let progress: RebuildProgress | undefined;
+    /** @returns whether all is applied but for what the switch-over can; undefined when it is over */
+    const look = async (): Promise<boolean | undefined> => {
       const rows = await rowsOf(live, projector.schema, [counting.name]);
-      if (rows.length === 0) return { how: await whoEnded(options), events, seconds: seconds() };
+      if (rows.length === 0) return undefined;
       complain(running, projector.name);
       origin ??= await firstOf(store, projector);
       const share = shareOf(rows, origin, await store.headPosition());
       first ??= share;
-      options.onProgress?.({
+      progress = {
         share,
         events,
         perSecond: events / seconds(),
         secondsLeft: share > first ? ((1 - share) * seconds()) / (share - first) : undefined,
         processes: await membersOf(live, counting),
         trouble: running.trouble,
-      });
-      if (!running.caughtUp || !(await tailOf(options, rows))) continue;
+      };
+      options.onProgress?.(progress);
+      return running.caughtUp && (await tailOf(options, rows)) !== undefined;
+    };
+    let times: SwitchTimes | undefined;
+    const lastSteps = async (): Promise<void> => {
+      await rebuildable.bringOver?.(shadow.manager, false);
+      // What would take long in the switch-over.
+      await shadow.transaction((sql) => alignPartitions(sql, rebuildable.tables));
+      await options.makeGood?.(shadow.manager);
+      if (!isComplete) await complete(shadow, rebuildable);
+      isComplete = true;
+      times = await switchOver(options, shadow);
+      events += times.events;
+    };
+    for (;;) {
+      await delay(lookMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return { how: 'stopped', events, seconds: seconds() };
       try {
-        let times: SwitchTimes | undefined;
-        const lastSteps = async (): Promise<void> => {
-          await rebuildable.bringOver?.(shadow.manager, false);
-          // What would take long in the switch-over.
-          await shadow.transaction((sql) => alignPartitions(sql, rebuildable.tables));
-          await options.makeGood?.(shadow.manager);
-          if (!isComplete) await complete(shadow, rebuildable);
-          isComplete = true;
-          times = await switchOver(options, shadow);
-          events += times.events;
-        };
-        await (options.alone ? options.alone(lastSteps) : lastSteps());
-        return { ...times, how: 'switched over', events, seconds: seconds() };
+        const isReady = await look();
+        if (isReady === undefined) return { how: await whoEnded(options), events, seconds: seconds() };
+        if (!isReady) continue;
+        try {
+          await (options.alone ? options.alone(lastSteps) : lastSteps());
+          return { ...times, how: 'switched over', events, seconds: seconds() };
+        } catch (error) {
+          // Whoever was faster has taken the tables away.
+          if (passes(error) || (await rowsOf(live, projector.schema, [counting.name])).length > 0) throw error;
+        }
       } catch (error) {
-        if (error instanceof NotYet || isPassingDatabaseError(error)) continue;
-        // Whoever was faster has taken the tables away.
-        if ((await rowsOf(live, projector.schema, [counting.name])).length > 0) throw error;
+        if (!passes(error)) throw error;
+        options.onProgress?.({ ...(progress ?? NO_PROGRESS), trouble: messageOf(error) });
       }
     }
   } finally {
@@ -158,6 +170,12 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
     await shadow.destroy();
   }
 }
+
+const NO_PROGRESS = { share: 0, events: 0, perSecond: 0, secondsLeft: undefined, processes: 1 };
+
+/** What is tried again: by then a store that is away is back, or somebody else has gone on. */
+const passes = (error: unknown): boolean =>
+  error instanceof NotYet || error instanceof StoreUnavailable || isPassingDatabaseError(error);
 
 async function beginOrJoin({ rebuildable, live, owner, leaseMs = LEASE_MS }: RebuildOptions): Promise<void> {
   const { projector, tables, copied, readersIndexes } = rebuildable;
@@ -201,6 +219,8 @@ export const giveUpRebuild = (live: DataSource, { projector, tables, copied }: R
 const complete = (shadow: DataSource, { projector, tables }: Rebuildable): Promise<void> =>
   shadow.transaction(async (sql) => {
     await sql.query('SET LOCAL statement_timeout = 0');
+    // Whoever did it knows that it is done.
+    await sql.query('SET LOCAL synchronous_commit = on');
     await takeRebuild(sql, projector.name);
     await completeShadow(sql, tables);
     await analyzeShadow(sql, tables);

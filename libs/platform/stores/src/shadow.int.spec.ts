@@ -4,6 +4,8 @@ import { openPostgres } from './postgres';
 import { completeShadow, isShadowCurrent, makeShadow, TableName, takePlaces } from './shadow';
 
 const READER = 'balados_shadow_reader';
+/** Who makes the shadows is somebody else. */
+const OWNER = 'balados_shadow_owner';
 const TABLES: readonly TableName[] = ['lived.plain', 'lived.by_month'];
 
 let database: TestDatabase;
@@ -14,6 +16,7 @@ beforeEach(async () => {
   sql = await openPostgres(database.url, { schema: 'lived', entities: [], migrations: [] }, { service: 'test' });
   await sql.query(`
     DO $$ BEGIN CREATE ROLE ${READER} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    DO $$ BEGIN CREATE ROLE ${OWNER} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
     CREATE SCHEMA lived;
     CREATE TABLE lived.plain (
       id integer PRIMARY KEY, secret text, seen text NOT NULL DEFAULT 'yes' CHECK (seen <> ''),
@@ -23,6 +26,9 @@ beforeEach(async () => {
     CREATE TABLE lived.by_month (at date, id integer, CONSTRAINT by_month_key PRIMARY KEY (at, id)) PARTITION BY RANGE (at);
     CREATE INDEX by_month_id ON lived.by_month (id);
     CREATE TABLE lived.by_month_1 PARTITION OF lived.by_month FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    ALTER TABLE lived.plain OWNER TO ${OWNER};
+    ALTER TABLE lived.by_month OWNER TO ${OWNER};
+    ALTER TABLE lived.by_month_1 OWNER TO ${OWNER};
     CREATE TABLE lived.settings (one integer);
     INSERT INTO lived.settings VALUES (7);
     INSERT INTO lived.plain (id) VALUES (1);
@@ -39,7 +45,7 @@ afterEach(async () => {
 /** All that the catalogue has of what is in the schema, but for numbers. */
 const catalogue = (): Promise<object[]> =>
   sql.query(
-    `SELECT c.relname, c.relkind, c.reloptions, c.relacl::text, pg_get_expr(c.relpartbound, c.oid) AS bounds,
+    `SELECT c.relname, c.relkind, c.reloptions, c.relacl::text, c.relowner::regrole::text, pg_get_expr(c.relpartbound, c.oid) AS bounds,
        ARRAY(SELECT concat_ws(' ', attname, attnotnull, attgenerated, attacl, pg_get_expr(adbin, adrelid)) FROM pg_attribute
              LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = c.oid AND attnum > 0 ORDER BY 1) AS columns,
        ARRAY(SELECT concat_ws(' ', conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE conrelid = c.oid ORDER BY 1) AS constraints,

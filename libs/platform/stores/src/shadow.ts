@@ -90,12 +90,14 @@ interface Partition {
   parent: TableName;
   partition: TableName;
   bounds: string;
+  /** Of the parent. */
+  owner: string;
 }
 
 const partitionsOf = (sql: Sql, parents: readonly TableName[]): Promise<Partition[]> =>
   sql.query<Partition[]>(
     `SELECT n.nspname || '.' || parent.relname AS parent, own.nspname || '.' || c.relname AS partition,
-       pg_get_expr(c.relpartbound, c.oid) AS bounds
+       pg_get_expr(c.relpartbound, c.oid) AS bounds, quote_ident(pg_get_userbyid(parent.relowner)) AS owner
      FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid JOIN pg_namespace own ON own.oid = c.relnamespace
      JOIN pg_class parent ON parent.oid = inhparent JOIN pg_namespace n ON n.oid = parent.relnamespace
      WHERE parent.relkind = 'p' AND n.nspname || '.' || parent.relname = ANY ($1)`,
@@ -104,10 +106,10 @@ const partitionsOf = (sql: Sql, parents: readonly TableName[]): Promise<Partitio
 
 /** Gives the shadows of these tables the very partitions that the tables have by now, each in the shadow of its own schema. */
 export async function alignPartitions(sql: Sql, tables: readonly TableName[]): Promise<void> {
-  const wanted = (await partitionsOf(sql, tables)).map(({ parent, partition, bounds }) => ({
+  const wanted = (await partitionsOf(sql, tables)).map(({ parent, partition, ...rest }) => ({
     parent: shadowTable(parent),
     partition: shadowTable(partition),
-    bounds,
+    ...rest,
   }));
   const made = await partitionsOf(sql, tables.map(shadowTable));
   const isAmong = (all: readonly Partition[], { partition, bounds }: Partition): boolean =>
@@ -118,8 +120,10 @@ export async function alignPartitions(sql: Sql, tables: readonly TableName[]): P
     await sql.query(`ALTER TABLE ${parent} DETACH PARTITION ${partition}`);
     await sql.query(`ALTER TABLE ${partition} RENAME TO ${split(partition)[1]}_old`);
   }
-  for (const { parent, partition, bounds } of coming)
+  for (const { parent, partition, bounds, owner } of coming) {
     await sql.query(`CREATE TABLE ${partition} PARTITION OF ${parent} ${bounds}`);
+    await sql.query(`ALTER TABLE ${partition} OWNER TO ${owner}`);
+  }
   for (const { parent, partition } of leaving) {
     await sql.query(`INSERT INTO ${parent} SELECT * FROM ${partition}_old`);
     await sql.query(`DROP TABLE ${partition}_old`);

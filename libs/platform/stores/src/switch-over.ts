@@ -1,7 +1,7 @@
 import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
 import { noteIntervention } from './interventions';
-import { isPassingDatabaseError } from './postgres';
+import { isPassingDatabaseError, MIGRATION_LOCK } from './postgres';
 import { forgetRows, Row, rowsOf, takeRebuild } from './rebuild-rows';
 import { NotYet, Rebuildable, RebuildStopped } from './rebuildable';
 import { rebuildOf, segmentOf } from './segments';
@@ -42,6 +42,8 @@ export async function switchOver({ rebuildable, store }: Switched, shadow: DataS
     // The tables that were read before are gone for good with it.
     await sql.query('SET LOCAL synchronous_commit = on');
     await sql.query(`SET LOCAL lock_timeout = ${SWITCH_WAIT_MS}`);
+    // What a migration changes of the tables from here on would go with them.
+    await sql.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`);
     await takeRebuild(sql, name);
     await takeTables(sql, name);
     await takeTables(sql, rebuildOf(name));

@@ -108,6 +108,21 @@ it('counts what is older, and puts it into the timeline by no way', async () => 
   expect(await recomputePopularity(site, policy)).toBe(0);
 });
 
+it('makes partitions for whoever owns the timeline, who is to drop them later', async () => {
+  await site.query('ALTER TABLE site.public_events OWNER TO balados_site_reader');
+  try {
+    await arrangeTimeline(site, { now: Date.parse('2027-02-15T00:00:00.000Z') });
+    expect(
+      await site.query(
+        `SELECT DISTINCT relowner::regrole::text AS owner FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
+         WHERE inhparent = 'site.public_events'::regclass`,
+      ),
+    ).toEqual([{ owner: 'balados_site_reader' }]);
+  } finally {
+    await site.query('ALTER TABLE site.public_events OWNER TO CURRENT_USER');
+  }
+});
+
 it('keeps nobody waiting for one who reads or writes for long, and changes nothing then', async () => {
   await playedAt([...OLD, ...RECENT]);
   const before = [await partitions(), await shown()];

@@ -47,7 +47,12 @@ export async function arrangeTimeline(database: Database & Sql, { now }: { now: 
       await sql.query(`ALTER TABLE site.public_events DETACH PARTITION site_private.${name}`);
       await sql.query(`ALTER TABLE site_private.${name} RENAME TO ${name}_old`);
     }
-    for (const partition of coming) await sql.query(makePartition(partition));
+    const owner = await ownerOfTimeline(sql);
+    for (const partition of coming) {
+      await sql.query(makePartition(partition));
+      // Whoever runs this by hand may be somebody else, and the next one could not drop it.
+      await sql.query(`ALTER TABLE site_private.${partition.name} OWNER TO ${owner}`);
+    }
     for (const name of leaving) {
       await sql.query(
         `INSERT INTO site.public_events SELECT * FROM site_private.${name}_old
@@ -57,4 +62,12 @@ export async function arrangeTimeline(database: Database & Sql, { now }: { now: 
     }
   });
   return leaving;
+}
+
+/** As an identifier. */
+async function ownerOfTimeline(sql: Sql): Promise<string> {
+  const [row] = await sql.query<{ owner: string }[]>(
+    `SELECT quote_ident(pg_get_userbyid(relowner)) AS owner FROM pg_class WHERE oid = 'site.public_events'::regclass`,
+  );
+  return row!.owner;
 }

@@ -69,10 +69,10 @@ export function decideErasure(
   erasures: Erasures,
   latest: number,
 ): HistoryErased[] {
-  const held = markersOf(erasures);
-  const isDone = held.some((erased) => covers(erased, target) && erased.requestedAt >= requestedAt);
-  if (isDone && (target.scope !== 'account' || latest === -Infinity)) return [];
-  const floors = held.filter((erased) => covers(target, erased)).map(({ floor }) => floor);
+  if (isErasedSince(erasures, target, requestedAt) && (target.scope !== 'account' || latest === -Infinity)) return [];
+  const floors = markersOf(erasures)
+    .filter((erased) => covers(target, erased))
+    .map(({ floor }) => floor);
   const before = Math.max(requestedAt, latest, ...floors);
   return [
     {
@@ -86,6 +86,10 @@ const markersOf = ({ all, parts }: Erasures): (Erased & ErasureTarget)[] => [
   ...(all ? [{ ...all, ...WHOLE_HISTORY }] : []),
   ...parts.values(),
 ];
+
+/** Whether all of the target was erased by this request or a later one. */
+export const isErasedSince = (erasures: Erasures, target: ErasureTarget, requestedAt: number): boolean =>
+  markersOf(erasures).some((erased) => covers(erased, target) && erased.requestedAt >= requestedAt);
 
 /** Revision of the newest event by which all of the target was erased; undefined when it never was. */
 export function markerOf(erasures: Erasures, target: ErasureTarget): number | undefined {

@@ -5,6 +5,7 @@ import { checkpointOf, NO_EVENTS, streamOf, takeCheckpoint } from '@balados/even
 import { openEventStore } from '@balados/platform-stores';
 import { waitFor } from '@balados/testing';
 import { compaction, USERS_CATEGORIES, usersEvents, WHOLE_HISTORY } from '@balados/users-contracts';
+import { PlaylistsCommand } from '@balados/users-domain';
 import { openListenerStreams } from '@balados/users-write';
 import { connect, disconnect, newestOfListeners } from '../bench/raw-client';
 import { startStores } from '../bench/systems';
@@ -199,6 +200,43 @@ it(
   TIME_LIMIT_MS,
 );
 
+it('what was dropped there is dropped here and nothing else, whatever its revisions are', async () => {
+  const userId = randomUUID();
+  const [long, gone, late] = [randomUUID(), randomUUID(), randomUUID()] as const;
+  const sayTo = ({ store }: Log, command: PlaylistsCommand) =>
+    openListenerStreams(store, 0).playlists.handle(userId, command, metadata, noop);
+  const namesIn = ({ store }: Log) =>
+    openListenerStreams(store, 0).playlists.query(userId, ({ state }) =>
+      Object.fromEntries([...state.playlists.values()].map(({ playlistId, name }) => [playlistId, name])),
+    );
+  const create = (playlistId: string) =>
+    sayTo(source, {
+      type: 'CreatePlaylist',
+      data: { playlistId, name: 'a name', description: null, now: FIRST },
+    });
+  for (const playlistId of [long, gone, late]) await create(playlistId);
+  // Many events of which the checkpoint will need one.
+  for (let nth = 0; nth < 20; nth += 1)
+    await sayTo(source, { type: 'ChangePlaylist', data: { playlistId: long, name: `name ${nth}`, now: FIRST + nth } });
+  await sayTo(source, { type: 'DeletePlaylist', data: { playlistId: gone, now: FIRST } });
+  const stream = streamOf('playlists', userId);
+  const upTo = await source.store.head(stream);
+  await sayTo(source, { type: 'DeletePlaylist', data: { playlistId: late, now: FIRST } });
+  await sayTo(source, { type: 'DropContent', data: { upTo } });
+  await take(stream);
+  await source.store.truncateBefore(stream, await source.store.head(stream));
+
+  await copy(source, target, NOTED);
+
+  expect(await namesIn(source)).toEqual({ [long]: 'name 19', [gone]: '', [late]: 'a name' });
+  expect(await namesIn(target)).toEqual(await namesIn(source));
+  // What ends here is dropped in its turn, by the revisions here.
+  await sayTo(target, { type: 'DeletePlaylist', data: { playlistId: long, now: FIRST + DAY_MS } });
+  expect(await namesIn(target)).toMatchObject({ [long]: 'name 19' });
+  await sayTo(target, { type: 'DropContent', data: { upTo: await target.store.head(stream) } });
+  expect(await namesIn(target)).toEqual({ [long]: '', [gone]: '', [late]: '' });
+});
+
 it('is not told equal when the target holds something else', async () => {
   const userId = randomUUID();
   await live(userId, 20, 2);
@@ -208,7 +246,10 @@ it('is not told equal when the target holds something else', async () => {
     randomUUID(),
   );
   await target.store.append(streamOf('privacy', randomUUID()), NO_EVENTS, [other]);
+  const before = await eventsOf(target);
   await expect(copy(source, target, NOTED)).rejects.toThrow(CopyDiffers);
+  // Nor is anything written to it.
+  expect(await eventsOf(target)).toEqual(before);
   await target.store.append(
     streamOf('subscriptions', userId),
     await target.store.head(streamOf('subscriptions', userId)),

@@ -56,15 +56,15 @@ export class CopyDiffers extends Error {
  */
 export async function copy(source: Log, target: Log, steps: Steps): Promise<Copied> {
   steps.reading();
-  const { total, deleted, extents } = await survey(source);
-  const translate = translation(extents);
+  const { total, deleted, extents, known } = await survey(source);
+  await assertNothingElse(target, known);
   steps.copying(total);
   const streams = new Streams(target.store);
-  const appended = await copyEvents(source, translate, streams, steps);
+  const appended = await copyEvents(source, translation(extents), streams, steps);
   for (const stream of deleted) await deleteForGood(target.store, stream);
 
   steps.comparing();
-  const expected = await digestOf(source, translate, (events) => steps.done(events));
+  const expected = await digestOf(source, translation(extents), (events) => steps.done(events));
   const found = await digestOf(target, (event) => [event]);
   const differing = [...new Set([...expected.keys(), ...found.keys()])].filter(
     (stream) => expected.get(stream)?.digest !== found.get(stream)?.digest,
@@ -83,12 +83,14 @@ async function survey({ store, client }: Log) {
   const deleted = new Set<string>();
   const cut = new Map<string, number>();
   const checkpointed = new Set<string>();
+  const known = new Set<string>();
   let total = 0;
   for await (const event of readLog(client)) {
     if ('deleted' in event) deleted.add(event.deleted);
     else if ('cut' in event) cut.set(event.cut, event.before);
     else {
       total += 1;
+      known.add(event.stream);
       if (event.type === CHECKPOINT) checkpointed.add(event.stream);
     }
   }
@@ -98,7 +100,14 @@ async function survey({ store, client }: Log) {
     const checkpoint = await findCheckpoint(store, stream);
     extents.set(stream, { first: checkpoint?.first ?? cut.get(stream) ?? 0, checkpointed: checkpoint?.last });
   }
-  return { total, deleted, extents };
+  return { total, deleted, extents, known };
+}
+
+/** Whoever names the wrong store as the target learns it before anything is written there. @throws CopyDiffers */
+async function assertNothingElse({ client }: Log, known: ReadonlySet<string>): Promise<void> {
+  for await (const event of readLog(client))
+    if ('id' in event && !known.has(event.stream))
+      throw new CopyDiffers(`the target holds ${event.stream}, and the source does not: copy into an empty store`);
 }
 
 async function copyEvents(

@@ -1,4 +1,4 @@
-import { EXIT, runCommand } from './command';
+import { EXIT, runCommand, worse } from './command';
 import { JOBS } from './jobs';
 
 async function said(...args: string[]): Promise<{ code: number; lines: string[] }> {
@@ -23,6 +23,11 @@ it('is told what to do in one way', async () => {
 it('names every variable that is missing', async () => {
   const { code, lines } = await said('all', '--dry-run');
   expect([code, lines.join()]).toEqual([EXIT.usage, expect.stringMatching(/EVENTSTORE_URL[^]*SITE_DATABASE_URL/)]);
+});
+
+it('tells of what failed before it tells of what somebody else is at', () => {
+  expect([EXIT.standby, EXIT.failed, EXIT.standby, EXIT.done].reduce(worse, EXIT.done)).toBe(EXIT.failed);
+  expect([EXIT.done, EXIT.standby, EXIT.done].reduce(worse, EXIT.done)).toBe(EXIT.standby);
 });
 
 it('has a lock of its own for each job', () => {

@@ -56,7 +56,7 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
     let code: number = EXIT.done;
     for (const job of jobs) {
       if (stopping.signal.aborted) break;
-      code = Math.max(code, await runOne(job, dependencies, { isDry, signal: stopping.signal, output }));
+      code = worse(code, await runOne(job, dependencies, { isDry, signal: stopping.signal, output }));
     }
     return code;
   } finally {
@@ -65,6 +65,10 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
     await stores.close();
   }
 }
+
+/** Of two exit codes: that somebody else is at one job does not hide that another failed. */
+export const worse = (one: number, other: number): number =>
+  one === EXIT.failed || other === EXIT.failed ? EXIT.failed : Math.max(one, other);
 
 /** @returns what to do, or what is wrong with what was said: '' when somebody asks for help */
 function choose(args: readonly string[]): string | { jobs: readonly Job[]; isDry: boolean; isList: boolean } {
@@ -110,7 +114,7 @@ async function runOne(
   if (outcome === 'done') say(summary(figures));
   else if (outcome === 'standby') say('somebody else is at it');
   else say(`failed: ${error instanceof Error ? error.message : error}`);
-  return EXIT[outcome];
+  return figures['failed'] ? EXIT.failed : EXIT[outcome];
 }
 
 const summary = (figures: Figures): string =>

@@ -19,10 +19,11 @@ export async function openStores(
   feeds: FeedsClient | undefined,
 ): Promise<{ dependencies: JobsDependencies; close: () => Promise<void> }> {
   const of = { service: 'jobs', poolSize: CONNECTIONS };
-  const [users, site] = await Promise.all([
-    openPostgres(config.USERS_DATABASE_URL, usersContext, of),
-    openPostgres(config.SITE_DATABASE_URL, siteContext, of),
-  ]);
+  const users = await openPostgres(config.USERS_DATABASE_URL, usersContext, of);
+  const site = await openPostgres(config.SITE_DATABASE_URL, siteContext, of).catch(async (error: unknown) => {
+    await users.destroy();
+    throw error;
+  });
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   return {
     dependencies: {

@@ -7,7 +7,7 @@ import { EraseHistory, markerOf } from '@balados/users-domain';
 import { forgetReadModels } from '@balados/users-projections';
 import type { ListenerStreams } from '@balados/users-write';
 import type { DataSource } from 'typeorm';
-import type { JobParts } from './jobs';
+import type { Figures, JobParts } from './jobs';
 
 /** An erasure that takes longer than this is an error, in milliseconds. */
 export const ERASURE_LATE_MS = 3_600_000;
@@ -29,10 +29,10 @@ interface Marked {
 }
 
 /** Carries on all that waits; one that does not get on keeps no other back. */
-export async function eraseDue(parts: JobParts): Promise<{ erased: number }> {
+export async function eraseDue(parts: JobParts): Promise<Figures> {
   const { users, log, now, signal, progress } = parts;
   const pending = await pendingErasures(users);
-  let erased = 0;
+  let [erased, failed] = [0, 0];
   progress.begin(pending.length);
   for (const erasure of pending) {
     if (signal.aborted) break;
@@ -44,11 +44,12 @@ export async function eraseDue(parts: JobParts): Promise<{ erased: number }> {
       } else if (now() - requestedAt.getTime() > ERASURE_LATE_MS)
         log.error({ erasure: id, scope, requestedAt }, 'an erasure waits for projectors');
     } catch (error) {
+      failed += 1;
       log.error({ err: error, erasure: id, scope }, 'an erasure failed; it is tried again');
     }
     progress.done();
   }
-  return { erased };
+  return { erased, ...(failed > 0 && { failed }) };
 }
 
 /**

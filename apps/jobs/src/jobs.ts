@@ -64,6 +64,8 @@ export interface Job {
   /** What the replicas lock in `database`, so that one of them is at it: its letters in hexadecimal. */
   lock: string;
   database: 'users' | 'site';
+  /** Whatever the time is, it does the same. */
+  isTimeless?: true;
   /** Idempotent, bounded, and resumed by the next run wherever it ends. */
   run: (parts: JobParts) => Promise<Figures>;
   /** What a run would do; changes nothing. */
@@ -83,6 +85,7 @@ export const JOBS: readonly Job[] = [
     urgentMs: ERASURES_EVERY_MS,
     lock: ERASURES_LOCK,
     database: 'users',
+    isTimeless: true,
     run: eraseDue,
     foresee: async ({ users }) => ({ pending: (await pendingErasures(users)).length }),
   },

@@ -68,6 +68,21 @@ it('counts runs by what came of them, and tells when one was done last', async (
   expect(await figure('jobs_runs_total{job="windows",outcome="failed"}')).toBe(1);
 });
 
+it('does nothing while the clock is far from that of Postgres, but what is wanted erased', async () => {
+  await users.query(
+    `INSERT INTO users.idempotency_keys (key_hash, user_id, request_hash, salt) VALUES ('\\x00', gen_random_uuid(), '\\x00', '\\x00')`,
+  );
+  for (const apart of [365 * 86_400_000, -365 * 86_400_000]) {
+    const ahead = { ...parts, now: () => Date.now() + apart };
+    for (const job of JOBS) {
+      const { outcome, error } = await runJob(job, ahead, { ran: () => undefined });
+      expect([job.name, outcome]).toEqual([job.name, job.name === 'erasures' ? 'done' : 'failed']);
+      if (outcome === 'failed') expect(String(error)).toMatch(/clocks .* 525600 minutes apart/);
+    }
+  }
+  expect(await users.query('SELECT FROM users.idempotency_keys')).toHaveLength(1);
+});
+
 it('tells the drift that was found and repaired, and that there is none any more', async () => {
   await site.query(
     `INSERT INTO site_private.feeds (feed_id, feed, listeners) VALUES (gen_random_uuid(), 'https://a.example/', 3)`,

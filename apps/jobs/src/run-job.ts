@@ -2,6 +2,9 @@ import type { DataSource } from 'typeorm';
 import type { Figures, Job, JobParts } from './jobs';
 import type { Metrics } from './metrics';
 
+/** No job that goes by the time runs while the clocks of its process and of Postgres are further apart, in milliseconds. */
+export const CLOCKS_APART_MAX_MS = 3_600_000;
+
 /** `standby`: another replica is at it. */
 export type Outcome = 'done' | 'standby' | 'failed';
 
@@ -29,6 +32,7 @@ export async function runJob(job: Job, parts: JobParts, metrics: Metrics): Promi
 async function attempt(job: Job, parts: JobParts): Promise<Ran> {
   try {
     const figures = await asLeader(parts[job.database], job.lock, async () => {
+      if (!job.isTimeless) await assertClock(parts[job.database], parts.now());
       parts.log.debug({ job: job.name }, 'a job begins');
       try {
         return await job.run(parts);
@@ -40,6 +44,19 @@ async function attempt(job: Job, parts: JobParts): Promise<Ran> {
   } catch (error) {
     return { outcome: 'failed', error };
   }
+}
+
+/**
+ * What is old is dropped, and what ended forgotten: a clock that is wrong must not say so.
+ * @throws Error when that of Postgres is apart from `now`
+ */
+async function assertClock(sql: DataSource, now: number): Promise<void> {
+  const [row] = await sql.query<[{ apart: number }]>(
+    'SELECT abs(extract(epoch FROM clock_timestamp()) * 1000 - $1)::float8 AS apart',
+    [now],
+  );
+  if (row.apart > CLOCKS_APART_MAX_MS)
+    throw new Error(`the clocks of this process and of Postgres are ${Math.round(row.apart / 60_000)} minutes apart`);
 }
 
 /**

@@ -169,6 +169,41 @@ it('cuts nothing that a projector has not passed', async () => {
   await waitFor(async () => (await trimWith(store)).cut === 1, { what: 'the cut' });
 });
 
+it('draws together and cuts the others when one stream cannot be read', async () => {
+  const [unreadable, ...others] = await Promise.all(
+    [0, 1, 2, 3].map(() => listen(NOW - 46 * DAY_MS, { episodes: 1, moves: 2 })),
+  );
+  expect(await trimWith(store)).toEqual({ checkpoints: 4, cut: 0 });
+  for (const userId of [unreadable!, ...others]) await projected(userId);
+  await waitFor(
+    async () =>
+      (await users.query('SELECT FROM users.listener_revisions WHERE oldest_at < $1', [new Date(NOW)])).length === 0,
+    { what: 'the projections' },
+  );
+  const broken = { id: randomUUID(), type: CHECKPOINT, data: {}, metadata: {} };
+  await store.append(streamOf('listening', unreadable!), 2, [broken]);
+  await waitFor(async () => (await trimWith(store)).cut === 3, { what: 'the cuts' });
+  for (const userId of others) expect(await shown(userId)).toEqual([CHECKPOINT]);
+  await users.query('UPDATE users.listener_revisions SET oldest_at = $1', [new Date(0)]);
+  expect(await trimWith(store)).toEqual({ checkpoints: 3, cut: 0, failed: 1 });
+});
+
+it('looks no more at a stream whose checkpoint an erasure has taken away', async () => {
+  const userId = await listen(NOW - 46 * DAY_MS, { episodes: 1, moves: 2 });
+  await trimWith(store);
+  await projected(userId);
+  const metadata = { recordedAt: new Date(NOW).toISOString(), correlationId: 'test' };
+  const erase = { type: 'EraseHistory', data: { ...WHOLE_HISTORY, requestedAt: NOW } } as const;
+  await openListenerStreams(store, 0).listening.handle(userId, erase, metadata, () => undefined);
+  await store.truncateBefore(streamOf('listening', userId), await store.head(streamOf('listening', userId)));
+  await projected(userId);
+  const waiting = async () =>
+    (await users.query('SELECT FROM users.listener_revisions WHERE checkpointed > cut')).length;
+  expect(await waiting()).toBe(1);
+  await trimWith(store);
+  expect(await waiting()).toBe(0);
+});
+
 it('drops the content of what ended when its time has come, once, and leaves the idle stream alone', async () => {
   const userId = randomUUID();
   const { subscriptions } = openListenerStreams(store, 1_024);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStore, NO_EVENTS, StoreUnavailable, streamOf } from '@balados/event-sourcing';
@@ -9,7 +9,7 @@ import { waitFor } from '@balados/testing';
 import { AccountsUnavailable } from '@balados/users-accounts';
 import { usersEvents } from '@balados/users-contracts';
 import { openListenerStreams } from '@balados/users-write';
-import { Delivered, Delivery } from './delivery';
+import { Delivered, DELIVERED_TOGETHER, Delivery } from './delivery';
 import { Journal } from './journal';
 import { Play, toLine } from './journal-lines';
 import { FILLING_FROM } from './links-first';
@@ -192,6 +192,51 @@ it('takes plays however many links come once the journal is filling', async () =
   expect(results).toEqual([]);
   await Promise.all(many.map((name) => journal.append(play({ userId }, 1_000 + name))));
   await settled(many.length + 1);
+});
+
+it('takes all of a file whose plays cannot be noted, on a disk that is full, and makes room', async () => {
+  busy = 1;
+  const userId = randomUUID();
+  const names = Array.from({ length: 2 * DELIVERED_TOGETHER + 1 }, (_, name) => name);
+  await Promise.all(names.map((name) => journal.append(play({ userId }, name))));
+  // Nothing can be written there.
+  symlinkSync(join(folder, 'none', 'none'), join(folder, '1.done'));
+  busy = 0;
+  await waitFor(() => readdirSync(folder).length === 0, { what: 'an empty folder' });
+  expect(results).toEqual(names.map(() => 'recorded'));
+});
+
+it('goes on past a file that cannot be read, or is there no more', async () => {
+  const userId = randomUUID();
+  for (const name of [1, 2, 3]) {
+    away = true;
+    await journal.append(play({ userId }, name));
+    // Which is begun for delivery, and waits.
+    await waitFor(() => journal.waitsSince(name - 1) !== undefined, { what: 'a file' });
+    await journal.segmentAfter(name - 1);
+  }
+  rmSync(join(folder, '1.plays'));
+  rmSync(join(folder, '2.plays'));
+  mkdirSync(join(folder, '2.plays'));
+  away = false;
+  await settled(1);
+  await waitFor(() => readdirSync(folder).join() === '2.plays', { what: 'the one that cannot be read' });
+  expect((await events(userId)).map(({ metadata }) => metadata.correlationId)).toEqual(['request-3']);
+});
+
+it('stands back as long also when a clock is set', async () => {
+  busy = 1;
+  await journal.append(play({ userId: randomUUID() }));
+  await looked(1);
+  const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 86_400_000);
+  try {
+    await looked(2);
+    expect(results).toEqual([]);
+  } finally {
+    clock.mockRestore();
+  }
+  busy = 0;
+  await settled(1);
 });
 
 it('stops, although the store is away, and loses nothing', async () => {

@@ -92,7 +92,11 @@ export class Delivery {
       await this.makeWay(gatheringAt(journal.filled), waitsSince);
       const segment = await journal.segmentAfter(after);
       if (!segment || this.stopping.signal.aborted) return outcome;
-      const result = await this.deliver(segment);
+      const result = await this.deliver(segment).catch((error: unknown) => {
+        // Those in other files need not wait for it.
+        this.parts.log.error({ err: error, segment: segment.number }, 'a file of the journal cannot be worked off');
+        return 'failed' as const;
+      });
       if (result === 'away') return 'failed';
       if (outcome !== 'failed') outcome = result;
       after = segment.number;
@@ -102,11 +106,12 @@ export class Delivery {
   private async deliver(segment: Segment): Promise<'done' | 'failed' | 'away'> {
     const { journal, log } = this.parts;
     const plays = byListener(await journal.read(segment)).flat();
+    const unnoted: number[] = [];
     let failed = false;
     for (let start = 0; start < plays.length; start += DELIVERED_TOGETHER) {
       if (this.stopping.signal.aborted) return 'failed';
       const startedAt = performance.now();
-      const kept = await this.deliverGroup(segment, plays.slice(start, start + DELIVERED_TOGETHER));
+      const kept = await this.deliverGroup(segment, plays.slice(start, start + DELIVERED_TOGETHER), unnoted);
       if (kept) {
         failed = true;
         if (isAway(kept.reason)) {
@@ -128,13 +133,20 @@ export class Delivery {
     for (let rest = restMs; rest > 0 && !signal.aborted; rest = LOOK_EVERY_MS) {
       const busySince = measure();
       await delay(rest, undefined, { signal, ref: false }).catch(() => undefined);
-      if (!standsBack({ busy: busySince(), filled: journal.filled, waitedMs: Date.now() - waitsSince })) return;
+      if (!standsBack({ busy: busySince(), filled: journal.filled, waitedMs: performance.now() - waitsSince })) return;
     }
   }
 
-  /** One of those that are kept, if any are. */
-  private async deliverGroup(segment: Segment, group: readonly [number, Play][]): Promise<Kept | undefined> {
-    const done: number[] = [];
+  /**
+   * One of those that are kept, if any are. What is delivered and cannot be noted, on a disk that is full, is noted with the next group: a
+   * file that comes to its end goes, and makes room.
+   */
+  private async deliverGroup(
+    segment: Segment,
+    group: readonly [number, Play][],
+    unnoted: number[],
+  ): Promise<Kept | undefined> {
+    const done = unnoted.splice(0);
     let kept: Kept | undefined;
     await Promise.all(
       byListener(group).map(async (ofOne) => {
@@ -147,7 +159,13 @@ export class Delivery {
         }
       }),
     );
-    if (done.length > 0) await this.parts.journal.done(segment, done);
+    if (done.length === 0) return kept;
+    try {
+      await this.parts.journal.done(segment, done);
+    } catch (error) {
+      this.parts.log.warn({ err: error }, 'what is delivered cannot be noted: after a restart it is delivered again');
+      unnoted.push(...done);
+    }
     return kept;
   }
 

@@ -15,7 +15,7 @@ export type LossReason = 'full' | 'not_written';
 export interface Segment {
   readonly number: number;
   bytes: number;
-  /** No play in it was written before, by our clock in epoch milliseconds; 0 for a file from an earlier life. */
+  /** No play in it was written before, by `performance.now`, which no clock that is set moves; -Infinity for a file from an earlier life. */
   readonly since: number;
   /** Plays that still wait. */
   waiting: number;
@@ -79,7 +79,7 @@ export class Journal {
     const names = (await readdir(folder)).filter((name) => /^\d+\.(?:plays|done)$/.test(name));
     const numbers = names.filter((name) => name.endsWith('.plays')).map((name) => Number.parseInt(name, 10));
     for (const number of numbers.sort((one, other) => one - other)) {
-      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, since: 0, waiting: 0 };
+      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, since: -Infinity, waiting: 0 };
       const plays = await journal.read(segment);
       for (const play of plays.values()) options.onFound(play);
       if (plays.size > 0) journal.sealed.push(segment);
@@ -143,7 +143,12 @@ export class Journal {
   /** By its place, each play of a sealed file that has not been delivered. Torn lines are left out; when nothing else is left, the file goes. */
   async read(segment: Segment): Promise<Map<number, Play>> {
     const { number } = segment;
-    const lines = (await readFile(this.file(number), 'utf8')).split('\n');
+    const text = await readFile(this.file(number), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      const nothing = noneYet(error);
+      this.options.log.error({ segment: number }, 'a file of the journal was removed, and its plays with it');
+      return nothing;
+    });
+    const lines = text.split('\n');
     const done = await readFile(this.doneFile(number), 'utf8').catch(noneYet);
     const delivered = new Set([...done.matchAll(/<(\d+)>/g)].map(([, place]) => Number(place)));
     const plays = new Map<number, Play>();
@@ -225,7 +230,8 @@ export class Journal {
     const number = this.next;
     this.next += 1;
     const handle = await open(this.file(number), 'ax', 0o600);
-    const begun = { number, handle, bytes: 0, since: Date.now(), waiting: 0, isSynced: true, busy: Promise.resolve() };
+    const since = performance.now();
+    const begun = { number, handle, bytes: 0, since, waiting: 0, isSynced: true, busy: Promise.resolve() };
     this.open.add(begun);
     return begun;
   }

@@ -40,6 +40,20 @@ it('is known for a day, and not a moment longer', async () => {
   await recent.close();
 });
 
+it('is not taken for a repeat for as long as a clock was ahead', async () => {
+  const [recent, key] = [await open(), recentKey('ab', 'https://feeds.example/', 'guid,')];
+  now += 365 * REPEAT_MS;
+  recent.add(key, now);
+  now -= 365 * REPEAT_MS;
+  expect(recent.has(key)).toBe(false);
+  recent.add(key, now);
+  // Set back a little, it is one.
+  now -= 1_000;
+  expect(recent.has(key)).toBe(true);
+  await recent.close();
+  expect((await open()).has(key)).toBe(true);
+});
+
 it('is known to the next life, however often one ends and where its last words are torn', async () => {
   const keys = Array.from({ length: 5 }, (_, index) => recentKey('ab', 'https://feeds.example/', `guid-${index},`));
   for (const [index, key] of keys.entries()) {

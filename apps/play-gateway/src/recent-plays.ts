@@ -64,12 +64,12 @@ export class RecentPlays {
 
   has(key: string): boolean {
     const at = this.younger.get(key) ?? this.older.get(key);
-    return at !== undefined && this.options.clock() - at < REPEAT_MS;
+    return at !== undefined && this.isRecent(at);
   }
 
   add(key: string, at: number): void {
-    const { clock, max } = this.options;
-    if (this.younger.size >= max / 2 || clock() - this.beganAt >= REPEAT_MS) this.beginAnew();
+    const { max } = this.options;
+    if (this.younger.size >= max / 2 || !this.isRecent(this.beganAt)) this.beginAnew();
     this.younger.set(key, at);
     this.unkept.push([key, at]);
     this.timer ??= setTimeout(() => void this.keep(), KEEP_AFTER_MS).unref();
@@ -82,6 +82,11 @@ export class RecentPlays {
 
   async close(): Promise<void> {
     await this.keep();
+  }
+
+  /** A clock that was set back has nothing to say of what it dates far ahead. */
+  private isRecent(at: number): boolean {
+    return Math.abs(this.options.clock() - at) < REPEAT_MS;
   }
 
   private beginAnew(): void {

@@ -53,6 +53,14 @@ const shown = async () => ({
   events: (await site.query('SELECT FROM site.public_events')).length,
 });
 
+it('is due at once when a clock that was a year ahead has put it off', async () => {
+  const feed = await idOf(FEED);
+  await putOff(site, feed, new Date(DUE.getTime() + 365 * 86_400_000));
+  expect(await idOf(FEED)).toBe(feed);
+  await putOff(site, feed, DUE);
+  expect((await feedsDue(site, new Date(AT), 10)).map((due) => due.feed)).toEqual([OTHER]);
+});
+
 it('is shown where the feed is public, and kept for when it will be', async () => {
   const [feed, other] = [await idOf(FEED), await idOf(OTHER)];
   await describeFeed(site, feed, said, policy);

@@ -26,12 +26,16 @@ export interface DueFeed {
   failures: number;
 }
 
+/** Nothing is put off for longer, in milliseconds: what is due later was put off by a clock that was ahead, and is due. */
+export const METADATA_AHEAD_MAX_MS = 2 * 86_400_000;
+
 /** Feeds of which something may have to be learned by now, those that have waited longest first. */
 export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueFeed[]> {
+  const feeds = 'SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM feeds';
   return sql.query<DueFeed[]>(
-    `SELECT feed_id AS "feedId", feed, metadata_failures AS failures FROM feeds
-     WHERE metadata_due_at <= $1 ORDER BY metadata_due_at LIMIT $2`,
-    [now, limit],
+    `(${feeds} WHERE metadata_due_at <= $1 ORDER BY metadata_due_at LIMIT $2)
+     UNION ALL (${feeds} WHERE metadata_due_at > $3 LIMIT $2) LIMIT $2`,
+    [now, limit, new Date(now.getTime() + METADATA_AHEAD_MAX_MS)],
   );
 }
 

@@ -145,3 +145,17 @@ it('keeps nobody waiting for one who reads or writes for long, and changes nothi
     }
   }
 });
+
+it('shows again what a clock that was a year ahead took out of the timeline, once it is right', async () => {
+  await playedAt([...OLD, ...RECENT]);
+  await arrangeTimeline(site, { now: APRIL });
+  const before = await partitions();
+  await arrangeTimeline(site, { now: APRIL + 365 * 86_400_000 });
+  expect(await shown()).toEqual([]);
+  await project(history.played(ADA, FEED, itemOf(7), '2026-04-15T12:30:00.000Z'));
+  await arrangeTimeline(site, { now: APRIL });
+  expect(await shown()).toEqual([...RECENT, '2026-04-15T12:30:00.000Z']);
+  expect(await partitions()).toEqual({ ...before, public_events_2026_04: before['public_events_2026_04']! + 1 });
+  expect(await drift(site, policy)).toBe(0);
+  expect(await arrangeTimeline(site, { now: APRIL })).toEqual([]);
+});

@@ -90,13 +90,13 @@ export async function cutStreams(parts: CutParts): Promise<Figures & { cut: numb
     if (signal.aborted || now() - startedAt > TRIMMING_RUN_MS) break;
     progress.done();
     try {
-      const upTo = await cutStream(row, parts);
-      if (upTo === undefined) continue;
+      const done = await cutStream(row, parts);
+      if (done === undefined) continue;
       await users.query(
         'UPDATE users.listener_revisions SET cut = $3 WHERE user_id = $1 AND category = $2 AND cut < $3',
-        [row.user_id, row.category, upTo],
+        [row.user_id, row.category, done.upTo],
       );
-      cut += 1;
+      if (done.isCut) cut += 1;
     } catch (error) {
       if (isAway(error)) throw error;
       failed += 1;
@@ -110,14 +110,14 @@ export async function cutStreams(parts: CutParts): Promise<Figures & { cut: numb
 async function cutStream(
   { user_id: userId, category, checkpointed }: RowToCut,
   { streams, users, site }: CutParts,
-): Promise<number | undefined> {
+): Promise<{ upTo: number; isCut: boolean } | undefined> {
   const { store } = streams;
   const stream = streamOf(category, userId);
   const checkpoint = await unlessGone(() => findCheckpoint(store, stream));
   // An erasure has taken it away, with all before it.
-  if (!checkpoint) return Number(checkpointed);
+  if (!checkpoint) return { upTo: Number(checkpointed), isCut: false };
   // What a projector has not passed would be gone without it.
   if (!(await isProjected(checkpoint.position, { users, site }))) return undefined;
   await unlessGone(() => store.truncateBefore(stream, checkpoint.first));
-  return checkpoint.last;
+  return { upTo: checkpoint.last, isCut: true };
 }

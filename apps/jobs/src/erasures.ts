@@ -1,4 +1,11 @@
-import { findCheckpoint, RevisionConflict, streamOf, StreamGone, takeCheckpoint } from '@balados/event-sourcing';
+import {
+  findCheckpoint,
+  parseStream,
+  RevisionConflict,
+  streamOf,
+  StreamGone,
+  takeCheckpoint,
+} from '@balados/event-sourcing';
 import { hasPassed, Sql } from '@balados/platform-stores';
 import { forgetListener } from '@balados/site-projections';
 import { finishErasure, forgetAccount, PendingErasure, pendingErasures } from '@balados/users-accounts';
@@ -66,7 +73,7 @@ export async function carryOn(erasure: PendingErasure, parts: ErasureParts): Pro
     const stream = await unlessGone(() => mark(erasure, category, parts.streams));
     if (stream) marked.push(stream);
   }
-  for (const { position } of marked) if (!(await isProjected(position, parts))) return false;
+  for (const place of marked) if (!(await isProjected(place, parts))) return false;
   let isRemoved = true;
   for (const stream of marked) {
     const removed = await unlessGone(() => remove(stream, erasure, parts));
@@ -134,20 +141,24 @@ async function remove(
         return false;
       }
       // What a projector has not passed would be gone without it: it takes from a checkpoint what it does not know, and no more.
-      if (!(await isProjected(checkpoint.position, parts))) return false;
+      if (!(await isProjected({ stream, position: checkpoint.position }, parts))) return false;
       await store.truncateBefore(stream, checkpoint.first);
       return true;
     }
   }
 }
 
-/** Whether every projector has passed a place in the log; site reads no playlists, but what comes after them. */
+/**
+ * Whether every projector that reads a stream has passed a place of it in the log. Site reads no playlists: in a quiet log nothing that it
+ * reads may come after them for long.
+ */
 export async function isProjected(
-  position: bigint,
+  { stream, position }: { stream: string; position: bigint },
   { users, site }: Pick<ErasureParts, 'users' | 'site'>,
 ): Promise<boolean> {
+  if (!(await hasPassed(users, { name: 'users', schema: 'users' }, position))) return false;
   return (
-    (await hasPassed(users, { name: 'users', schema: 'users' }, position)) &&
+    parseStream(stream)?.category === 'playlists' ||
     (await hasPassed(site, { name: 'site', schema: 'site_private' }, position))
   );
 }

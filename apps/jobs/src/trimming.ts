@@ -117,7 +117,7 @@ async function cutStream(
   // An erasure has taken it away, with all before it.
   if (!checkpoint) return { upTo: Number(checkpointed), isCut: false };
   // What a projector has not passed would be gone without it.
-  if (!(await isProjected(checkpoint.position, { users, site }))) return undefined;
+  if (!(await isProjected({ stream, position: checkpoint.position }, { users, site }))) return undefined;
   await unlessGone(() => store.truncateBefore(stream, checkpoint.first));
   return { upTo: checkpoint.last, isCut: true };
 }

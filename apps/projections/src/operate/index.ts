@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { StoredEvent } from '@balados/event-sourcing';
 import { ConfigError, readConfig } from '@balados/platform-service';
 import { isPassingDatabaseError, RebuildStopped, skipEvent } from '@balados/platform-stores';
 import { CommandFailed, open, operateConfig, Opened } from './contexts';
@@ -7,12 +8,13 @@ import { showStatus } from './show-status';
 
 const USAGE = `projections status [--json]
 projections rebuild users|site [--abort]
-projections skip <event id>
+projections skip <event id> [--unhide]
 
 status    where each projector and each of its segments stands, how far it is behind, who holds it, and why it stands still
 rebuild   makes the tables of a projector anew from the log, beside those that are read, and switches over; called again it goes on,
           called in a second process it shares the work; --abort gives it up
-skip      moves the segments that stand still at an event past it, and notes who did so
+skip      moves the segments that stand still at an event past it, and notes who did so; --unhide also past one by which its listener
+          hides or erases something, which is shown from then on
 
 Stores and policy are named by the same variables as for the service.`;
 
@@ -59,7 +61,7 @@ type Command = (opened: Opened, surroundings: Surroundings) => Promise<number>;
 
 /** @throws Misused */
 function read(args: readonly string[]): Command {
-  const options = { json: { type: 'boolean' }, abort: { type: 'boolean' } } as const;
+  const options = { json: { type: 'boolean' }, abort: { type: 'boolean' }, unhide: { type: 'boolean' } } as const;
   let parsed;
   try {
     parsed = parseArgs({ args: [...args], options, allowPositionals: true });
@@ -75,14 +77,28 @@ function read(args: readonly string[]): Command {
     return values.abort
       ? (opened, { stdout }) => giveUp(opened, of, stdout)
       : (opened, around) => makeAnew(opened, of, around);
-  if (name === 'skip' && of !== undefined && UUID.test(of)) return (opened, { stdout }) => skip(opened, of, stdout);
+  if (name === 'skip' && of !== undefined && UUID.test(of))
+    return (opened, { stdout }) => skip(opened, of, { mayUnhide: values.unhide ?? false, stdout });
   throw new Misused(name === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`);
 }
 
-async function skip({ users, site, store }: Opened, event: string, stdout: NodeJS.WritableStream): Promise<number> {
+/** Passed over, it would hide nothing any more. */
+const hides = ({ type, stream }: StoredEvent): boolean => stream.startsWith('privacy-') || type === 'HistoryErased';
+
+async function skip(
+  { users, site, store }: Opened,
+  event: string,
+  { mayUnhide, stdout }: { mayUnhide: boolean; stdout: NodeJS.WritableStream },
+): Promise<number> {
   const skipped = [];
+  const check = (found: StoredEvent): void => {
+    if (hides(found) && !mayUnhide)
+      throw new CommandFailed(
+        `by event ${event} (${found.type}) its listener may hide or erase something, which would be shown; --unhide skips it all the same`,
+      );
+  };
   for (const { live, rebuildable } of [users, site])
-    skipped.push(...(await skipEvent(live, store, rebuildable.projector, event)));
+    skipped.push(...(await skipEvent(live, store, rebuildable.projector, event, check)));
   if (skipped.length === 0) throw new CommandFailed(`no projector stands still at event ${event}`);
   for (const { projector, segment, event: of, reason } of skipped)
     stdout.write(

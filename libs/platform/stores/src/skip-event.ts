@@ -25,6 +25,7 @@ interface Row {
 /**
  * Moves the segments of a projector, or of its rebuild, that stand still at an event past it, and notes it. The processes that hold them go
  * on by themselves.
+ * @param check throws where the event is one that must not be skipped; then nothing is
  * @returns what was skipped: nothing when none stands at that event
  * @throws Error when the log does not show the event where it should be
  */
@@ -33,6 +34,7 @@ export async function skipEvent(
   store: EventStore,
   projector: Projector,
   event: string,
+  check: (event: StoredEvent) => void = () => undefined,
 ): Promise<Skipped[]> {
   const { schema, name } = projector;
   const stuck = await dataSource.query<Row[]>(
@@ -46,6 +48,7 @@ export async function skipEvent(
     const found = await nextOf(store, projector, row);
     if (found?.id !== event)
       throw new Error(`segment ${row.segment} of ${row.projector} does not stand before event ${event} in this log`);
+    check(found);
     const isMoved = await dataSource.transaction(async (sql) => {
       // Whoever holds it takes it anew, from behind the event.
       const [, moved] = await sql.query<[unknown, number]>(

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { openEventStore } from '@balados/platform-stores';
 import { connect, disconnect } from '../bench/raw-client';
 import { Progress, progressOf } from '../demo/progress';
+import { optionsOf } from '../options';
 import { copy, CopyDiffers, Log } from './copy';
 
 const USAGE = `npm run eventstore -- copy --from <url> --to <url>
@@ -61,15 +62,8 @@ function readOptions(): Options | undefined {
 }
 
 async function main(): Promise<void> {
-  let options: Options | undefined;
-  try {
-    options = readOptions();
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return;
-  }
-  if (!options) return console.log(USAGE);
+  const options = optionsOf(USAGE, readOptions);
+  if (!options) return;
   try {
     await run(options);
   } catch (error) {

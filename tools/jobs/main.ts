@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { runCommand } from '@balados/jobs';
 import { DemoFailed } from '../demo/api';
-import { storesOf } from '../seed/stores';
+import { onStores } from '../seed/stores';
 
 /** npm run jobs: those of a system that `npm start` runs in DATA_DIR, or that the environment names as for the service. */
 async function main(): Promise<number> {
@@ -9,8 +9,7 @@ async function main(): Promise<number> {
   const output = { line: (text: string) => console.log(text), progress: process.stderr };
   let env = process.env;
   try {
-    const { eventStore, users, site } = storesOf(env);
-    env = { ...env, EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: users, SITE_DATABASE_URL: site };
+    env = onStores(env);
   } catch (error) {
     if (!(error instanceof DemoFailed)) throw error;
     // It may be help alone that is asked for, or the list.

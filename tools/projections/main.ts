@@ -1,14 +1,12 @@
 import 'reflect-metadata';
 import { operate } from '@balados/projections/operate';
 import { DemoFailed } from '../demo/api';
-import { storesOf } from '../seed/stores';
+import { onStores } from '../seed/stores';
 
 /** npm run projections: the command of the projections service, which also finds the stores of `npm start`. */
 async function main(): Promise<number> {
   try {
-    const { eventStore, users, site } = storesOf(process.env);
-    const stores = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: users, SITE_DATABASE_URL: site };
-    return await operate(process.argv.slice(2), { ...process.env, ...stores });
+    return await operate(process.argv.slice(2), onStores(process.env));
   } catch (error) {
     if (!(error instanceof DemoFailed)) throw error;
     console.error(`projections: ${error.message}`);

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { connect, disconnect, newestOfListeners } from '../bench/raw-client';
 import { Api, DemoFailed } from '../demo/api';
 import { progressOf } from '../demo/progress';
+import { optionsOf, wholeNumber } from '../options';
 import { Account, createAccounts } from './accounts';
 import { append } from './append';
 import { historyOf, Stream } from './history';
@@ -101,11 +102,8 @@ function readOptions(): Options | undefined {
     },
   });
   if (values.help) return undefined;
-  const number = (name: 'listeners' | 'subscriptions' | 'plays' | 'feeds' | 'requests'): number => {
-    const value = Number(values[name]);
-    if (Number.isSafeInteger(value) && value >= 1) return value;
-    throw new Error(`--${name} is no number from 1 on: ${values[name]}`);
-  };
+  const number = (name: 'listeners' | 'subscriptions' | 'plays' | 'feeds' | 'requests'): number =>
+    wholeNumber(name, values[name]);
   const [subscriptions, feeds] = [number('subscriptions'), number('feeds')];
   if (feeds < 4 * subscriptions) throw new Error('--feeds must be at least four times --subscriptions');
   const town = { listeners: number('listeners'), subscriptions, plays: number('plays'), feeds, now: Date.now() };
@@ -121,15 +119,8 @@ function readOptions(): Options | undefined {
 }
 
 async function main(): Promise<void> {
-  let options: Options | undefined;
-  try {
-    options = readOptions();
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return;
-  }
-  if (!options) return console.log(USAGE);
+  const options = optionsOf(USAGE, readOptions);
+  if (!options) return;
   try {
     await seed(options);
   } catch (error) {

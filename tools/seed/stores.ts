@@ -28,6 +28,12 @@ export function storesOf(env: NodeJS.ProcessEnv): Stores {
   return { eventStore, users, site };
 }
 
+/** The environment of a service on those stores. @throws DemoFailed as `storesOf` does */
+export function onStores(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { eventStore, users, site } = storesOf(env);
+  return { ...env, EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: users, SITE_DATABASE_URL: site };
+}
+
 function embeddedIn(folder: string): { eventStore?: string; postgres?: string } | undefined {
   const file = join(folder, 'ports.json');
   if (!existsSync(file)) return undefined;

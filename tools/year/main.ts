@@ -12,6 +12,7 @@ import { connect, disconnect, newestOfListeners } from '../bench/raw-client';
 import { buildApps, startPostgres } from '../bench/systems';
 import { progressOf } from '../demo/progress';
 import { untilProjected } from '../seed/projected';
+import { optionsOf, wholeNumber } from '../options';
 import { Category, Habits, Happenings } from './habits';
 import { Sample, sample } from './measure';
 
@@ -189,26 +190,15 @@ function readOptions(): Options | undefined {
     },
   });
   if (values.help) return undefined;
-  const number = (name: 'listeners' | 'days'): number => {
-    const value = Number(values[name]);
-    if (Number.isSafeInteger(value) && value >= 1) return value;
-    throw new Error(`--${name} is no number from 1 on: ${values[name]}`);
-  };
+  const number = (name: 'listeners' | 'days'): number => wholeNumber(name, values[name]);
   const first = Date.parse(values.first);
   if (Number.isNaN(first)) throw new Error(`--first is no date: ${values.first}`);
   return { listeners: number('listeners'), days: number('days'), first };
 }
 
 async function main(): Promise<void> {
-  let options: Options | undefined;
-  try {
-    options = readOptions();
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exitCode = 2;
-    return;
-  }
-  if (!options) return console.log(USAGE);
+  const options = optionsOf(USAGE, readOptions);
+  if (!options) return;
   await year(options);
 }
 

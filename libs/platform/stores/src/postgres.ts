@@ -9,14 +9,12 @@ export type Sql = Pick<EntityManager, 'query'>;
 export interface Context {
   /** Its schema; the table of its migrations stands in it. */
   schema: string;
-  /** Schemas in which tables are looked for that are named by themselves alone, as projectors do; by default Postgres's own. */
+  /** All of its schemas, in the order in which tables are looked for that are named by themselves alone, as projectors do. */
   searchPath?: readonly string[];
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
   entities: (Function | EntitySchema)[];
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type
   migrations: Function[];
-  /** All of its schemas, where there are more than the one. */
-  schemas?: readonly string[];
   /** Who else than the owner of the tables may do what. */
   rights?: Rights;
 }

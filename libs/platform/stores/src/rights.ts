@@ -33,7 +33,7 @@ export function linesOf(rights: Rights): string[] {
   return [...lines].sort();
 }
 
-const schemasOf = ({ schema, schemas = [schema] }: Context): readonly string[] => schemas;
+const schemasOf = ({ schema, searchPath = [schema] }: Context): readonly string[] => searchPath;
 
 /** What the roles of a context's list may do in its schemas. */
 export async function heldRights(sql: Sql, context: Context): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { StoredEvent, streamOf } from '@balados/event-sourcing';
 import { NotYet, Rebuildable } from '@balados/platform-stores';
+import { siteContext } from '@balados/site-schema';
 import { ERASED_CATEGORIES, Privacy, usersEvents, WHOLE_ACCOUNT } from '@balados/users-contracts';
 import { EntityManager } from 'typeorm';
 import { takeOverDescriptions } from './feed-metadata';
@@ -11,7 +12,7 @@ import { movePopularityWindows, shareWindow, takeWindow } from './window';
 /** What the public reads and what is behind it, to be made anew. Ids in the timeline are random, and so others than before. */
 export const createSiteRebuildable = (policy: SitePolicy): Rebuildable => ({
   projector: createSiteProjector(policy),
-  searchPath: ['site_private', 'site'],
+  searchPath: siteContext.searchPath!,
   tables: [
     'site_private.listener_revisions',
     'site_private.privacy_settings',

@@ -20,7 +20,6 @@ export const SITE_READER = 'balados_site_reader';
 export const siteContext: Context = {
   schema: 'site_private',
   searchPath: ['site_private', 'site'],
-  schemas: ['site', 'site_private'],
   entities: [],
   migrations: [
     Popularity1700000000101,

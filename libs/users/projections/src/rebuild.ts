@@ -1,10 +1,11 @@
 import { Rebuildable } from '@balados/platform-stores';
+import { usersContext } from '@balados/users-schema';
 import { usersProjector } from './users-projector';
 
 /** The listeners' own read models, to be made anew. How far a stream was cut is not among what the log tells; jobs look again. */
 export const usersRebuildable: Rebuildable = {
   projector: usersProjector,
-  searchPath: ['users'],
+  searchPath: usersContext.searchPath!,
   tables: [
     'users.subscriptions',
     'users.play_statuses',

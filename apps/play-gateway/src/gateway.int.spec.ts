@@ -16,11 +16,12 @@ import { startAlone } from './index';
 
 const FEED = 'https://feeds.example/show.xml';
 const ENCLOSURE = 'https://media.example/1.mp3?a=b%20c';
+const FEED_RETRY_MS = 30_000;
 const ITEM = `guid-1,${ENCLOSURE}`;
 /** What one rss-proxy knows; each further one is of a feed that nobody can fetch. */
 const feeds: Pick<FeedsClient, 'episode'> = {
   async episode({ feed, item }) {
-    if (feed !== FEED) throw new FeedUnavailable('feed_timeout', 'It did not answer.', 30_000);
+    if (feed !== FEED) throw new FeedUnavailable('feed_timeout', 'It did not answer.', FEED_RETRY_MS);
     return item === ITEM ? { enclosure: ENCLOSURE, durationS: null } : null;
   },
 };
@@ -80,8 +81,17 @@ afterAll(async () => {
   if (folder) rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** As it stands, which `fetch` would not send. */
-function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<IncomingMessage> {
+/**
+ * As it stands, which `fetch` would not send. Once more where Postgres did not tell the token's owner in time, as a client
+ * would: beside other suites it may take that long.
+ */
+async function get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<IncomingMessage> {
+  const answer = await sendTo(path, headers, method);
+  const isLate = answer.statusCode === 503 && answer.headers['retry-after'] !== String(FEED_RETRY_MS / 1_000);
+  return isLate ? sendTo(path, headers, method) : answer;
+}
+
+function sendTo(path: string, headers: Record<string, string>, method: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = httpRequest(base, { path, method, headers, agent: false }, (answer) => resolve(answer.resume()));
     sent.on('error', reject).end();
@@ -181,7 +191,7 @@ it.each<[what: string, status: number, path: string]>([
   expect(headers['set-cookie']).toBeUndefined();
   expect(headers['content-type']).toMatch(/^application\/problem\+json/);
   if (status === 401) expect(headers['www-authenticate']).toBeDefined();
-  if (status === 503) expect(Number(headers['retry-after'])).toBe(30);
+  if (status === 503) expect(Number(headers['retry-after'])).toBe(FEED_RETRY_MS / 1_000);
   expect((await counts()).waiting).toBe(before);
 });
 

@@ -69,6 +69,11 @@ export interface EventStore {
    * scavenge removes its events. @throws RevisionConflict | StreamGone (also of one that was deleted before) | StoreUnavailable
    */
   tombstone(stream: string, expectedRevision: number): Promise<void>;
+  /**
+   * Has the store begin to remove from its disk what was cut away or deleted; it takes its own time.
+   * @returns false when one is under way already @throws StoreUnavailable, Error when it may not be asked
+   */
+  scavenge(): Promise<boolean>;
   /** Position of the newest event of all; undefined for an empty log. */
   headPosition(): Promise<bigint | undefined>;
   /** Id of this log: made at first use, the same for all who read it, another after a wipe. Positions and sync tokens hold for one log only. */

@@ -12,6 +12,7 @@ const STREAMS_AT_ONCE = 100;
 export class Scavenger {
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<number> = Promise.resolve(0);
+  private runs = 0;
   private stopped = false;
 
   constructor(
@@ -37,8 +38,16 @@ export class Scavenger {
 
   /** Deletes at most about `rows` events, all that is hidden by default; answers how many. One run after the other. */
   run(rows = Infinity): Promise<number> {
-    this.running = this.running.catch(() => 0).then(() => this.scavenge(rows));
+    this.runs += 1;
+    this.running = this.running
+      .catch(() => 0)
+      .then(() => this.scavenge(rows))
+      .finally(() => (this.runs -= 1));
     return this.running;
+  }
+
+  get isRunning(): boolean {
+    return this.runs > 0;
   }
 
   private async scavenge(rows: number): Promise<number> {

@@ -7,6 +7,9 @@ import {
   streamNameFilter,
   WrongExpectedVersionError,
 } from '@eventstore/db-client';
+import { OperationsClient } from '@eventstore/db-client/generated/operations_grpc_pb';
+import { ScavengeResp, StartScavengeReq } from '@eventstore/db-client/generated/operations_pb';
+import { credentials } from '@grpc/grpc-js';
 import { Client } from 'pg';
 import type { Limits } from './limits';
 import { startEventStore, type EventStore } from './server';
@@ -393,6 +396,23 @@ describe('a scavenge', () => {
       .filter(({ event }) => event!.streamId === 'gone-1')
       .map(({ event }) => event!.type);
     expect(types).toEqual(['$streamDeleted']);
+  });
+
+  it('begins when an operator asks for one, and says when one is under way', async () => {
+    const store = await start({ scavengeRows: 1 });
+    const client = connect(store);
+    await client.appendToStream('cut-1', upTo(50).map(event));
+    await client.setStreamMetadata('cut-1', { truncateBefore: 49 });
+    const operator = new OperationsClient(`127.0.0.1:${store.port}`, credentials.createInsecure());
+    opened.push({ close: async () => operator.close() });
+    const ask = () =>
+      new Promise<ScavengeResp>((resolve, reject) =>
+        operator.startScavenge(new StartScavengeReq(), (error, answer) => (error ? reject(error) : resolve(answer))),
+      );
+    const [first, second] = await Promise.all([ask(), ask()]);
+    const { STARTED, INPROGRESS } = ScavengeResp.ScavengeResult;
+    expect([first.getScavengeResult(), second.getScavengeResult()]).toEqual([STARTED, INPROGRESS]);
+    await eventually(async () => (await all(client, 'cut-1')).length === 1);
   });
 
   it('deletes what is too old', async () => {

@@ -3,6 +3,7 @@ import { GossipService, type IGossipServer } from '@eventstore/db-client/generat
 import { ClusterInfo, EndPoint, MemberInfo } from '@eventstore/db-client/generated/gossip_pb';
 import { MonitoringService } from '@eventstore/db-client/generated/monitoring_grpc_pb';
 import { OperationsService } from '@eventstore/db-client/generated/operations_grpc_pb';
+import { ScavengeResp, type StartScavengeReq } from '@eventstore/db-client/generated/operations_pb';
 import { PersistentSubscriptionsService } from '@eventstore/db-client/generated/persistent_grpc_pb';
 import { ProjectionsService } from '@eventstore/db-client/generated/projections_grpc_pb';
 import {
@@ -20,6 +21,7 @@ import {
   status,
   type sendUnaryData,
   type ServerDuplexStream,
+  type ServerUnaryCall,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -62,7 +64,7 @@ export interface EventStore {
 
 /**
  * Starts a single EventStoreDB node that keeps its events in Postgres. It speaks the gRPC services Streams,
- * ServerFeatures and Gossip, in the clear and without users; anything else answers UNIMPLEMENTED.
+ * ServerFeatures and Gossip, and of Operations the scavenge, in the clear and without users; anything else answers UNIMPLEMENTED.
  * Rejects when Postgres cannot be reached, when another one writes to the same database, or when the port is taken.
  */
 export async function startEventStore({
@@ -94,14 +96,13 @@ export async function startEventStore({
   server.addService(encodedReads(), streams);
   server.addService(ServerFeaturesService, serverFeatures);
   server.addService(GossipService, gossip);
-  for (const service of [
-    PersistentSubscriptionsService,
-    OperationsService,
-    ProjectionsService,
-    UsersService,
-    MonitoringService,
-  ])
+  const scavenger = new Scavenger(writer, limits, log);
+  for (const service of [PersistentSubscriptionsService, ProjectionsService, UsersService, MonitoringService])
     server.addService(service, unimplemented(service, log));
+  server.addService(OperationsService, {
+    ...unimplemented(OperationsService, log),
+    startScavenge: startScavenge(scavenger, log),
+  });
 
   const address = host.includes(':') ? `[${host}]` : host;
   const bound = await new Promise<number>((resolve, reject) =>
@@ -112,7 +113,6 @@ export async function startEventStore({
     await Promise.all([writer.close(), reader.close()]);
     throw error;
   });
-  const scavenger = new Scavenger(writer, limits, log);
   scavenger.start();
 
   let closing: Promise<void> | undefined;
@@ -170,6 +170,17 @@ const gossip: IGossipServer = {
     callback(null, new ClusterInfo().setMembersList([member]));
   },
 };
+
+/** Answers when it has begun, or that one is under way. */
+const startScavenge =
+  (scavenger: Scavenger, log: Log) =>
+  (_call: ServerUnaryCall<StartScavengeReq, ScavengeResp>, callback: sendUnaryData<ScavengeResp>): void => {
+    const { STARTED, INPROGRESS } = ScavengeResp.ScavengeResult;
+    const result = scavenger.isRunning ? INPROGRESS : STARTED;
+    if (result === STARTED)
+      scavenger.run().catch((error: Error) => log('warn', 'a scavenge stopped early', { error: error.message }));
+    callback(null, new ScavengeResp().setScavengeId(randomUUID()).setScavengeResult(result));
+  };
 
 /** Answers every method of a service that we do not have, by name, and says so in the log. */
 function unimplemented(service: ServiceDefinition, log: Log): UntypedServiceImplementation {

@@ -10,6 +10,14 @@ import {
 } from '@balados/event-sourcing';
 import { waitFor } from '@balados/testing';
 import { EventStoreDBClient } from '@eventstore/db-client';
+import { OperationsService } from '@eventstore/db-client/generated/operations_grpc_pb';
+import {
+  type sendUnaryData,
+  Server,
+  ServerCredentials,
+  status,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { APPEND_DEADLINE_MS, OpenEventStore, openEventStore, READ_TIMEOUT_MS } from './event-store-db';
 import { newEvent, startStandIn } from './testing';
 
@@ -106,6 +114,40 @@ describe('append and read', () => {
       expect((await all(store.read(stream, from))).map(({ revision }) => revision)).toEqual([2]);
     expect(await store.append(stream, 2, [newEvent()])).toBe(3);
     expect(await store.head(stream)).toBe(3);
+  });
+
+  it('has the store remove what was cut away', async () => {
+    const stream = newStream();
+    const events = Array.from({ length: 5 }, () => newEvent());
+    await store.append(stream, NO_EVENTS, events);
+    await store.truncateBefore(stream, 4);
+    await waitFor(() => store.scavenge(), { what: 'no other scavenge to be under way' });
+    const client = EventStoreDBClient.connectionString(standIn.url);
+    const inLog = async () => (await all(client.readAll())).filter(({ event }) => event?.streamId === stream);
+    await waitFor(async () => (await inLog()).length === 1, { what: 'the log to hold the last one alone' });
+    expect((await inLog())[0]!.event!.id).toBe(events[4]!.id);
+    await client.dispose();
+  });
+
+  it.each([
+    [status.PERMISSION_DENIED, Error, 'refuses to scavenge'],
+    [status.UNAVAILABLE, StoreUnavailable, 'no scavenge was begun'],
+  ])('says why a store does not scavenge: %i', async (code, type, said) => {
+    const server = new Server();
+    server.addService(OperationsService, {
+      startScavenge: (_call: unknown, callback: sendUnaryData<never>) => callback({ code, details: 'not for you' }),
+    } as unknown as UntypedServiceImplementation);
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      ),
+    );
+    const refusing = openEventStore({ url: `esdb://127.0.0.1:${port}?tls=false` });
+    const failure = await refusing.scavenge().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(type);
+    expect((failure as Error).message).toMatch(new RegExp(`${said}.*not for you`));
+    await refusing.close();
+    server.forceShutdown();
   });
 
   it('shows subscribers a tombstone as a position that moves on', async () => {

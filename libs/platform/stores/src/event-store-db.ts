@@ -23,6 +23,8 @@ import {
   StreamingRead,
   streamNameFilter,
 } from '@eventstore/db-client';
+import { OperationsClient } from '@eventstore/db-client/generated/operations_grpc_pb';
+import { ScavengeResp, StartScavengeReq } from '@eventstore/db-client/generated/operations_pb';
 import { Log, messageOf, silent } from './log';
 
 /** The store is taken for silent when appends wait and it has answered none for this long, in milliseconds. */
@@ -280,6 +282,7 @@ function connect(url: string, log: Log): OpenEventStore {
           }),
         ),
       ),
+    scavenge: () => startScavenge(reader),
     head: async (stream) => (await newest(stream))?.revision ?? NO_EVENTS,
     subscribe,
     headPosition: async () => (await newest())?.position,
@@ -293,6 +296,29 @@ function connect(url: string, log: Log): OpenEventStore {
       await Promise.all([appends.close(), discard(reader)]);
     },
   };
+}
+
+/** The client carries this call, but has no method for it; as a method of its own, it knows where to send it and as whom. */
+async function startScavenge(client: EventStoreDBClient): Promise<boolean> {
+  const request = new StartScavengeReq().setOptions(new StartScavengeReq.Options().setThreadCount(1));
+  try {
+    const answer = await inTime(
+      client['execute'](
+        OperationsClient,
+        'startScavenge',
+        (operations) =>
+          new Promise<ScavengeResp>((resolve, reject) =>
+            operations.startScavenge(request, ...client['callArguments']({}), (error, response) =>
+              error ? reject(error) : resolve(response),
+            ),
+          ),
+      ),
+    );
+    return answer.getScavengeResult() === ScavengeResp.ScavengeResult.STARTED;
+  } catch (error) {
+    if (isPassing(error)) throw new StoreUnavailable(`no scavenge was begun: ${messageOf(error)}`, { cause: error });
+    throw new Error(`the event store refuses to scavenge: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** The client's calls have no deadline of their own. */

@@ -5,7 +5,9 @@ export const accountsConfig = z.object({
   JWT_PRIVATE_KEY: z
     .string()
     .optional()
-    .describe('RSA key in PEM that signs access tokens; without it one is made and kept in the database.'),
+    .describe(
+      'RSA key in PEM that signs access tokens, and others after it that only verify; without it one is made and kept in the database.',
+    ),
   JWT_ISSUER_OWN: z.string().default('balados-sync').describe('The issuer that our access tokens name.'),
   ACCESS_TOKEN_TTL: z.coerce
     .number()

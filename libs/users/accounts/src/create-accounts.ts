@@ -14,7 +14,7 @@ import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
 import { SessionChecks } from './session-checks';
 import { Sessions } from './sessions';
-import { loadSigningKey, PublicJwk } from './signing-key';
+import { loadSigningKeys, PublicJwk } from './signing-key';
 
 export interface AccountsParts {
   accounts: Accounts;
@@ -36,11 +36,12 @@ export async function createAccounts({
   dataSource: DataSource;
   config: AccountsConfig;
 }): Promise<AccountsParts> {
-  const [key, passwords] = await Promise.all([
-    loadSigningKey(dataSource, config.JWT_PRIVATE_KEY),
+  const [signingKeys, passwords] = await Promise.all([
+    loadSigningKeys(dataSource, config.JWT_PRIVATE_KEY),
     Passwords.create(config.PASSWORD_CONCURRENCY),
   ]);
-  const jwks = { keys: [key.publicJwk] };
+  const [key] = signingKeys;
+  const jwks = { keys: signingKeys.map(({ publicJwk }) => publicJwk) };
   const checks = new SessionChecks(dataSource);
   const idempotency = new IdempotencyKeys(dataSource, key.privateKey);
   const accounts = new Accounts(dataSource, passwords, idempotency);

@@ -44,8 +44,33 @@ it('comes from the environment, line ends written either way, and leaves the tab
   expect(await test.dataSource.query('SELECT kid FROM users.signing_keys')).toEqual([]);
 });
 
+it('is replaced while copies run: the first signs, and all verify', async () => {
+  const [old, fresh] = [pemOf(2_048), pemOf(2_048)];
+  const before = await test.start({ JWT_PRIVATE_KEY: old });
+  await before.accounts.create({ username: 'ann', password });
+  const known = await test.start({ JWT_PRIVATE_KEY: old + fresh });
+  const signing = await test.start({ JWT_PRIVATE_KEY: `${fresh}\n${old}`.replaceAll('\n', '\\n') });
+  const after = await test.start({ JWT_PRIVATE_KEY: fresh });
+  const kidOf = ({ jwks }: typeof before) => jwks.keys[0]!.kid;
+  expect(known.jwks.keys).toEqual([before.jwks.keys[0], after.jwks.keys[0]]);
+  expect(signing.jwks.keys).toEqual([after.jwks.keys[0], before.jwks.keys[0]]);
+  expect(kidOf(before)).not.toBe(kidOf(after));
+
+  const login = async (by: typeof before) =>
+    bearer((await by.sessions.login({ username: 'ann', password, ...phone })).accessToken);
+  const [bearers, user] = [
+    await Promise.all([before, known, signing, after].map(login)),
+    expect.objectContaining({ deviceId: phone.deviceId }),
+  ];
+  for (const each of bearers) for (const copy of [known, signing]) expect(await copy.authenticate(each)).toEqual(user);
+  await expect(after.authenticate(bearers[0]!)).rejects.toMatchObject({ reason: 'invalid_token' });
+  await expect(before.authenticate(bearers[2]!)).rejects.toMatchObject({ reason: 'invalid_token' });
+});
+
 it.each([
   ['too small', pemOf(1_024)],
+  ['one of several too small', pemOf(2_048) + pemOf(1_024)],
+  ['followed by other words', `${pemOf(2_048)}secret words`],
   ['no key', 'secret words'],
   [
     'of another kind',

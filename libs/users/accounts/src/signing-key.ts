@@ -25,15 +25,27 @@ export interface SigningKey {
   publicJwk: PublicJwk;
 }
 
+/** The first signs, all verify: so a key is replaced while several copies run, by being first nowhere before it is known everywhere. */
+export type SigningKeys = readonly [SigningKey, ...SigningKey[]];
+
+const BLOCK = /-----BEGIN [^-]+-----[^-]*-----END [^-]+-----/g;
+
 /**
- * The key that signs access tokens: the one of the environment (PEM; `\n` may stand for line ends), or else the one that
+ * The keys of access tokens: those of the environment (PEM, one after the other; `\n` may stand for line ends), or else the one that
  * the first copy to need it has made. @throws Error for what is no RSA key of RSA_BITS or more; the text is not repeated
  */
-export async function loadSigningKey(dataSource: DataSource, pem?: string): Promise<SigningKey> {
-  if (pem !== undefined) return readKey(pem.replaceAll('\\n', '\n'));
+export async function loadSigningKeys(dataSource: DataSource, pem?: string): Promise<SigningKeys> {
+  if (pem !== undefined) return readKeys(pem.replaceAll('\\n', '\n'));
   const rows = dataSource.getRepository(SigningKeyRow);
   const made = (await rows.findOneBy({ purpose: PURPOSE })) ?? (await makeKey(dataSource));
-  return readKey(made.privateKey);
+  return [readKey(made.privateKey)];
+}
+
+function readKeys(pem: string): SigningKeys {
+  const [first, ...others] = pem.match(BLOCK) ?? [];
+  if (first === undefined || pem.replaceAll(BLOCK, '').trim() !== '')
+    throw new Error('JWT_PRIVATE_KEY is not a private key in PEM, or several one after the other');
+  return [readKey(first), ...others.map(readKey)];
 }
 
 /** Copies that start together each make one; the first row stands, and all take that. */

@@ -14,9 +14,9 @@ export function optionsOf<Options>(usage: string, read: () => Options | undefine
   }
 }
 
-/** @throws Error for what is no whole number from 1 on */
-export function wholeNumber(name: string, text: string): number {
+/** @throws Error for what is no whole number from `least` on */
+export function wholeNumber(name: string, text: string, least = 1): number {
   const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new Error(`--${name} is no number from 1 on: ${text}`);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new Error(`--${name} is no number from ${least} on: ${text}`);
 }

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { isWorthKeeping, JobRun, keepRun, kindOf } from './job-runs';
 import type { Figures, Job, JobParts } from './jobs';
 import type { Metrics } from './metrics';
 
@@ -18,15 +19,27 @@ export interface Ran {
 /** Runs a job once, unless another replica, or whoever runs it by hand, is at it; never throws. */
 export async function runJob(job: Job, parts: JobParts, metrics: Metrics): Promise<Ran> {
   const { log } = parts;
-  const startedAt = performance.now();
+  const [beganAt, startedAt] = [new Date(), performance.now()];
   const ran = await attempt(job, parts);
-  metrics.ran(job.name, ran.outcome, (performance.now() - startedAt) / 1_000, ran.figures);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  metrics.ran(job.name, ran.outcome, seconds, ran.figures);
   const { outcome, figures = {}, error } = ran;
+  if (outcome !== 'standby')
+    await keep(job, { job: job.name, beganAt, seconds, outcome, figures, error: error ? kindOf(error) : null }, parts);
   if (outcome === 'failed') log.error({ job: job.name, err: error }, 'a job failed; the next run goes on');
   else if (figures['differing']) log.error({ job: job.name, ...figures }, 'counts differed; they are repaired');
   else if (Object.values(figures).some((figure) => figure > 0))
     log.info({ job: job.name, ...figures }, 'a job is done');
   return ran;
+}
+
+async function keep(job: Job, run: Omit<JobRun, 'replica'>, { site, log }: JobParts): Promise<void> {
+  if (!isWorthKeeping(job, run)) return;
+  try {
+    await keepRun(site, run);
+  } catch (error) {
+    log.warn({ job: job.name, err: error }, 'that a job ran could not be kept');
+  }
 }
 
 async function attempt(job: Job, parts: JobParts): Promise<Ran> {

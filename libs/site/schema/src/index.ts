@@ -2,6 +2,7 @@ import { Context } from '@balados/platform-stores';
 import { Comparison1700000000370 } from './comparison-migration';
 import { FeedMetadata1700000000340 } from './feed-metadata-migration';
 import { InterventionsInSite1700000000371 } from './interventions-migration';
+import { JobRuns1700000000411 } from './job-runs-migration';
 import {
   ForgottenFeeds1700000000131,
   Popularity1700000000101,
@@ -31,6 +32,7 @@ export const siteContext: Context = {
     TimelinePartitions1700000000360,
     Comparison1700000000370,
     InterventionsInSite1700000000371,
+    JobRuns1700000000411,
   ],
   rights: {
     [SITE_READER]: {

@@ -1,5 +1,5 @@
 import { forgetSkipped, Sql } from '@balados/platform-stores';
-import { concerns, ErasureTarget, USERS_CATEGORIES } from '@balados/users-contracts';
+import { concerns, ErasureTarget, isWhole, USERS_CATEGORIES } from '@balados/users-contracts';
 
 type Category = (typeof USERS_CATEGORIES)[number];
 
@@ -28,7 +28,13 @@ export interface ErasedStream {
 
 /** Deletes what the streams made before. The rows that later events of the same batch make are not there yet. */
 export async function eraseRows(sql: Sql, erased: readonly ErasedStream[]): Promise<void> {
-  for (const { userId, category, revision, target } of erased)
+  for (const { userId, category, revision, target } of erased) {
+    // When the listener was active then is theirs to have erased, too.
+    if (isWhole(target))
+      await sql.query(
+        'UPDATE listener_revisions SET active_at = NULL WHERE user_id = $1 AND category = $2 AND revision < $3',
+        [userId, category, revision],
+      );
     for (const { table, feed, episode } of TABLES[category as Category]) {
       const [column, id] = target.episodeId === null ? [feed, target.feedId] : [episode, target.episodeId];
       // What has nothing to do with podcasts goes with all alone.
@@ -40,6 +46,7 @@ export async function eraseRows(sql: Sql, erased: readonly ErasedStream[]): Prom
         ...(id === null ? [] : [id]),
       ]);
     }
+  }
 }
 
 /** Takes out of a batch, whose keys begin with the listener, what an erasure concerns. */

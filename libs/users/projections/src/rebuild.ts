@@ -22,6 +22,7 @@ export const usersRebuildable: Rebuildable = {
     'listener_revisions_oldest',
     'listener_revisions_long',
     'listener_revisions_to_cut',
+    'listener_revisions_active',
   ],
   copied: [],
 };

@@ -11,6 +11,7 @@ import {
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
 import {
+  isWhole,
   PlayEvent,
   PrivacyEvent,
   SubscriptionsEvent,
@@ -23,6 +24,9 @@ import { dropContent, DroppedStream, rounds } from './dropping';
 import { SaveEvent, ShareEvent, writeSaves, writeShares } from './marks';
 import { PlaylistBatch, writePlaylists } from './playlists';
 import { OfListener, scopeId, writePrivacy } from './privacy';
+
+/** When listeners were active is kept in steps of so many milliseconds, rounded down: to the minute nobody needs to know. */
+export const ACTIVITY_STEP_MS = 300_000;
 
 type Of<Event extends UsersEvent> = Recorded<Event> & { userId: string };
 
@@ -61,6 +65,7 @@ async function projectRound(transaction: Sql, events: readonly StoredEvent[]): P
       // Of what a checkpoint repeats all is in the tables, but in those that are made anew from a log that was cut.
       if (stored.type === CHECKPOINT && decoded.revision <= before) continue;
       const event = { ...decoded, userId };
+      noteActivity(revisions.get(stored.stream)!, event);
       switch (event.type) {
         case 'PodcastSubscribed':
         case 'PodcastUnsubscribed':
@@ -135,6 +140,19 @@ interface Progress {
   endedAt: string | null;
   /** When the first event after it was recorded, or the first of the batch where there is none. */
   oldestAt: string | null;
+  /** When the last thing was recorded that the listener did; null, there is none. */
+  activeAt: Date | null;
+}
+
+/** What jobs append is nothing that the listener does at that moment. */
+function noteActivity(progress: Progress, event: UsersEvent & { metadata: EventMetadata }): void {
+  if (event.type === 'ContentDropped') return;
+  if (event.type === 'HistoryErased') {
+    if (isWhole(event.data)) progress.activeAt = null;
+    return;
+  }
+  const recordedAt = Date.parse(event.metadata.recordedAt);
+  progress.activeAt = new Date(recordedAt - (recordedAt % ACTIVITY_STEP_MS));
 }
 
 function progressOf(
@@ -145,14 +163,15 @@ function progressOf(
 ): Progress {
   const revision = Math.max(before, revisionAfter(stored));
   const { checkpointed = null, repeated = 0, endedAt = null, oldestAt = null } = inBatch ?? {};
+  const kept = { ...listener, revision, activeAt: inBatch?.activeAt ?? null };
   const whole = endsCheckpoint(stored);
   if (whole) {
     const { total, endedAt: ofIts = null } = whole;
-    return { ...listener, revision, checkpointed: stored.revision, repeated: total, endedAt: ofIts, oldestAt: null };
+    return { ...kept, checkpointed: stored.revision, repeated: total, endedAt: ofIts, oldestAt: null };
   }
-  if (stored.type === CHECKPOINT) return { ...listener, revision, checkpointed, repeated, endedAt, oldestAt };
+  if (stored.type === CHECKPOINT) return { ...kept, checkpointed, repeated, endedAt, oldestAt };
   const { recordedAt } = stored.metadata as EventMetadata;
-  return { ...listener, revision, checkpointed, repeated, endedAt, oldestAt: oldestAt ?? recordedAt };
+  return { ...kept, checkpointed, repeated, endedAt, oldestAt: oldestAt ?? recordedAt };
 }
 
 /** How far the streams had come of which a checkpoint is among the events. */
@@ -220,16 +239,18 @@ async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise
   if (revisions.length === 0) return;
   await sql.query(
     `INSERT INTO listener_revisions AS held
-       (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at)
-     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, ended_at, oldest_at
-     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::timestamptz[])
-       AS t (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at)
+       (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at, active_at)
+     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, ended_at, oldest_at, active_at
+     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::timestamptz[],
+         $8::timestamptz[])
+       AS t (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at, active_at)
      ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision,
        checkpointed = greatest(held.checkpointed, excluded.checkpointed),
        repeated = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.repeated ELSE held.repeated END,
        ended_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.ended_at ELSE held.ended_at END,
        oldest_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.oldest_at
-         ELSE coalesce(held.oldest_at, excluded.oldest_at) END
+         ELSE coalesce(held.oldest_at, excluded.oldest_at) END,
+       active_at = coalesce(excluded.active_at, held.active_at)
      WHERE held.revision < excluded.revision`,
     [
       revisions.map(({ userId }) => userId),
@@ -239,6 +260,7 @@ async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise
       revisions.map(({ repeated }) => repeated),
       revisions.map(({ endedAt }) => endedAt),
       revisions.map(({ oldestAt }) => oldestAt),
+      revisions.map(({ activeAt }) => activeAt),
     ],
   );
 }

@@ -1,4 +1,5 @@
 import { Context } from '@balados/platform-stores';
+import { Activity1700000000410 } from './activity-migration';
 import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Ends1700000000290 } from './ends-migration';
@@ -35,6 +36,7 @@ export const usersContext: Context = {
     Checkpoints1700000000260,
     Ends1700000000290,
     InterventionsInUsers1700000000370,
+    Activity1700000000410,
   ],
   rights: usersRights,
 };

@@ -8,7 +8,8 @@ import {
 } from '@balados/platform-service';
 import { z } from 'zod';
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const batch = (byDefault: number) => z.coerce.number().int().min(1).max(1_000_000).default(byDefault);
 
 export const config = serviceConfig.extend({
@@ -48,6 +49,13 @@ export const config = serviceConfig.extend({
   CHECKPOINT_BATCH: batch(2_000).describe('Streams that get a checkpoint in one run; the others wait for the next.'),
   TRIM_BATCH: batch(5_000).describe('Streams that are cut in one run.'),
   METADATA_BATCH: batch(500).describe('Feeds that are asked for their titles in one run.'),
+  SCAVENGE_EVERY_HOURS: z.coerce
+    .number()
+    .min(0)
+    .max(8_760)
+    .default(24)
+    .transform((hours) => hours * HOUR_MS)
+    .describe('Hours from one scavenge of the event store to the next, which jobs ask it for; 0: never.'),
 });
 
 export type Config = z.infer<typeof config>;

@@ -41,6 +41,7 @@ export async function openStores(
       checkpointBatch: config.CHECKPOINT_BATCH,
       trimBatch: config.TRIM_BATCH,
       metadataBatch: config.METADATA_BATCH,
+      scavengeEveryMs: config.SCAVENGE_EVERY_HOURS,
     },
     close: async () => {
       await store.close();

@@ -15,6 +15,7 @@ import { eraseDue } from './erasures';
 import { feedsAreDue, refreshFeedMetadata } from './feed-metadata';
 import { comparePodcasts } from './popularity';
 import type { Progress } from './progress';
+import { scavengeIsDue } from './scavenge';
 import { cutStreams, streamsDue, streamsToCut, takeCheckpoints } from './trimming';
 
 /** What a job works with, as the configuration says; times in milliseconds. */
@@ -39,6 +40,8 @@ export interface JobsDependencies {
   checkpointBatch: number;
   trimBatch: number;
   metadataBatch: number;
+  /** From one scavenge of the event store to the next; 0 for never. */
+  scavengeEveryMs: number;
 }
 
 /** One run of a job. */
@@ -66,6 +69,8 @@ export interface Job {
   database: 'users' | 'site';
   /** Whatever the time is, it does the same. */
   isTimeless?: true;
+  /** By the clock it is run only when this says so. */
+  isDue?: (parts: JobParts) => Promise<boolean>;
   /** Idempotent, bounded, and resumed by the next run wherever it ends. */
   run: (parts: JobParts) => Promise<Figures>;
   /** What a run would do; changes nothing. */
@@ -142,6 +147,15 @@ export const JOBS: readonly Job[] = [
     database: 'site',
     run: refreshFeedMetadata,
     foresee: async (parts) => ({ due: await feedsAreDue(parts) }),
+  },
+  {
+    name: 'scavenge',
+    does: 'has the event store remove from its disk what was cut and erased, once a day',
+    lock: '0x73637667',
+    database: 'site',
+    isDue: scavengeIsDue,
+    run: async ({ streams }) => ({ begun: Number(await streams.store.scavenge()) }),
+    foresee: async (parts) => ({ due: Number(await scavengeIsDue(parts)) }),
   },
   {
     name: 'sessions',

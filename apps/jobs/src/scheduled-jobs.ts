@@ -2,7 +2,7 @@ import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationBootstrap }
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { applyDefaultPrivacy } from '@balados/site-projections';
 import { JOBS } from './jobs';
-import type { Job, JobsDependencies } from './jobs';
+import type { Job, JobParts, JobsDependencies } from './jobs';
 import type { Metrics } from './metrics';
 import { SILENT } from './progress';
 import { asLeader, Ran, runJob } from './run-job';
@@ -43,16 +43,22 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
   /** Every job that is not urgent, in turn. */
   async round(): Promise<void> {
     await this.applyDefault();
-    for (const job of JOBS) if (job.urgentMs === undefined) await this.run(job);
+    for (const job of JOBS) if (job.urgentMs === undefined && (await this.isDue(job))) await this.run(job);
+  }
+
+  /** True also where it cannot be told: then the job itself says why. */
+  private async isDue({ isDue }: Job): Promise<boolean> {
+    return isDue === undefined || isDue(this.parts()).catch(() => true);
+  }
+
+  private parts(): JobParts {
+    return { ...this.dependencies, now: Date.now, signal: this.stopping.signal, progress: SILENT };
   }
 
   /** @returns undefined: this process is at it already, or stops */
   async run(job: Job): Promise<Ran | undefined> {
-    const { signal } = this.stopping;
-    if (signal.aborted) return undefined;
-    return this.alone(job.name, () =>
-      runJob(job, { ...this.dependencies, now: Date.now, signal, progress: SILENT }, this.metrics),
-    );
+    if (this.stopping.signal.aborted) return undefined;
+    return this.alone(job.name, () => runJob(job, this.parts(), this.metrics));
   }
 
   /**

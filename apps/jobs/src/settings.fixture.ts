@@ -16,6 +16,7 @@ export const SETTINGS: Omit<JobsDependencies, 'users' | 'site' | 'streams' | 'fe
   checkpointBatch: 2_000,
   trimBatch: 5_000,
   metadataBatch: 500,
+  scavengeEveryMs: DAY_MS,
   now: Date.now,
   signal: new AbortController().signal,
   progress: SILENT,

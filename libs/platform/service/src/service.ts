@@ -242,6 +242,15 @@ export async function listen(
     },
   );
   server.timeout = standstillMs;
+  // Browsers connect before they have anything to ask; Node does not take such a connection for an idle one.
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const endSilent = (): void => {
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  };
   // An expectation that we do not know is none: HTTP lets us leave it unheard, and Node's own answer to it has no body.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   // Nobody is connected through to anywhere.
@@ -260,6 +269,7 @@ export async function listen(
         const endIdle = setTimeout(() => {
           closingIdle = true;
           server.closeIdleConnections();
+          endSilent();
         }, KEPT_OPEN_MS);
         const end = (): void => {
           // Not that of the server of HTTP, which would end idle connections at once.

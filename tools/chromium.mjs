@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'];
 /** apt waits so long for another apt, in seconds. */
-const LOCK_S = 240;
-const INSTALL_LIMIT_MS = 300_000;
+const LOCK_S = 120;
+const INSTALL_LIMIT_MS = 150_000;
 
 function installed() {
   for (const folder of (process.env.PATH ?? '').split(':'))

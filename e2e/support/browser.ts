@@ -14,8 +14,17 @@ export const CHROMIUM_FLAGS = [
   '--disable-dev-shm-usage',
 ];
 
-/** Where a Chromium is, which is installed if that can be; undefined where there is none, which is said once. For suites that want one. */
+/**
+ * Where a Chromium is, which is installed if that can be; undefined where there is none, which is said once. For suites that want one.
+ * CI has looked before, and says by TEST_CHROMIUM where it is, or that there is none.
+ */
 export function chromiumOrNone(): string | undefined {
+  const { TEST_CHROMIUM: known } = process.env;
+  if (known) return known;
+  if (known === '') {
+    report('skipped: there is no Chromium; the beginning of this run says why');
+    return undefined;
+  }
   const { status, stdout, stderr } = spawnSync(process.execPath, [resolve('tools/chromium.mjs')], { encoding: 'utf8' });
   if (status === 0) return stdout.trim();
   report(`skipped: ${stderr.trim()}`);

@@ -52,9 +52,9 @@ async function main(): Promise<void> {
 /** Each service in a container of its own, as if it were alone. */
 async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger): Promise<Services> {
   const own = (service: string): Logger => log.child({ service });
-  let running: Services | undefined;
+  const running: Partial<Services> = {};
   const health = (): Promise<jobs.ServiceHealth[]> =>
-    Promise.all(Object.values(running ?? {}).map(({ name, checks }) => jobs.ownHealth(name, checks)));
+    Promise.all(Object.values(running).map(({ name, checks }) => jobs.ownHealth(name, checks)));
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
   const linkKeys = config.LINK_KEYS ?? (await loadLinkKeys(config.USERS_DATABASE_URL));
@@ -85,15 +85,14 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
       health,
     ),
   ]);
-  running = {
+  return Object.assign(running, {
     projections: projecting,
     'command-api': listeners,
     'public-api': publicReads,
     'rss-proxy': feeds,
     'play-gateway': links,
     jobs: clock,
-  };
-  return running;
+  });
 }
 
 /** The same database, in a role that may do a few things alone: what a service is given when it runs by itself. */

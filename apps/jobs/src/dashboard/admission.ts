@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 export const SESSION_MS = 12 * 3_600_000;
 const COOKIE = 'balados_dashboard';
 /** Cookies and tokens that are longer are none of ours. */
-const LONGEST = 2_048;
+const LONGEST = 8_192;
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 const isEqual = (one: Buffer, other: Buffer): boolean => one.length === other.length && timingSafeEqual(one, other);
@@ -55,7 +55,7 @@ export class Admission {
     const { authorization } = request.headers;
     const [, bearer] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
     if (bearer !== undefined) return this.isToken(request, bearer) ? this.clock() + SESSION_MS : undefined;
-    return this.endOfSession(cookieOf(request.headers.cookie ?? ''));
+    return this.endOfSession(sessionOf(request));
   }
 
   /** What begins a session, for `Set-Cookie`. */
@@ -76,13 +76,12 @@ export class Admission {
   private sign = (text: string): string => createHmac('sha256', this.key).update(text).digest('base64url');
 }
 
-const cookieOf = (header: string): string =>
-  header.length > 4 * LONGEST
-    ? ''
-    : (header
-        .split(/; */)
-        .find((pair) => pair.startsWith(`${COOKIE}=`))
-        ?.slice(COOKIE.length + 1) ?? '');
+/** What a browser sends as its session; empty when it sends none. */
+export function sessionOf({ headers: { cookie = '' } }: Pick<FastifyRequest, 'headers'>): string {
+  if (cookie.length > LONGEST) return '';
+  const own = cookie.split(/; */).find((pair) => pair.startsWith(`${COOKIE}=`));
+  return own?.slice(COOKIE.length + 1) ?? '';
+}
 
 function cookie(request: FastifyRequest, value: string, seconds: number): string {
   // Where TLS ends before us the browser alone says how it came.

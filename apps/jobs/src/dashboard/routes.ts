@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Edge, Logger, Problem } from '@balados/platform-service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { Admission, isForeign } from './admission';
+import { Admission, isForeign, sessionOf } from './admission';
 import type { Collector } from './collector';
 import type { Viewers } from './viewers';
 
@@ -35,6 +35,7 @@ const HEADERS = {
   'cache-control': 'no-store',
 };
 
+const WRONG_TOKEN = 'a wrong admin token was sent to the dashboard';
 const loginForm = z.object({ token: z.string() });
 
 interface DashboardParts {
@@ -54,6 +55,7 @@ export const dashboardRoutes =
     const endOf = (request: FastifyRequest): number => {
       const end = admission.endOf(request);
       if (end !== undefined) return end;
+      if (request.headers.authorization !== undefined) log.warn(WRONG_TOKEN);
       throw new Problem(401, 'admin_required', 'This is for who has the admin token.', {
         headers: { 'www-authenticate': 'Bearer' },
       });
@@ -89,7 +91,7 @@ export const dashboardRoutes =
         const { data: { token } = { token: '' } } = loginForm.safeParse(request.body);
         try {
           if (!admission.isToken(request, token.trim())) {
-            log.warn('a wrong admin token was sent to the dashboard');
+            log.warn(WRONG_TOKEN);
             return refusedLogin(reply, 401, 'This is not the admin token.');
           }
         } catch (error) {
@@ -102,6 +104,8 @@ export const dashboardRoutes =
       });
       scope.post(`${DASHBOARD_PATH}/logout`, (request, reply) => {
         assertOwnForm(request);
+        const session = sessionOf(request);
+        if (session !== '') viewers.endSession(session);
         return reply.header('set-cookie', admission.end(request)).redirect(LOGIN_PATH, 303);
       });
       scope.get(`${DASHBOARD_PATH}/snapshot`, async (request) => {
@@ -112,7 +116,7 @@ export const dashboardRoutes =
         `${DASHBOARD_PATH}/events`,
         { exposeHeadRoute: false, config: { isStream: true } },
         (request, reply) => {
-          const end = endOf(request);
+          const [endsAt, session] = [endOf(request), sessionOf(request)];
           viewers.assertRoom();
           reply.hijack();
           const { raw } = reply;
@@ -120,7 +124,7 @@ export const dashboardRoutes =
           raw.setHeader('content-type', 'text/event-stream');
           // nginx hands on each piece as it comes.
           raw.setHeader('x-accel-buffering', 'no');
-          viewers.begin(raw, end);
+          viewers.begin(raw, { session, endsAt });
         },
       );
       for (const [name, type] of Object.entries(ASSETS)) {

@@ -18,7 +18,8 @@ export const RECONNECT_MS = 2_000;
 
 /** Server-sent events, one to each viewer for each snapshot. */
 export class Viewers {
-  private readonly open = new Set<ServerResponse>();
+  /** With the session that each belongs to. */
+  private readonly open = new Map<ServerResponse, string>();
   private isStopping = false;
   /** Ids of one life of the process: a page that comes back may have missed some, and is told all that is now. */
   private readonly life = randomBytes(4).toString('hex');
@@ -34,8 +35,8 @@ export class Viewers {
   }
 
   /** Writes to a response, whose headers are set, until its session ends (epoch milliseconds) or it is closed. */
-  begin(response: ServerResponse, endsAt: number): void {
-    this.open.add(response);
+  begin(response: ServerResponse, { session, endsAt }: { session: string; endsAt: number }): void {
+    this.open.set(response, session);
     response.writeHead(200);
     response.write(`retry: ${RECONNECT_MS}\n\n`);
     response.write(`event: history\ndata: ${JSON.stringify(this.collector.history)}\n\n`);
@@ -57,10 +58,15 @@ export class Viewers {
     });
   }
 
+  /** Ends what this copy tells the pages of a session. */
+  endSession(session: string): void {
+    for (const [response, own] of this.open) if (own === session) response.end();
+  }
+
   /** Ends all, and takes no more. */
   stop(): void {
     this.isStopping = true;
-    for (const response of this.open) {
+    for (const response of this.open.keys()) {
       response.end();
       setTimeout(() => response.destroy(), LAST_WORDS_MS).unref();
     }

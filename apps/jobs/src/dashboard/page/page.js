@@ -249,7 +249,7 @@ source.addEventListener('snapshot', ({ data }) => showAll(JSON.parse(data)));
 source.addEventListener('error', async () => {
   write(by('state'), 'The connection is lost; trying again.');
   // A browser gives up when it is refused: either the session has ended, and a login is shown, or there are too many viewers.
-  if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5_000);
+  if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 2_000);
 });
 by('pause').addEventListener('click', ({ currentTarget }) => {
   isPaused = !isPaused;

@@ -51,7 +51,8 @@ it('tells which checks fail, and nothing of what they say', async () => {
 });
 
 it('says that there is no answer of what is away, leads elsewhere or speaks of something else', async () => {
-  const elsewhere = await answering(302, {}, { location: 'http://127.0.0.1:1/' });
+  const ready = await answering(200, { ready: true, checks: {} });
+  const elsewhere = await answering(302, {}, { location: ready });
   const other = await answering(200, { status: 'alive' });
   const closed = createServer();
   const away = await urlOf(closed);

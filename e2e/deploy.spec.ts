@@ -31,7 +31,11 @@ const SAMPLES: Environment = {
   USERS_DATABASE_URL: 'postgres://login:password@postgres:5432/balados',
   SITE_DATABASE_URL: 'postgres://login:password@postgres:5432/balados',
   REDIS_URL: 'redis://redis:6379',
+  ADMIN_TOKEN: 'x'.repeat(32),
 };
+/** What the dashboard of jobs asks how they are. */
+const ASKED = SERVICES.filter((service) => service !== 'jobs');
+const askedOf = ({ DASHBOARD_SERVICES: services }: Environment): string[] => services!.split(',');
 
 /** Schema of a service's environment, where it runs as a process of its own. */
 function schemaOf(service: ServiceName): z.ZodObject {
@@ -90,6 +94,12 @@ describe('docker-compose.yml', () => {
     expect(compose.networks.default.internal).toBe(true);
     const out = Object.entries<Document>(compose.services).filter(([, { networks }]) => networks?.includes('internet'));
     expect(out.map(([name]) => name)).toEqual(['rss-proxy', 'proxy']);
+  });
+
+  it('tells the dashboard where the services are, and has none unless a token is given', () => {
+    const { environment } = compose.services.jobs;
+    expect(askedOf(environment).sort()).toEqual(ASKED.map((name) => `${name}=http://${name}:${PORT}`).sort());
+    expect(environment.ADMIN_TOKEN).toBe('');
   });
 
   it('has each service log in as itself, in its role', () => {
@@ -202,6 +212,26 @@ describe('deploy/kubernetes', () => {
     expect(container.readinessProbe.httpGet).toEqual({ path: '/readyz', port: 'http' });
     const { terminationGracePeriodSeconds: grace } = workload.spec.template.spec;
     expect((grace - container.lifecycle.preStop.sleep.seconds) * 1_000).toBeGreaterThan(STOP_TIMEOUT_MS);
+  });
+
+  it('lets the dashboard be asked through the proxy, and ask each service how it is', () => {
+    const environment = Object.fromEntries(containerOf('jobs').env.map(({ name, value }: Document) => [name, value]));
+    expect(askedOf(environment).sort()).toEqual(ASKED.map((name) => `${name}=http://${name}:${PORT}`).sort());
+    const podsOf = (rules: Document[], side: 'from' | 'to'): string[] =>
+      rules
+        .filter(({ ports }) => ports.some(({ port }: Document) => port === PORT || port === 8_080))
+        .flatMap((rule) => rule[side])
+        .flatMap(({ podSelector }: Document) => podSelector?.matchLabels['app.kubernetes.io/name'] ?? []);
+    expect(podsOf(of('NetworkPolicy', 'jobs').spec.egress, 'to').sort()).toEqual([...ASKED].sort());
+    for (const service of ASKED)
+      expect([service, podsOf(of('NetworkPolicy', service).spec.ingress, 'from')]).toEqual([
+        service,
+        expect.arrayContaining(['jobs']),
+      ]);
+    expect(podsOf(of('NetworkPolicy', 'jobs').spec.ingress, 'from')).toEqual(['proxy']);
+    expect(podsOf(of('NetworkPolicy', 'proxy').spec.egress, 'to')).toContain('jobs');
+    const [{ valueFrom }] = containerOf('jobs').env.filter(({ name }: Document) => name === 'ADMIN_TOKEN');
+    expect(valueFrom.secretKeyRef.optional).toBe(true);
   });
 
   it('lets rss-proxy out, and public-api reach Postgres and nothing else', () => {

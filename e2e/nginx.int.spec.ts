@@ -90,6 +90,10 @@ suite('nginx', () => {
     ['/api/v1/rss/proxy/aHR0cA%2F%2F/a//b', '127.0.0.1', /rss-proxy/],
     ['/api/v1/public/timeline', 'PLAY.example:4000', /play-gateway/],
     ['/token.signature/feed/item.mp3', 'play.example', /play-gateway/],
+    ['/dashboard', '127.0.0.1', /jobs/],
+    ['/dashboard/events?x', 'sync.example', /jobs/],
+    ['/dashboards', '127.0.0.1', /command-api|first/],
+    ['/dashboard', 'play.example', /play-gateway/],
   ])('%s on %s', async (path, host, server) => {
     const { status, body } = await ask(path, { headers: { host, 'x-forwarded-for': '203.0.113.7' } });
     expect([status, body]).toEqual([200, expect.stringMatching(server)]);

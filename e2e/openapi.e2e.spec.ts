@@ -59,6 +59,12 @@ describe.each<Kind>(['standalone', 'services'])('the documentation of %s', (kind
     );
   });
 
+  it('has no dashboard beside it where no admin token is configured', async () => {
+    for (const origin of origins())
+      for (const path of ['/dashboard', '/dashboard/login', '/dashboard/snapshot', '/dashboard/page.js'])
+        expect([path, (await fetch(`${origin}${path}`)).status]).toEqual([path, 404]);
+  });
+
   it('tells of each route what it does, what it takes, and each answer', async () => {
     for (const origin of origins())
       for (const [name, path, , { summary, responses, parameters = [] }] of operationsOf(await documentOf(origin))) {

@@ -12,6 +12,7 @@ const LONG = [
   'e2e/export',
   'e2e/isolation',
   'e2e/journey',
+  'e2e/dashboard',
   'libs/platform/stores/src/projector-runner',
   'libs/site/projections/src/exactness',
   'libs/platform/stores/src/lanes',

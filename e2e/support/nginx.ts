@@ -24,7 +24,13 @@ const TEMPLATE = 'deploy/nginx/nginx.conf.template';
 const HEALTH = 'max_fails=1 fail_timeout=1s';
 
 /** The services that the proxy passes requests to. */
-export const PROXIED = ['command-api', 'public-api', 'rss-proxy', 'play-gateway'] as const satisfies ServiceName[];
+export const PROXIED = [
+  'command-api',
+  'public-api',
+  'rss-proxy',
+  'play-gateway',
+  'jobs',
+] as const satisfies ServiceName[];
 
 /** There is no nginx, and none could be got. */
 export class NoNginx extends Error {}

@@ -64,7 +64,7 @@ export async function runServices(options: ServicesOptions): Promise<System> {
     if (failures.length > 0) throw failures[0];
   };
   try {
-    const { DATABASE_URL: _own, ...shared } = extra;
+    const { DATABASE_URL: _own, ADMIN_TOKEN, ...shared } = extra;
     const store = await run('eventstore', 'standalone/eventstore', { ...shared, DATABASE_URL: database });
     const log = { EVENTSTORE_URL: `esdb://127.0.0.1:${store.port}?tls=false` };
     const { USERS_DATABASE_URL: users = database, SITE_DATABASE_URL: site = database } = extra;
@@ -81,6 +81,14 @@ export async function runServices(options: ServicesOptions): Promise<System> {
       'play-gateway': { ...log, ...edge },
     };
     const asking: ServiceName[] = ['jobs', 'play-gateway'];
+    /** The dashboard asks all that run before it. */
+    const dashboard = (): Record<string, string> => ({
+      ADMIN_TOKEN: ADMIN_TOKEN!,
+      DASHBOARD_SERVICES: Object.entries(processes)
+        .filter(([name]) => !/^(?:eventstore|jobs)/.test(name))
+        .map(([name, { url }]) => `${name}=${url}`)
+        .join(),
+    });
     const countOf = (service: ServiceName): number => (only && !only.includes(service) ? 0 : (copies[service] ?? 1));
     const envOf = (service: ServiceName, copy = 1): Record<string, string> => {
       // Of several copies of rss-proxy each is asked by others.
@@ -92,7 +100,8 @@ export async function runServices(options: ServicesOptions): Promise<System> {
         ...(asking.includes(service) && { FEEDS_URL: feedsUrlOf(asked) }),
         ...(service === 'play-gateway' && { DATA_DIR: journal }),
         ...(proxy && { TRUSTED_PROXIES: '127.0.0.1' }),
-        ...extra,
+        ...(ADMIN_TOKEN && service === 'jobs' && dashboard()),
+        ...shared,
         // Always as the roles that an operator gives them: so every suite proves that their rights suffice.
         ...logins[service],
       };
@@ -104,7 +113,8 @@ export async function runServices(options: ServicesOptions): Promise<System> {
     // Projections make the tables.
     await runCopies('projections');
     await runCopies('rss-proxy');
-    await Promise.all(FRONT.map(runCopies));
+    await Promise.all(FRONT.filter((name) => name !== 'jobs' || !ADMIN_TOKEN).map(runCopies));
+    if (ADMIN_TOKEN) await runCopies('jobs');
     for (const [name, { url }] of Object.entries(processes)) if (name !== 'eventstore') await waitUntilReady(url);
     if (proxy) {
       const ports = (service: ServiceName): number[] =>

@@ -110,6 +110,7 @@ async function main(): Promise<number> {
     });
     for (const service of Object.values(system.processes)) void keepRunning(service, stopping.signal);
     for (const { name, pid, url } of Object.values(system.processes)) say(`${name.padEnd(16)} ${url}  process ${pid}`);
+    if (process.env['ADMIN_TOKEN']) say(`\nThe dashboard is at ${system.listeners}/dashboard.`);
     say(`\nThe API is at ${system.listeners}, play links at http://${PLAY_HOST}:${PORT}. Ctrl-C stops all of it.`);
     await told;
     say('\nstopping');

@@ -7,6 +7,7 @@ import {
   serviceConfig,
 } from '@balados/platform-service';
 import { z } from 'zod';
+import { servicesList } from './dashboard/services';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -48,6 +49,14 @@ export const config = serviceConfig.extend({
     .describe('Seconds from one round of the jobs to the next; erasures and titles have their own time.'),
   CHECKPOINT_BATCH: batch(2_000).describe('Streams that get a checkpoint in one run; the others wait for the next.'),
   TRIM_BATCH: batch(5_000).describe('Streams that are cut in one run.'),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[!-~]{32,1024}$/, 'must be 32 to 1,024 visible characters of ASCII, without spaces')
+    .optional()
+    .describe('Who sends it sees the dashboard; without it there is none.'),
+  DASHBOARD_SERVICES: servicesList
+    .optional()
+    .describe('Services whose health the dashboard shows: name=http://host:port, comma-separated.'),
   METADATA_BATCH: batch(500).describe('Feeds that are asked for their titles in one run.'),
   SCAVENGE_EVERY_HOURS: z.coerce
     .number()

@@ -9,8 +9,8 @@ import type { JobsDependencies } from './jobs';
 
 /** Folds of listeners whose history is being erased. */
 const STATE_CACHE_BYTES = 16 * 1_048_576;
-/** Jobs that are leaders at the same time hold one connection each while they work on others. */
-const CONNECTIONS = 6;
+/** Jobs that are leaders at the same time hold one connection each while they work on others; the dashboard asks beside them. */
+const CONNECTIONS = 8;
 
 /** What jobs work with, as configured. @throws when Postgres cannot be reached */
 export async function openStores(

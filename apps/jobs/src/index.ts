@@ -2,30 +2,49 @@ import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
 import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
 import { isMigrated } from '@balados/platform-stores';
 import { AloneConfig, Config } from './config';
+import { openDashboard } from './dashboard';
+import { countFigures } from './dashboard/figures';
+import { exposeFigures } from './dashboard/gauges';
+import { askHealth, ownHealth, ServiceHealth } from './dashboard/services';
 import { openStores } from './dependencies';
 import { JobsModule } from './jobs.module';
 import { createMetrics } from './metrics';
 
 export { runCommand } from './command';
 export { aloneConfig, config } from './config';
+export { ownHealth, type ServiceHealth } from './dashboard/services';
 export { openStores } from './dependencies';
 export { JOBS } from './jobs';
 export { SILENT } from './progress';
 
-export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
+/** @param health of the system that this service is a part of; where it is a process of its own, it asks those that are configured */
+export async function start(
+  config: Config,
+  log: Logger,
+  feeds: FeedsClient,
+  health?: () => Promise<ServiceHealth[]>,
+): Promise<Service> {
   const { dependencies, close } = await patiently(log, 'Postgres', () => openStores(config, log, feeds));
   const { users, site } = dependencies;
   const registry = createRegistry('jobs');
+  const checks = {
+    'users tables': async () => (await isMigrated(users)) || Promise.reject(new Error('migrations are missing')),
+    'site tables': async () => (await isMigrated(site)) || Promise.reject(new Error('migrations are missing')),
+  };
+  const figures = countFigures(users);
+  exposeFigures(registry, figures);
+  const others = config.DASHBOARD_SERVICES ?? [];
+  const services = health ?? (() => Promise.all([ownHealth('jobs (this copy)', checks), ...others.map(askHealth)]));
+  const dashboard = openDashboard(config, { dependencies, figures, services, log });
   return createService({
     name: 'jobs',
     module: JobsModule.with(dependencies, createMetrics(registry, dependencies)),
     config,
     log,
     registry,
-    checks: {
-      'users tables': async () => (await isMigrated(users)) || Promise.reject(new Error('migrations are missing')),
-      'site tables': async () => (await isMigrated(site)) || Promise.reject(new Error('migrations are missing')),
-    },
+    checks,
+    addRoutes: dashboard?.addRoutes,
+    onStopping: dashboard?.onStopping,
     onClose: close,
   });
 }

@@ -38,7 +38,8 @@ async function keep(job: Job, run: Omit<JobRun, 'replica'>, { site, log }: JobPa
   try {
     await keepRun(site, run);
   } catch (error) {
-    log.warn({ job: job.name, err: error }, 'that a job ran could not be kept');
+    // What keeps a job from its work keeps this from being written.
+    if (run.outcome === 'done') log.warn({ job: job.name, err: error }, 'that a job ran could not be kept');
   }
 }
 

@@ -33,6 +33,7 @@ async function main(): Promise<void> {
     collectProcessMetrics(services['command-api'].registry);
     const listener = await listen(route(services, config.PLAY_HOST), { port: config.PORT, host: config.HOST });
     stopOnSignals(log, async () => {
+      for (const service of Object.values(services)) service.endStreams();
       await listener.close();
       // In the order of the flow: what takes work in stops before what works it off.
       for (const name of ['command-api', 'play-gateway', 'public-api', 'rss-proxy', 'jobs', 'projections'] as const) {
@@ -51,6 +52,9 @@ async function main(): Promise<void> {
 /** Each service in a container of its own, as if it were alone. */
 async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger): Promise<Services> {
   const own = (service: string): Logger => log.child({ service });
+  const running: Partial<Services> = {};
+  const health = (): Promise<jobs.ServiceHealth[]> =>
+    Promise.all(Object.values(running).map(({ name, checks }) => jobs.ownHealth(name, checks)));
   // Projections first: they make the tables, and the role as which public-api reads.
   const projecting = await projections.start(config, own('projections'));
   const linkKeys = config.LINK_KEYS ?? (await loadLinkKeys(config.USERS_DATABASE_URL));
@@ -78,16 +82,17 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
       { ...config, USERS_DATABASE_URL: asRole(USERS_CLEANER, config.USERS_DATABASE_URL) },
       own('jobs'),
       feeds.feeds,
+      health,
     ),
   ]);
-  return {
+  return Object.assign(running, {
     projections: projecting,
     'command-api': listeners,
     'public-api': publicReads,
     'rss-proxy': feeds,
     'play-gateway': links,
     jobs: clock,
-  };
+  });
 }
 
 /** The same database, in a role that may do a few things alone: what a service is given when it runs by itself. */

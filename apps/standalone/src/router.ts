@@ -7,11 +7,12 @@ export type Services = Record<
   Service
 >;
 
-/** One port for all: the play host is the gateway's, two prefixes are the proxy's and the public's, the rest is the listener's. */
+/** One port for all: the play host is the gateway's, three prefixes are the proxy's, the public's and the operators', the rest is the listener's. */
 export function serviceFor(services: Services, host: string, path: string, playHost: string): Service {
   if (host.replace(/:\d+$/, '').toLowerCase() === playHost.toLowerCase()) return services['play-gateway'];
   if (path.startsWith('/api/v1/public/')) return services['public-api'];
   if (path.startsWith('/api/v1/rss/')) return services['rss-proxy'];
+  if (/^\/dashboard(?:[/?]|$)/.test(path)) return services.jobs;
   return services['command-api'];
 }
 

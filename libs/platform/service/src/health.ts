@@ -58,6 +58,8 @@ export function serveHealth(
     registers: [registry],
   });
   server.addHook('onResponse', (request, reply, done) => {
+    // How long somebody looked is no time to an answer.
+    if ((request.routeOptions.config as { isStream?: boolean } | undefined)?.isStream) return done();
     duration.observe(
       { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode },
       reply.elapsedTime / 1_000,

@@ -1,4 +1,5 @@
 export * from './config';
+export { Counters } from './counters';
 export { etagOf } from './etag';
 export * from './health';
 export * from './json-body';

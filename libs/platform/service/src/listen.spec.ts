@@ -76,3 +76,12 @@ it('hears what comes while it stops, on a connection that was kept or has just b
   expect(heard[1]!.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(1);
   expect(heard[2]).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*^connection: close\r$/im);
 });
+
+it('does not wait, at a stop, for who has connected and says nothing', async () => {
+  const running = await listen((_request, response) => response.end('ok'), { port: 0, host: '127.0.0.1' });
+  client = connect(running.port, '127.0.0.1');
+  await once(client, 'connect');
+  const ended = once(client.resume(), 'end');
+  await running.close();
+  await ended;
+}, 10_000);

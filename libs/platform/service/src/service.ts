@@ -58,11 +58,13 @@ export interface Service {
   /** Its part of the system's documentation; undefined when it has no routes. */
   document?: () => OpenAPIObject;
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Ends answers that would go on for ever; the first thing of a stop, which waits for every answer. */
+  endStreams(): void;
   /** Finishes what is under way and lets go of all that the service holds. */
   close(): Promise<void>;
 }
 
-/** What a service that answers beforehand needs of its edge. */
+/** What a service that answers beforehand, or has routes of its own, needs of its edge. */
 export interface Edge {
   /** Counts a request for its address. @throws Problem 429 */
   admit(request: FastifyRequest): void;
@@ -88,6 +90,10 @@ export interface ServiceParts {
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
   /** Its public answers depend on nothing but the address, and are given again for a moment. */
   keepsAnswers?: boolean;
+  /** Adds routes that are no part of the API: they are not documented, and say themselves who may read them. */
+  addRoutes?: (server: FastifyInstance, edge: Edge) => void;
+  /** Ends answers that would go on for ever. */
+  onStopping?: () => void;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -124,10 +130,11 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
   if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
-  parts.beforehand?.(server as never, {
+  const edge: Edge = {
     admit: limits.address,
     refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),
-  });
+  };
+  parts.beforehand?.(server as never, edge);
   const root = { module: ServiceModule, imports: [parts.module, limits.module] };
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
     bodyParser: false,
@@ -154,6 +161,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   // What is answered beforehand says itself who may read it.
   if (!parts.beforehand) allowOrigins(app, parts.publicReads ? ['*'] : config.CORS_ORIGINS);
   serveHealth(server as never, registry, checks);
+  parts.addRoutes?.(server as never, edge);
   const document = parts.docs && serveDocs(app, parts.docs, parts.publicReads ?? false);
   await app.init();
   await server.ready();
@@ -163,6 +171,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     checks,
     document,
     handle: (request, response) => server.routing(request, response),
+    endStreams: () => parts.onStopping?.(),
     close: async () => {
       await app.close();
       await parts.onClose();
@@ -242,6 +251,15 @@ export async function listen(
     },
   );
   server.timeout = standstillMs;
+  // Browsers connect before they have anything to ask; Node does not take such a connection for an idle one.
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const endSilent = (): void => {
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  };
   // An expectation that we do not know is none: HTTP lets us leave it unheard, and Node's own answer to it has no body.
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
   // Nobody is connected through to anywhere.
@@ -260,6 +278,7 @@ export async function listen(
         const endIdle = setTimeout(() => {
           closingIdle = true;
           server.closeIdleConnections();
+          endSilent();
         }, KEPT_OPEN_MS);
         const end = (): void => {
           // Not that of the server of HTTP, which would end idle connections at once.
@@ -316,6 +335,7 @@ export async function runService<Schema extends z.ZodObject>(
     collectProcessMetrics(service.registry);
     const listener = await listen(service.handle, { port: PORT, host: HOST });
     stopOnSignals(log, async () => {
+      service.endStreams();
       await listener.close();
       await service.close();
     });

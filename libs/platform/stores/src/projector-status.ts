@@ -47,8 +47,19 @@ interface Row {
   moved_at: Date;
 }
 
+/** How far lags are counted. */
+interface Counting {
+  eventsMax: number;
+  milliseconds: number;
+}
+
 /** Where a projector's segments stand, and those of its rebuild, if there is one. */
-export async function standingsOf(sql: Sql, store: EventStore, projector: Projector): Promise<ProjectorStanding[]> {
+export async function standingsOf(
+  sql: Sql,
+  store: EventStore,
+  projector: Projector,
+  counting: Counting = { eventsMax: LAG_EVENTS_MAX, milliseconds: LAG_COUNTED_MS },
+): Promise<ProjectorStanding[]> {
   const standings: ProjectorStanding[] = [];
   for (const name of [projector.name, rebuildOf(projector.name)]) {
     const rows = await sql.query<Row[]>(
@@ -58,7 +69,7 @@ export async function standingsOf(sql: Sql, store: EventStore, projector: Projec
       [name],
     );
     if (rows.length === 0) continue;
-    const lags = await lagsOf(store, projector, rows);
+    const lags = await lagsOf(store, projector, rows, counting);
     standings.push({
       projector: name,
       isRebuild: name !== projector.name,
@@ -80,7 +91,12 @@ export async function standingsOf(sql: Sql, store: EventStore, projector: Projec
 type Lag = Pick<SegmentStanding, 'lagEvents' | 'isLagMore' | 'lagSeconds'>;
 
 /** Reads the log once, from where the last of them stands. */
-async function lagsOf(store: EventStore, { prefixes, takes }: Projector, rows: readonly Row[]): Promise<Lag[]> {
+async function lagsOf(
+  store: EventStore,
+  { prefixes, takes }: Projector,
+  rows: readonly Row[],
+  { eventsMax, milliseconds }: Counting,
+): Promise<Lag[]> {
   const [storeId, head] = [await store.storeId(), await store.headPosition()];
   const lags = rows.map(({ position, store_id }): Lag & { after: bigint | undefined } => {
     const after = position === null ? undefined : BigInt(position);
@@ -94,13 +110,13 @@ async function lagsOf(store: EventStore, { prefixes, takes }: Projector, rows: r
     .map((lag) => lag.after)
     .reduce((one, two) => (one === undefined || two === undefined ? undefined : one < two ? one : two));
   const looked = new AbortController();
-  const signal = AbortSignal.any([looked.signal, AbortSignal.timeout(LAG_COUNTED_MS)]);
+  const signal = AbortSignal.any([looked.signal, AbortSignal.timeout(milliseconds)]);
   let events = 0;
   let isWhole = false;
   try {
     for await (const item of store.subscribe({ after, prefixes, signal })) {
       isWhole = 'caughtUp' in item;
-      if (isWhole || events >= LAG_EVENTS_MAX) break;
+      if (isWhole || events >= eventsMax) break;
       if (!('revision' in item) || takes?.(item) === false) continue;
       events += 1;
       const lag = lags[segmentOf(parseStream(item.stream)?.userId ?? item.stream, rows.length)]!;

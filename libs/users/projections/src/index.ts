@@ -1,3 +1,3 @@
 export { forgetReadModels } from './erasures';
 export { usersRebuildable } from './rebuild';
-export { usersProjector } from './users-projector';
+export { ACTIVITY_STEP_MS, usersProjector } from './users-projector';

@@ -1,6 +1,15 @@
 import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
-import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { isMigrated } from '@balados/platform-stores';
+import {
+  countAppends,
+  countCommands,
+  createRegistry,
+  createService,
+  exposePools,
+  Logger,
+  patiently,
+  Service,
+} from '@balados/platform-service';
+import { isMigrated, poolOf } from '@balados/platform-stores';
 import { AloneConfig, Config } from './config';
 import { openStores } from './dependencies';
 import { JobsModule } from './jobs.module';
@@ -13,9 +22,11 @@ export { JOBS } from './jobs';
 export { SILENT } from './progress';
 
 export async function start(config: Config, log: Logger, feeds: FeedsClient): Promise<Service> {
-  const { dependencies, close } = await patiently(log, 'Postgres', () => openStores(config, log, feeds));
-  const { users, site } = dependencies;
   const registry = createRegistry('jobs');
+  const watch = { onAppend: countAppends(registry), onCommand: countCommands(registry) };
+  const { dependencies, close } = await patiently(log, 'Postgres', () => openStores(config, log, feeds, watch));
+  const { users, site } = dependencies;
+  exposePools(registry, { users: () => poolOf(users), site: () => poolOf(site) });
   return createService({
     name: 'jobs',
     module: JobsModule.with(dependencies, createMetrics(registry, dependencies)),

@@ -109,3 +109,9 @@ it('tells what waits, as it is now', async () => {
   const age = await figure('erasures_oldest_seconds');
   expect([age! >= 3_600, age! < 3_700]).toEqual([true, true]);
 });
+
+it('tells how often each job is to run, and how far the clocks are apart', async () => {
+  expect(await figure('jobs_interval_seconds{job="erasures"}')).toBe(2);
+  expect(await figure('jobs_interval_seconds{job="drift"}')).toBe(SETTINGS.everyMs / 1_000);
+  expect(await figure('clocks_apart_seconds')).toBeLessThan(60);
+});

@@ -9,6 +9,7 @@ import {
   collectProcessMetrics,
   configOrExit,
   createLogger,
+  createRegistry,
   failLoudly,
   listen,
   Logger,
@@ -30,8 +31,12 @@ async function main(): Promise<void> {
   try {
     const stores = await openStores(config, log);
     const services = await startServices({ ...config, ...stores }, log);
-    collectProcessMetrics(services['command-api'].registry);
-    const listener = await listen(route(services, config.PLAY_HOST), { port: config.PORT, host: config.HOST });
+    const ofProcess = createRegistry('standalone');
+    collectProcessMetrics(ofProcess);
+    const listener = await listen(route(services, config.PLAY_HOST, ofProcess), {
+      port: config.PORT,
+      host: config.HOST,
+    });
     stopOnSignals(log, async () => {
       await listener.close();
       // In the order of the flow: what takes work in stops before what works it off.

@@ -11,10 +11,11 @@ import { z } from 'zod';
 import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
 import { tagReads } from './etag';
-import { Check, collectProcessMetrics, serveHealth } from './health';
+import { Check, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { keepAnswers } from './kept-answers';
 import { createLogger, Logger, nestLogger } from './logging';
+import { collectProcessMetrics, countRefusals, exposeLookups } from './metrics';
 import { DOCS_PATH, serveDocs, ServiceDocs } from './openapi';
 import {
   codeOf,
@@ -102,7 +103,7 @@ class ServiceModule {}
 /** A Nest application on Fastify with our answers to errors, health, metrics and limits; each in a container of its own. */
 export async function createService(parts: ServiceParts): Promise<Service> {
   const { name, config, log, registry, checks } = parts;
-  const limits = createRateLimits(config);
+  const limits = createRateLimits(config, countRefusals(registry));
   const filter = new ProblemFilter(log, parts.mappings ?? []);
   const security = await securityHeaders(DOCS_PATH);
   const adapter = new FastifyAdapter({
@@ -123,7 +124,10 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     reply.headers(security(request.url)).header('x-correlation-id', request.id);
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
-  if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
+  if (parts.keepsAnswers) {
+    const lookups = keepAnswers(server as never, limits.address);
+    exposeLookups(registry, 'kept_answers_total', 'Public reads: given again, or found out.', lookups);
+  }
   parts.beforehand?.(server as never, {
     admit: limits.address,
     refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),

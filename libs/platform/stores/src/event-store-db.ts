@@ -59,12 +59,26 @@ export const CHECKPOINT_EVENTS = 64;
 export const STORE_STREAM = 'balados-store';
 const STORE_IDENTIFIED = 'StoreIdentified';
 
+/** What came of an append, with all of its attempts. */
+export type AppendOutcome = 'appended' | 'conflict' | 'gone' | 'unavailable' | 'failed';
+
+/** Told of every append that is asked for here. `events`: of those that it was to append. */
+export type AppendObserver = (outcome: AppendOutcome, events: number, seconds: number) => void;
+
 /**
  * EventStoreDB through its official client, one connection per process and url however often it is opened; the last `close` ends it.
  * @param options.url `esdb://host:port?tls=false` and its kin
  * @throws when the url cannot be read; whether the store answers shows with the first call
  */
-export function openEventStore({ url, log = silent }: { url: string; log?: Log }): OpenEventStore {
+export function openEventStore({
+  url,
+  log = silent,
+  onAppend,
+}: {
+  url: string;
+  log?: Log;
+  onAppend?: AppendObserver;
+}): OpenEventStore {
   let shared = connections.get(url);
   if (!shared) connections.set(url, (shared = { ...connect(url, log), users: 0 }));
   const { users: _, close, ...store } = shared;
@@ -72,6 +86,7 @@ export function openEventStore({ url, log = silent }: { url: string; log?: Log }
   let open = true;
   return {
     ...store,
+    ...(onAppend && { append: observed(store.append, onAppend) }),
     async close() {
       if (!open) return;
       open = false;
@@ -84,6 +99,24 @@ export function openEventStore({ url, log = silent }: { url: string; log?: Log }
 }
 
 export type OpenEventStore = EventStore & { close(): Promise<void> };
+
+function observed(append: EventStore['append'], onAppend: AppendObserver): EventStore['append'] {
+  return async (stream, expectedRevision, events) => {
+    const started = performance.now();
+    const over = (outcome: AppendOutcome): void =>
+      onAppend(outcome, events.length, (performance.now() - started) / 1_000);
+    try {
+      const revision = await append(stream, expectedRevision, events);
+      over('appended');
+      return revision;
+    } catch (error) {
+      if (error instanceof RevisionConflict) over('conflict');
+      else if (error instanceof StreamGone) over('gone');
+      else over(error instanceof StoreUnavailable ? 'unavailable' : 'failed');
+      throw error;
+    }
+  };
+}
 
 const connections = new Map<string, OpenEventStore & { users: number }>();
 

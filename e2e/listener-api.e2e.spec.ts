@@ -497,7 +497,12 @@ const hasMoved = (found: Record<string, Map<string, Metric>>, name: string): boo
   Object.values(found).some((metrics) => metrics.get(name)?.samples.some(({ value }) => value > 0));
 
 /** All samples have the labels that are documented, and are of services that are. */
-function expectLabels({ name, labels, services }: DocumentedMetric, { samples }: Metric, process: string): void {
+function expectLabels(
+  { name, labels, services, isHistogram }: DocumentedMetric,
+  { type, samples }: Metric,
+  process: string,
+): void {
+  expect([name, type === 'histogram']).toEqual([name, isHistogram]);
   for (const { labels: said } of samples) {
     const { service, le: _, ...own } = said;
     expect([name, Object.keys(own).sort()]).toEqual([name, [...labels].sort()]);

@@ -7,6 +7,7 @@ export interface DocumentedMetric {
   labels: string[];
   /** Names of services, or `all`. */
   services: string[];
+  isHistogram: boolean;
 }
 
 const list = (cell: string): string[] => cell.split(',').flatMap((part) => part.trim().replaceAll('`', '') || []);
@@ -15,8 +16,9 @@ export function documentedMetrics(): DocumentedMetric[] {
   const text = readFileSync(resolve(__dirname, '../../docs/metrics.md'), 'utf8');
   const rows = text.split('\n').filter((line) => line.startsWith('| `'));
   return rows.map((row) => {
-    const [, name, labels, services] = row.split('|') as [string, string, string, string];
-    return { name: list(name)[0]!, labels: list(labels), services: list(services) };
+    const [, name, labels, services, says] = row.split('|') as [string, string, string, string, string];
+    const isHistogram = says.trim().startsWith('histogram:');
+    return { name: list(name)[0]!, labels: list(labels), services: list(services), isHistogram };
   });
 }
 

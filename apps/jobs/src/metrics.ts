@@ -18,11 +18,12 @@ export function createMetrics(
   waiting: Pick<JobsDependencies, 'users' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch' | 'everyMs'>,
 ): Metrics {
   const registers = [registry];
-  const labelNames = ['job'] as const;
+  // Prometheus has a label of its own that is called `job`.
+  const labelNames = ['job_name'] as const;
   const runs = new Counter({
     name: 'jobs_runs_total',
     help: 'Runs, by what came of them; standby: another replica was at it.',
-    labelNames: ['job', 'outcome'],
+    labelNames: ['job_name', 'outcome'],
     registers,
   });
   const seconds = new Histogram({
@@ -49,7 +50,11 @@ export function createMetrics(
     labelNames,
     registers,
   });
-  for (const { name, urgentMs } of JOBS) interval.set({ job: name }, (urgentMs ?? waiting.everyMs) / 1_000);
+  for (const { name, urgentMs } of JOBS) {
+    interval.set({ job_name: name }, (urgentMs ?? waiting.everyMs) / 1_000);
+    // Otherwise the first one would make the series, and be no increase.
+    runs.inc({ job_name: name, outcome: 'failed' }, 0);
+  }
   const waits = (name: string, help: string, value: () => Promise<number>): void =>
     exposeGauge(registry, name, help, value);
   waits(
@@ -70,10 +75,10 @@ export function createMetrics(
   );
   return {
     ran(job, outcome, took, figures) {
-      runs.inc({ job, outcome });
+      runs.inc({ job_name: job, outcome });
       if (outcome === 'standby') return;
-      seconds.observe({ job }, took);
-      if (outcome === 'done') lastSuccess.set({ job }, Date.now() / 1_000);
+      seconds.observe({ job_name: job }, took);
+      if (outcome === 'done') lastSuccess.set({ job_name: job }, Date.now() / 1_000);
       if (figures?.['differing'] !== undefined) drift.set(figures['differing']);
     },
   };

@@ -25,6 +25,8 @@ export function createMetrics(registry: Registry): Metrics {
   const answers = counter('play_links_total', 'Play links answered, by what came of it.', 'outcome');
   const deliveries = counter('play_deliveries_total', 'Plays taken from the journal to the event store.', 'result');
   const losses = counter('play_lost_total', 'Plays that were redirected and will not be counted.', 'reason');
+  // Otherwise the first one would make the series, and be no increase.
+  for (const reason of ['full', 'not_written'] satisfies LossReason[]) losses.inc({ reason }, 0);
   const gauge = (name: string, help: string, value: () => number | Promise<number>): void =>
     exposeGauge(registry, name, help, value);
   return {

@@ -54,6 +54,13 @@ const play = (number: number, item = `guid-${number},https://media.example/${num
 });
 const plays = (from: number, to: number): Play[] => Array.from({ length: to - from }, (_, index) => play(from + index));
 
+it('keeps where a trace goes on, of plays that are followed, and reads lines of before', () => {
+  const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
+  for (const each of [play(1), { ...play(1), traceparent }])
+    expect(readLine(toLine(each).slice(0, -1))).toStrictEqual(each);
+  expect(toLine({ ...play(1), traceparent: undefined })).toBe(toLine(play(1)));
+});
+
 it('tells how long its oldest play has waited, also in another life', async () => {
   let journal = await openJournal();
   expect(journal.oldestSeconds).toBe(0);

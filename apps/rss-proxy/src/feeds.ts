@@ -8,6 +8,7 @@ import {
   WatchedFeeds,
 } from '@balados/feeds-fetch';
 import type { Logger } from '@balados/platform-service';
+import { traced } from '@balados/platform-tracing';
 import type { Config } from './config';
 import { feedProblem } from './problems';
 import { itemIn, readFeed, ServedFeed } from './served-feed';
@@ -45,7 +46,9 @@ export function openFeeds(
   });
   const get = async (feed: string, client: string) => {
     try {
-      return await cache.get(feed, client);
+      return await traced('feed', { 'balados.service': 'rss-proxy', 'balados.client': client }, () =>
+        cache.get(feed, client),
+      );
     } catch (error) {
       const problem = feedProblem(error, feed);
       if (!problem) throw error;

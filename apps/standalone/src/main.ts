@@ -15,6 +15,7 @@ import {
   Logger,
   stopOnSignals,
 } from '@balados/platform-service';
+import { startTracing } from '@balados/platform-tracing';
 import { SITE_READER } from '@balados/site-schema';
 import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   const startedAt = performance.now();
   try {
     const stores = await openStores(config, log);
+    const tellTraces = await startTracing('standalone', config.OTEL_EXPORTER_OTLP_ENDPOINT);
     const services = await startServices({ ...config, ...stores }, log);
     const ofProcess = createRegistry('standalone');
     collectProcessMetrics(ofProcess);
@@ -44,6 +46,7 @@ async function main(): Promise<void> {
         await services[name].close();
       }
       await stores.close();
+      await tellTraces();
     });
     log.info({ port: listener.port, readyAfterMs: Math.round(performance.now() - startedAt) }, 'listening');
     welcome(listener.port, config);

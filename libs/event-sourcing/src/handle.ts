@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Codec } from './catalogue';
 import { Decider, DomainEvent, EventMetadata, Recorded, streamOf } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict } from './event-store';
-import { CommandObserver, outcomeOf, unobserved } from './observer';
+import { CommandObserver, observed, outcomeOf, unobserved } from './observer';
 import { Folded, StateCache } from './state-cache';
 import { MAX_CONFLICTS, TooContended } from './too-contended';
 
@@ -53,14 +53,16 @@ export class CommandHandler<Command extends { readonly type: string }, State, Ev
     read: (handled: Handled<State, Event>) => Result,
   ): Promise<Result> {
     const stream = streamOf(this.decider.category, userId);
-    return this.inTurn(stream, async () => {
-      const handled = await this.run(stream, command, metadata).catch((error: unknown) => {
-        this.observer.handled(command.type, outcomeOf(error));
-        throw error;
+    const inTurn = () =>
+      this.inTurn(stream, async () => {
+        const handled = await this.run(stream, command, metadata).catch((error: unknown) => {
+          this.observer.handled(command.type, outcomeOf(error));
+          throw error;
+        });
+        this.observer.handled(command.type, handled.events.length > 0 ? 'appended' : 'nothing');
+        return read(handled);
       });
-      this.observer.handled(command.type, handled.events.length > 0 ? 'appended' : 'nothing');
-      return read(handled);
-    });
+    return observed(this.observer, command.type, inTurn);
   }
 
   /**
@@ -71,18 +73,20 @@ export class CommandHandler<Command extends { readonly type: string }, State, Ev
    */
   handleAll(userId: string, commands: readonly Given<Command>[]): Promise<Outcome<Event>[]> {
     const stream = streamOf(this.decider.category, userId);
-    return this.inTurn(stream, async () => {
-      const outcomes = await this.runAll(stream, commands).catch((error: unknown) => {
-        for (const { command } of commands) this.observer.handled(command.type, outcomeOf(error));
-        throw error;
+    const inTurn = () =>
+      this.inTurn(stream, async () => {
+        const outcomes = await this.runAll(stream, commands).catch((error: unknown) => {
+          for (const { command } of commands) this.observer.handled(command.type, outcomeOf(error));
+          throw error;
+        });
+        for (const [index, outcome] of outcomes.entries()) {
+          const done =
+            'error' in outcome ? outcomeOf(outcome.error) : outcome.events.length > 0 ? 'appended' : 'nothing';
+          this.observer.handled(commands[index]!.command.type, done);
+        }
+        return outcomes;
       });
-      for (const [index, outcome] of outcomes.entries())
-        this.observer.handled(
-          commands[index]!.command.type,
-          'error' in outcome ? outcomeOf(outcome.error) : outcome.events.length > 0 ? 'appended' : 'nothing',
-        );
-      return outcomes;
-    });
+    return observed(this.observer, commands[0]?.command.type ?? '', inTurn);
   }
 
   /** The state at the stream's head. The same holds for `read` as in `handle`. @throws StoreUnavailable */

@@ -14,9 +14,17 @@ export interface CommandObserver {
   handled(command: string, outcome: CommandOutcome): void;
   /** Somebody else had appended to a stream of this category: it is folded and decided again. */
   conflicted(category: string): void;
+  /** Does what a command takes, its turn included. */
+  around?<Result>(command: string, work: () => Promise<Result>): Promise<Result>;
 }
 
 export const unobserved: CommandObserver = { handled: () => undefined, conflicted: () => undefined };
+
+export const observed = <Result>(
+  { around }: CommandObserver,
+  command: string,
+  work: () => Promise<Result>,
+): Promise<Result> => (around ? around(command, work) : work());
 
 /** What an error says of the command that met it. */
 export function outcomeOf(error: unknown): CommandOutcome {

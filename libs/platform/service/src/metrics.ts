@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import type { CommandObserver } from '@balados/event-sourcing';
 import type { AppendObserver, PoolStatus } from '@balados/platform-stores';
+import { isTracing, traced } from '@balados/platform-tracing';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Lookups } from './kept-answers';
 import type { OnRefused } from './rate-limits';
@@ -75,6 +76,9 @@ export function countCommands(registry: Registry): CommandObserver {
   return {
     handled: (command, outcome) => commands.inc({ command, outcome }),
     conflicted: (category) => conflicts.inc({ category }),
+    ...(isTracing() && {
+      around: (command, work) => traced(`command ${command}`, { 'balados.command': command }, work),
+    }),
   };
 }
 

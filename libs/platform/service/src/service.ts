@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import { startTracing, traceRequests } from '@balados/platform-tracing';
 import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -122,6 +123,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   const server = adapter.getInstance();
   const ofAnswer = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     reply.headers(security(request.url)).header('x-correlation-id', request.id);
+  traceRequests(server as never, name, (url) => HEALTH.includes(url));
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
   if (parts.keepsAnswers) {
@@ -312,16 +314,18 @@ export async function runService<Schema extends z.ZodObject>(
   start: (config: z.infer<Schema>, log: Logger) => Promise<Service>,
 ): Promise<void> {
   const config = configOrExit(schema);
-  const { PORT, HOST, LOG_LEVEL } = config as unknown as ServiceConfig;
+  const { PORT, HOST, LOG_LEVEL, OTEL_EXPORTER_OTLP_ENDPOINT } = config as unknown as ServiceConfig;
   const log = createLogger(name, LOG_LEVEL);
   failLoudly(log);
   try {
+    const tellTraces = await startTracing(name, OTEL_EXPORTER_OTLP_ENDPOINT);
     const service = await start(config, log);
     collectProcessMetrics(service.registry);
     const listener = await listen(service.handle, { port: PORT, host: HOST });
     stopOnSignals(log, async () => {
       await listener.close();
       await service.close();
+      await tellTraces();
     });
     log.info({ port: listener.port }, 'listening');
   } catch (error) {

@@ -12,6 +12,7 @@ import {
   StoreUnavailable,
   StreamGone,
 } from '@balados/event-sourcing';
+import { isTracing, traced, traceparent } from '@balados/platform-tracing';
 import {
   BACKWARDS,
   END,
@@ -23,6 +24,8 @@ import {
   StreamingRead,
   streamNameFilter,
 } from '@eventstore/db-client';
+import { SpanKind } from '@opentelemetry/api';
+import { flawOfEventStoreUrl } from './event-store-url';
 import { Log, messageOf, silent } from './log';
 
 /** The store is taken for silent when appends wait and it has answered none for this long, in milliseconds. */
@@ -79,6 +82,8 @@ export function openEventStore({
   log?: Log;
   onAppend?: AppendObserver;
 }): OpenEventStore {
+  const flaw = flawOfEventStoreUrl(url);
+  if (flaw !== undefined) throw new Error(`The event store's URL ${flaw}`);
   let shared = connections.get(url);
   if (!shared) connections.set(url, (shared = { ...connect(url, log), users: 0 }));
   const { users: _, close, ...store } = shared;
@@ -86,7 +91,7 @@ export function openEventStore({
   let open = true;
   return {
     ...store,
-    ...(onAppend && { append: observed(store.append, onAppend) }),
+    append: told(onAppend ? observed(store.append, onAppend) : store.append),
     async close() {
       if (!open) return;
       open = false;
@@ -116,6 +121,21 @@ function observed(append: EventStore['append'], onAppend: AppendObserver): Event
       throw error;
     }
   };
+}
+
+/** Where a request is followed, its events say where it goes on. Nothing else of them is told, nor whose stream it is. */
+function told(append: EventStore['append']): EventStore['append'] {
+  if (!isTracing()) return append;
+  return (stream, expectedRevision, events) => {
+    const [category] = stream.split('-', 1);
+    const attributes = { 'balados.category': category!, 'balados.events': events.length };
+    return traced('append', attributes, () => append(stream, expectedRevision, events.map(carrying)), SpanKind.CLIENT);
+  };
+}
+
+function carrying(event: NewEvent): NewEvent {
+  const here = 'traceparent' in event.metadata ? undefined : traceparent();
+  return here === undefined ? event : { ...event, metadata: { ...event.metadata, traceparent: here } };
 }
 
 const connections = new Map<string, OpenEventStore & { users: number }>();

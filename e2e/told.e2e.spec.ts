@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
 import { Collector, startCollector, ToldSpan } from '@balados/platform-tracing/testing';
 import { waitFor } from '@balados/testing';
@@ -67,6 +68,16 @@ afterAll(async () => {
   await collector?.close();
 }, 120_000);
 
+/** A PUT whose body comes when the service has seen the rest of it. @returns the status */
+const sendLate = (url: string, headers: Record<string, string>, body: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const sent = httpRequest(url, { method: 'PUT', headers: { ...headers, expect: '100-continue' } }, (answer) =>
+      answer.resume().once('end', () => resolve(answer.statusCode!)),
+    );
+    sent.once('error', reject).once('continue', () => sent.end(body));
+    sent.flushHeaders();
+  });
+
 describe('the trace of a request', () => {
   const newTrace = (isSampled = true) => {
     const [traceId, spanId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
@@ -105,12 +116,13 @@ describe('the trace of a request', () => {
   it('goes from a write by command and append to the tables, and the event says where it goes on', async () => {
     const { traceId, spanId, headers } = newTrace();
     const url = `${system.listeners}/api/v1/play/${base64Url(ITEM)}/position?feed=${base64Url(feed())}`;
-    const { status } = await request(url, {
-      method: 'PUT',
-      body: { position: 7 },
-      token: device.token,
-      headers: { ...headers, 'x-correlation-id': 'request-of-the-test' },
-    });
+    const sent = {
+      ...headers,
+      authorization: `Bearer ${device.token}`,
+      'content-type': 'application/json',
+      'x-correlation-id': 'request-of-the-test',
+    };
+    const status = await sendLate(url, sent, JSON.stringify({ position: 7 }));
     expect(status).toBe(200);
     const [route, appended] = ['command-api: PUT /api/v1/play/:item/position', 'command-api: append'];
     expect(upFrom(await told(traceId, 'project users'))).toEqual([

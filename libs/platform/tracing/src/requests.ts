@@ -1,12 +1,10 @@
-import { Context, context, propagation, ROOT_CONTEXT, Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { context, propagation, ROOT_CONTEXT, Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { FastifyInstance } from 'fastify';
 import { isTracing } from './tracing';
 
 /** Of a request no more is told than which route it was for and what came of it: addresses hold tokens, and headers what is somebody's. */
 export function traceRequests(server: FastifyInstance, service: string, isLeftOut: (url: string) => boolean): void {
   if (!isTracing()) return;
-  const contexts = new WeakMap<FastifyRequest, Context>();
-
   server.addHook('onRequest', (request, reply, done) => {
     if (isLeftOut(request.url)) return done();
     const { method, id, routeOptions } = request;
@@ -30,15 +28,6 @@ export function traceRequests(server: FastifyInstance, service: string, isLeftOu
       if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
       span.end();
     });
-    const own = trace.setSpan(ROOT_CONTEXT, span);
-    contexts.set(request, own);
-    context.with(own, done);
-  });
-
-  // A body comes in its connection's own time, in which nothing is known of the request.
-  server.addHook('preValidation', (request, _reply, done) => {
-    const own = contexts.get(request);
-    if (own) context.with(own, done);
-    else done();
+    context.with(trace.setSpan(ROOT_CONTEXT, span), done);
   });
 }

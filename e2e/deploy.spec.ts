@@ -94,6 +94,14 @@ describe('docker-compose.yml', () => {
     expect(compose.networks.default.internal).toBe(true);
     const out = Object.entries<Document>(compose.services).filter(([, { networks }]) => networks?.includes('internet'));
     expect(out.map(([name]) => name)).toEqual(['rss-proxy', 'proxy']);
+    // Those whom an operator starts beside, on a network of theirs.
+    const others = Object.entries<Document>(compose.services).filter(([, { networks }]) =>
+      networks?.includes('monitoring'),
+    );
+    expect(others.map(([name, { profiles }]) => [name, profiles])).toEqual([
+      ['prometheus', ['monitoring']],
+      ['grafana', ['monitoring']],
+    ]);
   });
 
   it('tells the dashboard where the services are, and has none unless a token is given', () => {

@@ -105,6 +105,18 @@ it.concurrent.each(APPS)(
   LIMIT_MS + 5_000,
 );
 
+it(
+  'an option that the client of the event store does not know is refused, and the password not told to anybody',
+  async () => {
+    const EVENTSTORE_URL = `esdb://admin:${SECRET}@127.0.0.1:1?tls=false&colour=red`;
+    const { code, stdout, stderr } = await run('projections', { ...good, EVENTSTORE_URL });
+    expect([code, named(stderr)]).toEqual([1, ['EVENTSTORE_URL']]);
+    expect(stderr).toContain('"colour"');
+    expect(stdout + stderr).not.toContain(SECRET);
+  },
+  LIMIT_MS + 5_000,
+);
+
 it.concurrent.each([
   ['command-api', ['EVENTSTORE_URL', 'USERS_DATABASE_URL']],
   ['projections', ['EVENTSTORE_URL', 'SITE_DATABASE_URL', 'USERS_DATABASE_URL']],

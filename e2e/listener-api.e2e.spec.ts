@@ -1,21 +1,48 @@
+import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
 import { waitFor } from '@balados/testing';
 import { base64, base64Url, Device, login, newListener, register, request } from './support/client';
+import { follow, signedPath } from './support/links';
+import { SERVICES } from './support/logins';
+import { DocumentedMetric, documentedMetrics, isOfNode, Metric, parseMetrics } from './support/metrics';
 import { Kind, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/one.xml';
 const OTHER = 'https://feeds.example/two.xml';
 const ITEM = 'guid-1,https://media.example/1.mp3';
+const XML = '<rss version="2.0"><channel><title>Show</title></channel></rss>';
+/** What is 0, or is not there at all, while all is well. */
+const QUIET = [
+  'command_conflicts_total',
+  'erasures_oldest_seconds',
+  'erasures_pending',
+  'play_journal_bytes',
+  'play_journal_oldest_seconds',
+  'play_journal_plays',
+  'play_lost_total',
+  'popularity_drift',
+  'postgres_connections_waiting',
+  'projector_events_queued',
+  'projector_failed',
+  'projector_retries',
+  'rate_limit_refusals_total',
+  'streams_due',
+];
 
 /** Each front door is tried on both ways to run the system: six processes, and one. */
 describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (kind) => {
   let system: System;
   let api: string;
+  let origin: Origin;
 
   beforeAll(async () => {
-    system = await startSystem(kind);
+    origin = await startOrigin((_request, response) => response.end(XML));
+    system = await startSystem(kind, { FEEDS_ALLOW_PRIVATE: `127.0.0.1:${origin.port}` });
     api = system.listeners;
   }, 120_000);
-  afterAll(async () => system?.stop(), 120_000);
+  afterAll(async () => {
+    await system?.stop();
+    await origin?.close();
+  }, 120_000);
 
   describe('accounts and sessions', () => {
     it('makes an account, logs in, and answers who one is', async () => {
@@ -399,6 +426,58 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
       }
     });
 
+    it('measures what docs/metrics.md says, nothing else, and nobody', async () => {
+      const feed = `http://127.0.0.1:${origin.port}/measured.xml`;
+      const device = await newListener(api);
+      const { token } = (await device.send('POST', '/tokens', { name: 'links' })).body;
+      const door = system.processes['play-gateway']?.url ?? api;
+      expect(await follow(door, signedPath(token, feed, ITEM))).toMatchObject({ status: 302 });
+      for (const _ of [1, 2])
+        expect((await request(`${system.feeds}/api/v1/rss/proxy/${base64Url(feed)}`)).status).toBe(200);
+      // Given again, as it is for a moment.
+      const lists = await Promise.all([1, 2].map(() => fetch(`${system.public}/api/v1/public/trending/podcasts`)));
+      expect(lists.map(({ status }) => status)).toEqual([200, 200]);
+
+      const documented = documentedMetrics();
+      const found = await waitFor(
+        async () => {
+          const all = await measured();
+          expect(
+            documented.map(({ name }) => name).filter((name) => !QUIET.includes(name) && !hasMoved(all, name)),
+          ).toEqual([]);
+          return all;
+        },
+        { what: 'every metric to move', timeoutMs: 20_000 },
+      );
+      for (const [service, metrics] of Object.entries(found)) {
+        const expected = documented.filter(({ services }) => isSaidBy(services, service, kind));
+        const names = [...metrics.keys()].filter((name) => !isOfNode(name) || name.endsWith('_limit_bytes'));
+        expect([service, names.sort()]).toEqual([service, expected.map(({ name }) => name).sort()]);
+        for (const metric of expected) expectLabels(metric, metrics.get(metric.name)!, service);
+        const values = [...metrics.values()].flatMap(({ samples }) =>
+          samples.flatMap(({ labels }) => Object.values(labels)),
+        );
+        for (const secret of ['://', device.userId, token, base64Url(feed)])
+          expect(values.filter((value) => value.includes(secret))).toEqual([]);
+      }
+    });
+
+    it('measures every service, also where they are one process', async () => {
+      const ready = Object.values(await measured()).flatMap((metrics) => metrics.get('service_ready')!.samples);
+      expect(ready.map(({ labels }) => labels['service']).sort()).toEqual([...SERVICES].sort());
+      expect(ready.map(({ value }) => value)).toEqual(SERVICES.map(() => 1));
+    });
+
+    /** By process. */
+    async function measured(): Promise<Record<string, Map<string, Metric>>> {
+      const services = Object.values(system.processes).filter(({ name }) => name !== 'eventstore');
+      const read = services.map(async ({ name, url }) => [
+        name,
+        parseMetrics(await (await fetch(`${url}/metrics`)).text()),
+      ]);
+      return Object.fromEntries(await Promise.all(read));
+    }
+
     it('logs no password and no token', async () => {
       const credentials = await register(api);
       const device = await login(api, credentials);
@@ -410,3 +489,24 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
     });
   });
 });
+
+const isSaidBy = (services: string[], process: string, kind: Kind): boolean =>
+  kind === 'standalone' || services.includes('all') || services.includes(process);
+
+const hasMoved = (found: Record<string, Map<string, Metric>>, name: string): boolean =>
+  Object.values(found).some((metrics) => metrics.get(name)?.samples.some(({ value }) => value > 0));
+
+/** All samples have the labels that are documented, and are of services that are. */
+function expectLabels(
+  { name, labels, services, isHistogram }: DocumentedMetric,
+  { type, samples }: Metric,
+  process: string,
+): void {
+  expect([name, type === 'histogram']).toEqual([name, isHistogram]);
+  for (const { labels: said } of samples) {
+    const { service, le: _, ...own } = said;
+    expect([name, Object.keys(own).sort()]).toEqual([name, [...labels].sort()]);
+    if (process !== 'standalone') expect([name, service]).toEqual([name, process]);
+    else if (!services.includes('all')) expect([name, services]).toEqual([name, expect.arrayContaining([service])]);
+  }
+}

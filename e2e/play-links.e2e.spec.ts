@@ -1,43 +1,21 @@
-import { createSecretKey } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
-import { playLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { base64, base64Url, Device, newListener, request } from './support/client';
 import { Door } from './support/door';
 import { LONG, newSeed, randomFrom, report, within } from './support/limits';
+import { follow, signedPath } from './support/links';
 import { LogReader } from './support/log';
 import { ServiceProcess } from './support/service-process';
-import { LINK_KEY, startSystem, System } from './support/system';
+import { startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/show.xml';
 const item = (name: string | number): string => `guid-${name},https://media.example/${name}.mp3`;
 const enclosure = (name: string | number): string => `https://media.example/${name}.mp3`;
-const pathOf = (token: string, name: string | number): string =>
-  playLink('', { token, feed: FEED, item: item(name) }, createSecretKey(LINK_KEY))!;
-
-interface Followed {
-  status: number;
-  location: string | undefined;
-}
-
-/** Asks on the play host, whatever the address; `fetch` would follow the link. */
-function follow(
-  base: string,
-  path: string,
-  { host = 'play.localhost:4000', agent }: { host?: string; agent?: Agent } = {},
-) {
-  return new Promise<Followed>((resolve, reject) => {
-    const sent = httpRequest(base, { path, headers: { host }, agent: agent ?? false }, (answer) => {
-      answer.resume().once('end', () => resolve({ status: answer.statusCode!, location: answer.headers.location }));
-      answer.once('error', reject);
-    });
-    sent.once('error', reject).end();
-  });
-}
+const pathOf = (token: string, name: string | number): string => signedPath(token, FEED, item(name));
 
 const newToken = async (device: Device): Promise<{ token: string; id: string }> =>
   (await device.send('POST', '/tokens', { name: 'links' })).body;

@@ -1,5 +1,14 @@
-import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { isMigrated, openEventStore, openPostgres } from '@balados/platform-stores';
+import {
+  countAppends,
+  countCommands,
+  createRegistry,
+  createService,
+  exposePools,
+  Logger,
+  patiently,
+  Service,
+} from '@balados/platform-service';
+import { isMigrated, openEventStore, openPostgres, poolOf } from '@balados/platform-stores';
 import { createAccounts } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
@@ -20,9 +29,10 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     if (!(await isMigrated(users))) throw new Error('migrations are missing');
   });
   const accounts = await createAccounts({ dataSource: users, config });
-  const store = openEventStore({ url: config.EVENTSTORE_URL });
-  const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE);
   const registry = createRegistry('command-api');
+  const store = openEventStore({ url: config.EVENTSTORE_URL, onAppend: countAppends(registry) });
+  const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE, countCommands(registry));
+  exposePools(registry, { users: () => poolOf(users) });
   exposeStateCache(registry, streams.cache);
   return createService({
     name: 'command-api',

@@ -1,11 +1,12 @@
 import { StateCache } from '@balados/event-sourcing';
-import { Gauge, Registry } from 'prom-client';
+import { exposeGauge, exposeLookups } from '@balados/platform-service';
+import type { Registry } from 'prom-client';
 
-/** How full the cache of folded states is, read whenever Prometheus asks. */
+/** How full the cache of folded states is, and how often it helps, read whenever Prometheus asks. */
 export function exposeStateCache(registry: Registry, cache: StateCache): void {
-  const gauge = (name: string, help: string, value: () => number): void => {
-    const made: Gauge = new Gauge({ name, help, registers: [registry], collect: () => made.set(value()) });
-  };
-  gauge('state_cache_bytes', 'Bytes that the folded states held count for; at most STATE_CACHE_MB.', () => cache.bytes);
-  gauge('state_cache_states', 'Folded states held.', () => cache.size);
+  const bytes = 'Bytes that the folded states held count for; at most STATE_CACHE_MB.';
+  exposeGauge(registry, 'state_cache_bytes', bytes, () => cache.bytes);
+  exposeGauge(registry, 'state_cache_states', 'Folded states held.', () => cache.size);
+  const lookups = 'Commands and own reads that found a folded state here, or had none.';
+  exposeLookups(registry, 'state_cache_lookups_total', lookups, cache.lookups);
 }

@@ -1,6 +1,7 @@
+import type { CommandObserver } from '@balados/event-sourcing';
 import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
-import { openEventStore, openPostgres } from '@balados/platform-stores';
+import { AppendObserver, openEventStore, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { usersContext } from '@balados/users-schema';
 import { openListenerStreams } from '@balados/users-write';
@@ -17,6 +18,7 @@ export async function openStores(
   config: Omit<Config, 'PORT' | 'HOST'>,
   log: Logger,
   feeds: FeedsClient | undefined,
+  { onAppend, onCommand }: { onAppend?: AppendObserver; onCommand?: CommandObserver } = {},
 ): Promise<{ dependencies: JobsDependencies; close: () => Promise<void> }> {
   const of = { service: 'jobs', poolSize: CONNECTIONS };
   const users = await openPostgres(config.USERS_DATABASE_URL, usersContext, of);
@@ -24,12 +26,12 @@ export async function openStores(
     await users.destroy();
     throw error;
   });
-  const store = openEventStore({ url: config.EVENTSTORE_URL });
+  const store = openEventStore({ url: config.EVENTSTORE_URL, onAppend });
   return {
     dependencies: {
       users,
       site,
-      streams: openListenerStreams(store, STATE_CACHE_BYTES),
+      streams: openListenerStreams(store, STATE_CACHE_BYTES, onCommand),
       log,
       feeds,
       defaultPrivacy: config.DEFAULT_PRIVACY,

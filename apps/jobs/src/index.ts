@@ -1,6 +1,15 @@
 import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
-import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { isMigrated } from '@balados/platform-stores';
+import {
+  countAppends,
+  countCommands,
+  createRegistry,
+  createService,
+  exposePools,
+  Logger,
+  patiently,
+  Service,
+} from '@balados/platform-service';
+import { isMigrated, poolOf } from '@balados/platform-stores';
 import { AloneConfig, Config } from './config';
 import { openDashboard } from './dashboard';
 import { countFigures } from './dashboard/figures';
@@ -24,9 +33,11 @@ export async function start(
   feeds: FeedsClient,
   health?: () => Promise<ServiceHealth[]>,
 ): Promise<Service> {
-  const { dependencies, close } = await patiently(log, 'Postgres', () => openStores(config, log, feeds));
-  const { users, site } = dependencies;
   const registry = createRegistry('jobs');
+  const watch = { onAppend: countAppends(registry), onCommand: countCommands(registry) };
+  const { dependencies, close } = await patiently(log, 'Postgres', () => openStores(config, log, feeds, watch));
+  const { users, site } = dependencies;
+  exposePools(registry, { users: () => poolOf(users), site: () => poolOf(site) });
   const checks = {
     'users tables': async () => (await isMigrated(users)) || Promise.reject(new Error('migrations are missing')),
     'site tables': async () => (await isMigrated(site)) || Promise.reject(new Error('migrations are missing')),

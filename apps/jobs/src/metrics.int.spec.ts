@@ -50,9 +50,9 @@ async function figure(name: string): Promise<number | undefined> {
 it('counts runs by what came of them, and tells when one was done last', async () => {
   const before = Date.now() / 1_000;
   expect(await runJob(jobOf('sessions'), parts, metrics)).toMatchObject({ outcome: 'done' });
-  expect(await figure('jobs_runs_total{job="sessions",outcome="done"}')).toBe(1);
-  expect(await figure('jobs_last_success_timestamp_seconds{job="sessions"}')).toBeGreaterThanOrEqual(before);
-  expect(await figure('jobs_run_seconds_count{job="sessions"}')).toBe(1);
+  expect(await figure('jobs_runs_total{job_name="sessions",outcome="done"}')).toBe(1);
+  expect(await figure('jobs_last_success_timestamp_seconds{job_name="sessions"}')).toBeGreaterThanOrEqual(before);
+  expect(await figure('jobs_run_seconds_count{job_name="sessions"}')).toBe(1);
 
   const other = users.createQueryRunner();
   await other.startTransaction();
@@ -60,12 +60,12 @@ it('counts runs by what came of them, and tells when one was done last', async (
   expect(await runJob(jobOf('trim'), parts, metrics)).toEqual({ outcome: 'standby' });
   await other.rollbackTransaction();
   await other.release();
-  expect(await figure('jobs_runs_total{job="trim",outcome="standby"}')).toBe(1);
-  expect(await figure('jobs_last_success_timestamp_seconds{job="trim"}')).toBeUndefined();
+  expect(await figure('jobs_runs_total{job_name="trim",outcome="standby"}')).toBe(1);
+  expect(await figure('jobs_last_success_timestamp_seconds{job_name="trim"}')).toBeUndefined();
 
   const failing: Job = { ...jobOf('windows'), run: () => Promise.reject(new Error('no')) };
   expect(await runJob(failing, parts, metrics)).toMatchObject({ outcome: 'failed' });
-  expect(await figure('jobs_runs_total{job="windows",outcome="failed"}')).toBe(1);
+  expect(await figure('jobs_runs_total{job_name="windows",outcome="failed"}')).toBe(1);
 });
 
 it('does nothing while the clock is far from that of Postgres, but what is wanted erased', async () => {
@@ -108,4 +108,10 @@ it('tells what waits, as it is now', async () => {
   expect([await figure('streams_due'), await figure('erasures_pending')]).toEqual([2, 1]);
   const age = await figure('erasures_oldest_seconds');
   expect([age! >= 3_600, age! < 3_700]).toEqual([true, true]);
+});
+
+it('tells how often each job is to run, and how far the clocks are apart', async () => {
+  expect(await figure('jobs_interval_seconds{job_name="erasures"}')).toBe(2);
+  expect(await figure('jobs_interval_seconds{job_name="drift"}')).toBe(SETTINGS.everyMs / 1_000);
+  expect(await figure('clocks_apart_seconds')).toBeLessThan(60);
 });

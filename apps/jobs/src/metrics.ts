@@ -1,6 +1,9 @@
+import { exposeGauge } from '@balados/platform-service';
 import { unfinishedErasures } from '@balados/users-accounts';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { JOBS } from './jobs';
 import type { Figures, JobsDependencies } from './jobs';
+import { clocksApart } from './run-job';
 import type { Outcome } from './run-job';
 import { streamsDue } from './trimming';
 
@@ -12,14 +15,15 @@ export interface Metrics {
 /** What jobs do, and what waits for them: that is read whenever Prometheus asks, and stays as it was where a store does not answer. */
 export function createMetrics(
   registry: Registry,
-  waiting: Pick<JobsDependencies, 'users' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch'>,
+  waiting: Pick<JobsDependencies, 'users' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch' | 'everyMs'>,
 ): Metrics {
   const registers = [registry];
-  const labelNames = ['job'] as const;
+  // Prometheus has a label of its own that is called `job`.
+  const labelNames = ['job_name'] as const;
   const runs = new Counter({
     name: 'jobs_runs_total',
     help: 'Runs, by what came of them; standby: another replica was at it.',
-    labelNames: ['job', 'outcome'],
+    labelNames: ['job_name', 'outcome'],
     registers,
   });
   const seconds = new Histogram({
@@ -40,19 +44,24 @@ export function createMetrics(
     help: 'Rows of counts and lists that the last comparison of this replica found to differ from the contributions: 0.',
     registers,
   });
-  const waits = (name: string, help: string, value: () => Promise<number>): void => {
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      registers,
-      collect: async () => {
-        await value().then(
-          (found) => gauge.set(found),
-          () => undefined,
-        );
-      },
-    });
-  };
+  const interval = new Gauge({
+    name: 'jobs_interval_seconds',
+    help: 'Time from one run to the next.',
+    labelNames,
+    registers,
+  });
+  for (const { name, urgentMs } of JOBS) {
+    interval.set({ job_name: name }, (urgentMs ?? waiting.everyMs) / 1_000);
+    // Otherwise the first one would make the series, and be no increase.
+    runs.inc({ job_name: name, outcome: 'failed' }, 0);
+  }
+  const waits = (name: string, help: string, value: () => Promise<number>): void =>
+    exposeGauge(registry, name, help, value);
+  waits(
+    'clocks_apart_seconds',
+    'Between the clocks of this process and of Postgres.',
+    async () => (await clocksApart(waiting.users, Date.now())) / 1_000,
+  );
   waits('erasures_pending', 'Erasures that are not done.', async () => (await unfinishedErasures(waiting.users)).count);
   waits(
     'erasures_oldest_seconds',
@@ -66,10 +75,10 @@ export function createMetrics(
   );
   return {
     ran(job, outcome, took, figures) {
-      runs.inc({ job, outcome });
+      runs.inc({ job_name: job, outcome });
       if (outcome === 'standby') return;
-      seconds.observe({ job }, took);
-      if (outcome === 'done') lastSuccess.set({ job }, Date.now() / 1_000);
+      seconds.observe({ job_name: job }, took);
+      if (outcome === 'done') lastSuccess.set({ job_name: job }, Date.now() / 1_000);
       if (figures?.['differing'] !== undefined) drift.set(figures['differing']);
     },
   };

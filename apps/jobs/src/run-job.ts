@@ -65,12 +65,18 @@ async function attempt(job: Job, parts: JobParts): Promise<Ran> {
  * @throws Error when that of Postgres is apart from `now`
  */
 async function assertClock(sql: DataSource, now: number): Promise<void> {
+  const apart = await clocksApart(sql, now);
+  if (apart > CLOCKS_APART_MAX_MS)
+    throw new Error(`the clocks of this process and of Postgres are ${Math.round(apart / 60_000)} minutes apart`);
+}
+
+/** How far the clock of Postgres is from `now`, in milliseconds. */
+export async function clocksApart(sql: DataSource, now: number): Promise<number> {
   const [row] = await sql.query<[{ apart: number }]>(
     'SELECT abs(extract(epoch FROM clock_timestamp()) * 1000 - $1)::float8 AS apart',
     [now],
   );
-  if (row.apart > CLOCKS_APART_MAX_MS)
-    throw new Error(`the clocks of this process and of Postgres are ${Math.round(row.apart / 60_000)} minutes apart`);
+  return row.apart;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Refusal, StoreUnavailable, StreamGone, TooContended } from '@balados/event-sourcing';
+import { EventMetadata, Refusal, StoreUnavailable, StreamGone, TooContended } from '@balados/event-sourcing';
 import type { Logger } from '@balados/platform-service';
+import { together } from '@balados/platform-tracing';
 import { AccountsUnavailable, PersonalTokens } from '@balados/users-accounts';
 import { ListenerStreams, metadataOf } from '@balados/users-write';
 import { Journal, Segment } from './journal';
@@ -175,13 +176,16 @@ export class Delivery {
     try {
       const userId = plays[0]!.userId ?? (await tokens.ownerOfHash(plays[0]!.tokenHash));
       if (userId === '') return plays.map(() => 'unknown_token');
-      const outcomes = await streams.listening.handleAll(
-        userId,
-        plays.map(({ feed, item, heardAt, correlationId }) => ({
-          command: { type: 'RecordListen', data: { feed, item, heardAt } },
-          // Of the day on which it was heard, however late it comes.
-          metadata: metadataOf({ userId, correlationId }, heardAt),
-        })),
+      const traces = plays.map(({ traceparent }) => traceparent);
+      const outcomes = await together('deliver play', traces, (carried) =>
+        streams.listening.handleAll(
+          userId,
+          plays.map(({ feed, item, heardAt, correlationId }, index) => ({
+            command: { type: 'RecordListen', data: { feed, item, heardAt } },
+            // Of the day on which it was heard, however late it comes.
+            metadata: withTrace(metadataOf({ userId, correlationId }, heardAt), carried[index]),
+          })),
+        ),
       );
       return outcomes.map((outcome, index) => {
         if ('error' in outcome) return this.afterFailure(plays[index]!, outcome.error);
@@ -211,6 +215,9 @@ export class Delivery {
 
 /** Of the stores, and so the same for all plays. */
 const isAway = (error: unknown): boolean => error instanceof StoreUnavailable || error instanceof AccountsUnavailable;
+
+const withTrace = (metadata: EventMetadata, traceparent: string | undefined): EventMetadata =>
+  traceparent === undefined ? metadata : { ...metadata, traceparent };
 
 /** In their order. */
 function byListener(plays: Iterable<[number, Play]>): [number, Play][][] {

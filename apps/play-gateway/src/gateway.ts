@@ -1,6 +1,7 @@
 import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
 import { locationOf } from '@balados/feeds-ids';
 import { Edge, Problem } from '@balados/platform-service';
+import { traceparent } from '@balados/platform-tracing';
 import { AccountsUnavailable, PersonalTokens } from '@balados/users-accounts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Journal } from './journal';
@@ -102,7 +103,9 @@ function redirect(
     // Before it is written: another request for it may come meanwhile.
     recent.add(link.recentKey, heardAt);
     const { feed, item, tokenHash } = link;
-    const written = journal.append({ heardAt, tokenHash: tokenHash!, userId, feed, item, correlationId: request.id });
+    const correlationId = request.id;
+    const play = { heardAt, tokenHash: tokenHash!, userId, feed, item, correlationId, traceparent: traceparent() };
+    const written = journal.append(play);
     void written.then((isWritten) => {
       if (!isWritten) recent.delete(link.recentKey);
     });

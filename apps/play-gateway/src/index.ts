@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { FeedsClient, openFeedsClient } from '@balados/feeds-client';
-import { createRegistry, createService, Logger, Service } from '@balados/platform-service';
+import {
+  countAppends,
+  countCommands,
+  createRegistry,
+  createService,
+  exposePools,
+  Logger,
+  Service,
+} from '@balados/platform-service';
 import { openEventStore, openPostgresWhenReached } from '@balados/platform-stores';
 import { PersonalTokens } from '@balados/users-accounts';
 import { tokenReadContext } from '@balados/users-schema';
@@ -52,15 +60,16 @@ export async function start(config: Config, log: Logger, feeds: FeedsClient): Pr
     },
     onFound: ({ tokenHash, feed, item, heardAt }) => recent.add(recentKey(tokenHash, feed, item), heardAt),
   });
-  metrics.watch(journal);
+  metrics.watch(journal, folder);
   // Links redirect without Postgres.
   const users = openPostgresWhenReached(config.USERS_DATABASE_URL, tokenReadContext, {
     service: 'play-gateway',
     onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres'),
   });
+  exposePools(registry, { users: users.pool });
   const tokens = new PersonalTokens(users.sql, { notesUse: false });
-  const store = openEventStore({ url: config.EVENTSTORE_URL });
-  const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES);
+  const store = openEventStore({ url: config.EVENTSTORE_URL, onAppend: countAppends(registry) });
+  const streams = openListenerStreams(store, DELIVERY_CACHE_BYTES, countCommands(registry));
   const delivery = new Delivery({ journal, streams, tokens, log, onDelivered: metrics.delivered });
   return createService({
     name: 'play-gateway',

@@ -12,11 +12,14 @@ export interface Play {
   item: string;
   /** Of the request. */
   correlationId: string;
+  /** Where its trace goes on, if it is followed. */
+  traceparent?: string;
 }
 
 /** A line of the journal: a checksum, for a line may be torn, and the play as JSON, which has no line ends. */
-export function toLine({ heardAt, tokenHash, userId, feed, item, correlationId }: Play): string {
-  const text = JSON.stringify([heardAt, tokenHash, userId, feed, item, correlationId]);
+export function toLine({ heardAt, tokenHash, userId, feed, item, correlationId, traceparent }: Play): string {
+  const told = [heardAt, tokenHash, userId, feed, item, correlationId];
+  const text = JSON.stringify(traceparent === undefined ? told : [...told, traceparent]);
   return `${checksum(text)} ${text}\n`;
 }
 
@@ -24,15 +27,16 @@ export function toLine({ heardAt, tokenHash, userId, feed, item, correlationId }
 export function readLine(line: string): Play | undefined {
   const text = line.slice(CHECKSUM_LENGTH + 1);
   if (line.slice(0, CHECKSUM_LENGTH) !== checksum(text)) return undefined;
-  const [heardAt, tokenHash, userId, feed, item, correlationId] = JSON.parse(text) as [
+  const [heardAt, tokenHash, userId, feed, item, correlationId, traceparent] = JSON.parse(text) as [
     number,
     string,
     string | null,
     string,
     string,
     string,
+    string?,
   ];
-  return { heardAt, tokenHash, userId, feed, item, correlationId };
+  return { heardAt, tokenHash, userId, feed, item, correlationId, ...(traceparent !== undefined && { traceparent }) };
 }
 
 const CHECKSUM_LENGTH = 8;

@@ -54,6 +54,27 @@ const play = (number: number, item = `guid-${number},https://media.example/${num
 });
 const plays = (from: number, to: number): Play[] => Array.from({ length: to - from }, (_, index) => play(from + index));
 
+it('keeps where a trace goes on, of plays that are followed, and reads lines of before', () => {
+  const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
+  for (const each of [play(1), { ...play(1), traceparent }])
+    expect(readLine(toLine(each).slice(0, -1))).toStrictEqual(each);
+  expect(toLine({ ...play(1), traceparent: undefined })).toBe(toLine(play(1)));
+});
+
+it('tells how long its oldest play has waited, also in another life', async () => {
+  let journal = await openJournal();
+  expect(journal.oldestSeconds).toBe(0);
+  await journal.append({ ...play(1), heardAt: Date.now() - 60_000 });
+  expect([journal.oldestSeconds > 0, journal.oldestSeconds < 30]).toEqual([true, true]);
+  await journal.close();
+  journal = await openJournal();
+  await journal.append(play(2));
+  expect([journal.oldestSeconds >= 60, journal.oldestSeconds < 90]).toEqual([true, true]);
+  const segment = (await journal.segmentAfter(0))!;
+  await journal.done(segment, [0]);
+  expect([journal.oldestSeconds > 0, journal.oldestSeconds < 30]).toEqual([true, true]);
+});
+
 /** All that waits, file by file. */
 async function waiting(journal: Journal): Promise<Play[]> {
   const all: Play[] = [];

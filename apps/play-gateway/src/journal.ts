@@ -17,6 +17,8 @@ export interface Segment {
   bytes: number;
   /** No play in it was written before, by `performance.now`, which no clock that is set moves; -Infinity for a file from an earlier life. */
   readonly since: number;
+  /** The same, by when the plays of an earlier life were heard. */
+  readonly oldest: number;
   /** Plays that still wait. */
   waiting: number;
 }
@@ -79,9 +81,13 @@ export class Journal {
     const names = (await readdir(folder)).filter((name) => /^\d+\.(?:plays|done)$/.test(name));
     const numbers = names.filter((name) => name.endsWith('.plays')).map((name) => Number.parseInt(name, 10));
     for (const number of numbers.sort((one, other) => one - other)) {
-      const segment: Segment = { number, bytes: (await stat(journal.file(number))).size, since: -Infinity, waiting: 0 };
+      const { size: bytes } = await stat(journal.file(number));
+      const segment = { number, bytes, since: -Infinity, oldest: Infinity, waiting: 0 };
       const plays = await journal.read(segment);
-      for (const play of plays.values()) options.onFound(play);
+      for (const play of plays.values()) {
+        options.onFound(play);
+        segment.oldest = Math.min(segment.oldest, performance.now() - Math.max(0, Date.now() - play.heardAt));
+      }
       if (plays.size > 0) journal.sealed.push(segment);
       journal.next = number + 1;
     }
@@ -93,6 +99,16 @@ export class Journal {
   /** Of the files, with what is about to be written. */
   get bytes(): number {
     return this.sealed.reduce((sum, { bytes }) => sum + bytes, (this.active?.bytes ?? 0) + this.bytesQueued);
+  }
+
+  get maxBytes(): number {
+    return this.options.maxBytes;
+  }
+
+  /** How long the oldest play has waited at most; 0 without any. */
+  get oldestSeconds(): number {
+    const [oldest = this.active] = this.sealed;
+    return oldest && this.waiting > 0 ? (performance.now() - oldest.oldest) / 1_000 : 0;
   }
 
   /** The share of its limit that it has, from 0 to 1. */
@@ -231,7 +247,16 @@ export class Journal {
     this.next += 1;
     const handle = await open(this.file(number), 'ax', 0o600);
     const since = performance.now();
-    const begun = { number, handle, bytes: 0, since, waiting: 0, isSynced: true, busy: Promise.resolve() };
+    const begun = {
+      number,
+      handle,
+      bytes: 0,
+      since,
+      oldest: since,
+      waiting: 0,
+      isSynced: true,
+      busy: Promise.resolve(),
+    };
     this.open.add(begun);
     return begun;
   }

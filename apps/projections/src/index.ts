@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { createRegistry, createService, Logger, patiently, Service } from '@balados/platform-service';
-import { LEASE_MS, migrate, openEventStore, openPostgres, runProjector } from '@balados/platform-stores';
+import { createRegistry, createService, exposePools, Logger, patiently, Service } from '@balados/platform-service';
+import { LEASE_MS, migrate, openEventStore, openPostgres, poolOf, runProjector } from '@balados/platform-stores';
 import { createSiteProjector, storeDefaultPrivacy } from '@balados/site-projections';
 import { siteContext } from '@balados/site-schema';
 import { usersProjector } from '@balados/users-projections';
@@ -46,6 +46,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   ];
   const registry = createRegistry('projections');
   exposeProjectors(registry, running);
+  exposePools(registry, { users: () => poolOf(users), site: () => poolOf(site) });
   return createService({
     name: 'projections',
     module: ProjectionsModule,

@@ -1,6 +1,14 @@
 import { Refusal } from '@balados/event-sourcing';
-import { createRegistry, createService, Logger, patiently, Problem, Service } from '@balados/platform-service';
-import { openPostgres } from '@balados/platform-stores';
+import {
+  createRegistry,
+  createService,
+  exposePools,
+  Logger,
+  patiently,
+  Problem,
+  Service,
+} from '@balados/platform-service';
+import { openPostgres, poolOf } from '@balados/platform-stores';
 import { siteReadContext } from '@balados/site-schema';
 import { Config } from './config';
 import { PublicApiModule } from './public-api.module';
@@ -12,12 +20,14 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const site = await patiently(log, 'Postgres', () =>
     openPostgres(config.SITE_DATABASE_URL, siteReadContext, { service: 'public-api' }),
   );
+  const registry = createRegistry('public-api');
+  exposePools(registry, { site: () => poolOf(site) });
   return createService({
     name: 'public-api',
     module: PublicApiModule.with(site.manager, { maxLagMs: config.PUBLIC_MAX_LAG }),
     config,
     log,
-    registry: createRegistry('public-api'),
+    registry,
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity, site.projection LIMIT 1') },
     mappings: [invalidCursor],
     publicReads: true,

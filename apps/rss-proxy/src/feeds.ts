@@ -1,6 +1,14 @@
 import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
-import { createFeedCache, createFetcher, FeedCache, FetchFailed, openSharedTier } from '@balados/feeds-fetch';
+import {
+  createFeedCache,
+  createFetcher,
+  FeedCache,
+  FetchFailed,
+  openSharedTier,
+  WatchedFeeds,
+} from '@balados/feeds-fetch';
 import type { Logger } from '@balados/platform-service';
+import { traced } from '@balados/platform-tracing';
 import type { Config } from './config';
 import { feedProblem } from './problems';
 import { itemIn, readFeed, ServedFeed } from './served-feed';
@@ -13,17 +21,17 @@ export interface Feeds extends FeedsClient {
   close(): Promise<void>;
 }
 
-/** `onAsked`: told what came of each question to an origin. */
 export function openFeeds(
   config: Config,
   log: Logger,
-  { onAsked, now }: { onAsked: (outcome: string) => void; now: () => number },
+  { onAsked, onLooked, now }: WatchedFeeds & { now: () => number },
 ): Feeds {
   const fetcher = createFetcher({ allowPrivate: config.FEEDS_ALLOW_PRIVATE, now });
   const cache = createFeedCache({
     fetcher,
     read: readFeed,
     onAsked,
+    onLooked,
     now,
     maxFeeds: config.FEEDS_CACHE,
     maxBytes: config.FEEDS_CACHE_MB,
@@ -38,7 +46,9 @@ export function openFeeds(
   });
   const get = async (feed: string, client: string) => {
     try {
-      return await cache.get(feed, client);
+      return await traced('feed', { 'balados.service': 'rss-proxy', 'balados.client': client }, () =>
+        cache.get(feed, client),
+      );
     } catch (error) {
       const problem = feedProblem(error, feed);
       if (!problem) throw error;

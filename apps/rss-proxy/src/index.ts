@@ -1,11 +1,11 @@
 import { FeedsClient, serveFeeds } from '@balados/feeds-client';
-import { createRegistry, createService, Logger, nestLogger, Service } from '@balados/platform-service';
+import { createRegistry, createService, exposePools, Logger, nestLogger, Service } from '@balados/platform-service';
 import { openPostgresWhenReached } from '@balados/platform-stores';
 import { PersonalTokens } from '@balados/users-accounts';
 import { tokenReadContext } from '@balados/users-schema';
 import { AloneConfig, Config } from './config';
 import { openFeeds } from './feeds';
-import { countAsked, exposeHeld } from './metrics';
+import { exposeHeld, watchFeeds } from './metrics';
 import { PersonalFeeds } from './personal-feeds';
 import { RssProxyModule } from './rss-proxy.module';
 
@@ -18,13 +18,14 @@ export interface RssProxy extends Service {
 
 export async function start(config: Config, log: Logger, now: () => number = Date.now): Promise<RssProxy> {
   const registry = createRegistry('rss-proxy');
-  const feeds = openFeeds(config, log, { onAsked: countAsked(registry), now });
+  const feeds = openFeeds(config, log, { ...watchFeeds(registry), now });
   exposeHeld(registry, () => feeds.cache.size());
   // Feeds are proxied without Postgres.
   const users = openPostgresWhenReached(config.USERS_DATABASE_URL, tokenReadContext, {
     service: 'rss-proxy',
     onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres'),
   });
+  exposePools(registry, { users: users.pool });
   // A copy that comes takes requests at once.
   await users.tried;
   const personal = new PersonalFeeds({

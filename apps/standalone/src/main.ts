@@ -9,11 +9,13 @@ import {
   collectProcessMetrics,
   configOrExit,
   createLogger,
+  createRegistry,
   failLoudly,
   listen,
   Logger,
   stopOnSignals,
 } from '@balados/platform-service';
+import { startTracing } from '@balados/platform-tracing';
 import { SITE_READER } from '@balados/site-schema';
 import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
@@ -29,9 +31,14 @@ async function main(): Promise<void> {
   const startedAt = performance.now();
   try {
     const stores = await openStores(config, log);
+    const tellTraces = await startTracing('standalone', config.OTEL_EXPORTER_OTLP_ENDPOINT);
     const services = await startServices({ ...config, ...stores }, log);
-    collectProcessMetrics(services['command-api'].registry);
-    const listener = await listen(route(services, config.PLAY_HOST), { port: config.PORT, host: config.HOST });
+    const ofProcess = createRegistry('standalone');
+    collectProcessMetrics(ofProcess);
+    const listener = await listen(route(services, config.PLAY_HOST, ofProcess), {
+      port: config.PORT,
+      host: config.HOST,
+    });
     stopOnSignals(log, async () => {
       for (const service of Object.values(services)) service.endStreams();
       await listener.close();
@@ -40,6 +47,7 @@ async function main(): Promise<void> {
         await services[name].close();
       }
       await stores.close();
+      await tellTraces();
     });
     log.info({ port: listener.port, readyAfterMs: Math.round(performance.now() - startedAt) }, 'listening');
     welcome(listener.port, config);

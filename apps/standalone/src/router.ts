@@ -1,5 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { mergeDocuments, OPENAPI_PATH, readiness, Service } from '@balados/platform-service';
+import type { Registry } from 'prom-client';
 
 /** The six services of one process, by name. */
 export type Services = Record<
@@ -16,8 +17,11 @@ export function serviceFor(services: Services, host: string, path: string, playH
   return services['command-api'];
 }
 
-/** Answers health and metrics of all six together, and hands everything else to the service that it is for. */
-export const route = (services: Services, playHost: string) => {
+/**
+ * Answers health and metrics of all six together, and hands everything else to the service that it is for.
+ * @param ofProcess figures that the six have in common
+ */
+export const route = (services: Services, playHost: string, ofProcess: Registry) => {
   let document: string | undefined;
   return (request: IncomingMessage, response: ServerResponse): void => {
     const path = request.url ?? '/';
@@ -39,8 +43,8 @@ export const route = (services: Services, playHost: string) => {
         })
         .catch(failed);
     } else if (path === '/metrics') {
-      Promise.all(all.map(({ registry }) => registry.metrics()))
-        .then((texts) => answer(200, 'text/plain; version=0.0.4; charset=utf-8', withoutRepeatedHelp(texts.join('\n'))))
+      Promise.all([ofProcess, ...all.map(({ registry }) => registry)].map((registry) => registry.metrics()))
+        .then((texts) => answer(200, 'text/plain; version=0.0.4; charset=utf-8', merged(texts)))
         .catch(failed);
     } else if (path.split('?')[0] === OPENAPI_PATH && request.method === 'GET')
       answer(200, 'application/json', (document ??= documented(services)));
@@ -56,11 +60,21 @@ const documented = (services: Services): string =>
     ),
   );
 
-/** Several registries name the same metrics; the format allows each HELP and TYPE line once. */
-function withoutRepeatedHelp(text: string): string {
-  const seen = new Set<string>();
-  return text
-    .split('\n')
-    .filter((line) => !line.startsWith('#') || (!seen.has(line) && seen.add(line)))
-    .join('\n');
+/** Several registries have metrics of the same name: the format wants all samples of one together, below one HELP and one TYPE. */
+export function merged(texts: readonly string[]): string {
+  const metrics = new Map<string, { head: string[]; samples: string[] }>();
+  for (const text of texts) {
+    let metric = { head: [] as string[], samples: [] as string[] };
+    for (const line of text.split('\n')) {
+      const [, keyword, name] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? [];
+      if (keyword === 'HELP') {
+        const known = metrics.get(name!);
+        metric = known ?? { head: [line], samples: [] };
+        metrics.set(name!, metric);
+      } else if (keyword === 'TYPE') {
+        if (metric.head.length === 1) metric.head.push(line);
+      } else if (line !== '') metric.samples.push(line);
+    }
+  }
+  return [...metrics.values()].map(({ head, samples }) => [...head, ...samples, ''].join('\n')).join('\n');
 }

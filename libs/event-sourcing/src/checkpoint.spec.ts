@@ -169,3 +169,13 @@ it('of a stream that says nothing there is none', async () => {
   expect(await take(store)).toBe(false);
   expect(store.log).toHaveLength(2);
 });
+
+it('a checkpoint does not say where the trace of a request goes on', async () => {
+  const store = new InMemoryEventStore(now);
+  const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`;
+  await handlerOf(store).handle('ada', place('x'), { ...metadata(), traceparent }, () => undefined);
+  expect(store.log.map(({ metadata }) => metadata)).toEqual([expect.objectContaining({ traceparent })]);
+  expect(await take(store)).toBe(true);
+  expect(store.log[1]!.type).toBe(CHECKPOINT);
+  expect(JSON.stringify([store.log[1]!.data, store.log[1]!.metadata])).not.toContain('1'.repeat(32));
+});

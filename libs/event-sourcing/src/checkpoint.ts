@@ -13,7 +13,7 @@ import {
 import { Compaction } from './compaction';
 import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict, StoredEvent } from './event-store';
-import { TooContended } from './handle';
+import { TooContended } from './too-contended';
 
 /** A part of a checkpoint repeats events of at most this many bytes, or a single one. */
 export const CHECKPOINT_PART_MAX_BYTES = 384 * 1024;

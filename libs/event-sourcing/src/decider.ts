@@ -6,6 +6,8 @@ export interface EventMetadata {
   correlationId: string;
   deviceId?: string;
   deviceName?: string;
+  /** Where the trace of that request goes on, if it is followed. Only its own event says so, until a checkpoint repeats that. */
+  traceparent?: string;
 }
 
 /** A fact as a decider states it. */

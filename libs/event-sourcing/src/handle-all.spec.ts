@@ -103,3 +103,28 @@ it('leave no fold that is ahead of a store that did not answer', async () => {
   expect(await handler.query('a', ({ state }) => [...state.things.keys()])).toEqual(['x']);
   expect(store.log.map(({ stream }) => stream)).toEqual([STREAM]);
 });
+
+it('are told one by one, with what came of them, and so are conflicts', async () => {
+  const store = new WatchedStore();
+  const told: string[] = [];
+  const cache = new StateCache(1_000_000);
+  const handler = new CommandHandler(store, cache, shelf, shelfEvents, {
+    handled: (command, outcome) => told.push(`${command} ${outcome}`),
+    conflicted: (category) => told.push(`conflict ${category}`),
+  });
+  const one = (command: ShelfCommand) => handler.handle('a', command, metadata(), () => undefined);
+  await handler.handleAll('a', given([place('x'), place('x'), take('y')]));
+  expect(told.splice(0)).toEqual(['Place appended', 'Place nothing', 'Take refused']);
+  store.beforeAppend = () => handlerOn(store).handle('a', place('y'), metadata(), () => undefined);
+  await one(take('x'));
+  await one(place('y'));
+  await expect(one(take('x'))).rejects.toThrow('not on the shelf');
+  expect(told.splice(0)).toEqual(['conflict shelf', 'Take appended', 'Place nothing', 'Take refused']);
+  store.afterAppend = () => {
+    throw new StoreUnavailable('no answer');
+  };
+  await expect(one(place('z'))).rejects.toThrow(StoreUnavailable);
+  await expect(handler.handleAll('a', given([place('w')]))).rejects.toThrow(StoreUnavailable);
+  expect(told).toEqual(['Place unavailable', 'Place unavailable']);
+  expect(cache.lookups).toEqual({ hits: 4, misses: 2 });
+});

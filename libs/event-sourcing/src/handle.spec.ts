@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { NewEvent, NO_EVENTS, RevisionConflict, StoreUnavailable, StreamGone } from './event-store';
-import { APPEND_MAX_BYTES, CommandHandler, MAX_CONFLICTS, pieces, TooContended } from './handle';
+import { APPEND_MAX_BYTES, CommandHandler, pieces } from './handle';
 import { clear, contents, metadata, place, shelf, shelfEvents, take } from './shelf.fixture';
 import { StateCache } from './state-cache';
 import { InMemoryEventStore } from './testing';
+import { MAX_CONFLICTS, TooContended } from './too-contended';
 
 const LISTENER = 'a';
 const STREAM = 'shelf-a';

@@ -2,21 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { Codec } from './catalogue';
 import { Decider, DomainEvent, EventMetadata, Recorded, streamOf } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict } from './event-store';
+import { CommandObserver, observed, outcomeOf, unobserved } from './observer';
 import { Folded, StateCache } from './state-cache';
-
-/** Conflicts in a row after which a command is given up; each means that somebody else's append succeeded. */
-export const MAX_CONFLICTS = 50;
+import { MAX_CONFLICTS, TooContended } from './too-contended';
 
 /** One append carries at most this many bytes of data and metadata; a larger decision goes in pieces. */
 export const APPEND_MAX_BYTES = 512 * 1024;
-
-/** Too many others wrote to the stream at the same time; nothing more of this command was applied, and it can be sent again. */
-export class TooContended extends Error {
-  constructor(stream: string, conflicts = MAX_CONFLICTS) {
-    super(`${conflicts} conflicts in a row on ${stream}`);
-    this.name = 'TooContended';
-  }
-}
 
 /** A command with what its events carry. */
 export interface Given<Command> {
@@ -39,7 +30,7 @@ export interface Handled<State, Event extends DomainEvent> extends Folded<State>
  * Only a decision that appends may rest on a cached fold, for the append checks it. A decision without an event and a refusal
  * are made again at the stream's head, or another copy's write would be overlooked.
  */
-export class CommandHandler<Command, State, Event extends DomainEvent> {
+export class CommandHandler<Command extends { readonly type: string }, State, Event extends DomainEvent> {
   private readonly turns = new Map<string, Promise<unknown>>();
 
   constructor(
@@ -47,6 +38,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     private readonly cache: StateCache,
     private readonly decider: Decider<Command, State, Event>,
     private readonly codec: Codec<Event>,
+    private readonly observer: CommandObserver = unobserved,
   ) {}
 
   /**
@@ -61,7 +53,16 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
     read: (handled: Handled<State, Event>) => Result,
   ): Promise<Result> {
     const stream = streamOf(this.decider.category, userId);
-    return this.inTurn(stream, async () => read(await this.run(stream, command, metadata)));
+    const inTurn = () =>
+      this.inTurn(stream, async () => {
+        const handled = await this.run(stream, command, metadata).catch((error: unknown) => {
+          this.observer.handled(command.type, outcomeOf(error));
+          throw error;
+        });
+        this.observer.handled(command.type, handled.events.length > 0 ? 'appended' : 'nothing');
+        return read(handled);
+      });
+    return observed(this.observer, command.type, inTurn);
   }
 
   /**
@@ -72,7 +73,20 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
    */
   handleAll(userId: string, commands: readonly Given<Command>[]): Promise<Outcome<Event>[]> {
     const stream = streamOf(this.decider.category, userId);
-    return this.inTurn(stream, () => this.runAll(stream, commands));
+    const inTurn = () =>
+      this.inTurn(stream, async () => {
+        const outcomes = await this.runAll(stream, commands).catch((error: unknown) => {
+          for (const { command } of commands) this.observer.handled(command.type, outcomeOf(error));
+          throw error;
+        });
+        for (const [index, outcome] of outcomes.entries()) {
+          const done =
+            'error' in outcome ? outcomeOf(outcome.error) : outcome.events.length > 0 ? 'appended' : 'nothing';
+          this.observer.handled(commands[index]!.command.type, done);
+        }
+        return outcomes;
+      });
+    return observed(this.observer, commands[0]?.command.type ?? '', inTurn);
   }
 
   /** The state at the stream's head. The same holds for `read` as in `handle`. @throws StoreUnavailable */
@@ -87,7 +101,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
 
   /** Bytes of the fold that this process holds of a listener's stream, wherever its head is by now; undefined when it holds none. */
   heldBytes(userId: string): number | undefined {
-    const held = this.cache.get<State>(streamOf(this.decider.category, userId));
+    const held = this.cache.find<State>(streamOf(this.decider.category, userId));
     return held && this.decider.bytes(held.state);
   }
 
@@ -98,7 +112,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
 
   private async run(stream: string, command: Command, metadata: EventMetadata): Promise<Handled<State, Event>> {
     const appended: Recorded<Event>[] = [];
-    const cached = this.cache.get<State>(stream);
+    const cached = this.cache.find<State>(stream);
     let folded = cached ?? (await this.atHead(stream));
     let fresh = cached === undefined;
     for (let conflicts = 0; conflicts < MAX_CONFLICTS;) {
@@ -125,6 +139,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
       } catch (error) {
         if (!(error instanceof RevisionConflict)) throw error;
         conflicts += 1;
+        this.observer.conflicted(this.category);
         folded = await this.atHead(stream);
         fresh = true;
       }
@@ -137,7 +152,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
   private async runAll(stream: string, commands: readonly Given<Command>[]): Promise<Outcome<Event>[]> {
     let isFresh = false;
     for (let conflicts = 0; conflicts < MAX_CONFLICTS;) {
-      const cached = isFresh ? undefined : this.cache.get<State>(stream);
+      const cached = isFresh ? undefined : this.cache.find<State>(stream);
       const folded = cached ?? (await this.atHead(stream));
       isFresh ||= cached === undefined;
       // From here on the fold is ahead of the store, and nobody else's until it no longer is.
@@ -152,6 +167,7 @@ export class CommandHandler<Command, State, Event extends DomainEvent> {
       } catch (error) {
         if (!(error instanceof RevisionConflict)) throw error;
         conflicts += 1;
+        this.observer.conflicted(this.category);
         isFresh = true;
         continue;
       }

@@ -5,4 +5,6 @@ export * from './compaction';
 export * from './decider';
 export * from './event-store';
 export * from './handle';
+export type { CommandObserver, CommandOutcome } from './observer';
 export * from './state-cache';
+export * from './too-contended';

@@ -16,11 +16,22 @@ const SMALLEST_ENTRY_BYTES = 1_024;
 export class StateCache {
   private readonly entries: LRUCache<string, { folded: Folded<unknown> }>;
 
+  /** How often a state was wanted and was here, or was not. */
+  readonly lookups = { hits: 0, misses: 0 };
+
   constructor(maxBytes: number) {
     this.entries = new LRUCache({
       maxSize: Math.max(maxBytes, SMALLEST_ENTRY_BYTES),
       maxEntrySize: Math.max(maxBytes, SMALLEST_ENTRY_BYTES),
     });
+  }
+
+  /** As `get`, for who would use it as it is: counted. */
+  find<State>(stream: string): Folded<State> | undefined {
+    const found = this.get<State>(stream);
+    if (found) this.lookups.hits += 1;
+    else this.lookups.misses += 1;
+    return found;
   }
 
   get<State>(stream: string): Folded<State> | undefined {

@@ -1,4 +1,5 @@
 import { ClientTCP } from '@nestjs/microservices';
+import { context, propagation } from '@opentelemetry/api';
 import { firstValueFrom, timeout, TimeoutError } from 'rxjs';
 import { z } from 'zod';
 import { FeedsClient, FeedUnavailable } from './feeds-client';
@@ -33,7 +34,7 @@ export function openFeedsClient(
   ): Promise<Answer> {
     let given: unknown;
     try {
-      given = await firstValueFrom(client.send<unknown>(pattern, question).pipe(timeout(timeoutMs)));
+      given = await firstValueFrom(client.send<unknown>(pattern, withTrace(question)).pipe(timeout(timeoutMs)));
     } catch (error) {
       if (error instanceof TimeoutError) throw new FeedUnavailable('late', "The feeds' service takes too long for it.");
       throw new FeedUnavailable('unreachable', `The feeds' service does not answer: ${reasonOf(error)}`);
@@ -50,6 +51,13 @@ export function openFeedsClient(
     metadata: (of) => ask(METADATA, of),
     close: () => client.close(),
   };
+}
+
+/** Says nothing where nothing is traced. */
+function withTrace(question: object): object {
+  const trace = {};
+  propagation.inject(context.active(), trace);
+  return Object.keys(trace).length > 0 ? { ...question, trace } : question;
 }
 
 type Answered<Answer> =

@@ -3,6 +3,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { Controller, Inject, LoggerService, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MessagePattern, MicroserviceOptions, Payload, Transport } from '@nestjs/microservices';
+import { context, propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import { z } from 'zod';
 import type { FeedsClient } from './feeds-client';
 import { FeedUnavailable } from './feeds-client';
@@ -31,7 +32,7 @@ class FeedsModule {}
 
 /** What is unavailable is an answer like others: the transport's own errors lose their codes. */
 async function answered<Question, Answer>(
-  form: z.ZodType<Question>,
+  form: z.ZodType<Question & { trace?: object }>,
   given: unknown,
   find: (question: Question) => Promise<Answer>,
 ) {
@@ -39,7 +40,10 @@ async function answered<Question, Answer>(
   if (!question.success)
     return { unavailable: { code: 'malformed', message: question.error.message, retryAfterMs: null } };
   try {
-    return { answer: await find(question.data) };
+    const { trace, ...of } = question.data;
+    // Goes on with the trace of whoever asks.
+    const found = context.with(propagation.extract(ROOT_CONTEXT, trace ?? {}), () => find(of as Question));
+    return { answer: await found };
   } catch (error) {
     if (!(error instanceof FeedUnavailable)) throw error;
     const { code, message, retryAfterMs } = error;

@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { waitFor } from '@balados/testing';
-import { createFeedCache, FeedCache } from './feed-cache';
+import { createFeedCache, FeedCache, WatchedFeeds } from './feed-cache';
 import { createFetcher, FetcherOptions } from './fetch-feed';
 import { FAILURE_KEPT_MS, FRESH_MS, SHARED_WAIT_MS, STALE_IF_ERROR_MS, STALE_WHILE_REVALIDATE_MS } from './limits';
 import { Origin, startOrigin } from './testing';
@@ -56,7 +56,7 @@ describe('the cache', () => {
     limits?: FetcherOptions['limits'];
     maxFeeds?: number;
     maxBytes?: number;
-  } = {}): FeedCache<Page> => {
+  } & WatchedFeeds = {}): FeedCache<Page> => {
     const fetcher = opened(
       createFetcher({ allowPrivate: [`127.0.0.1:${origin.port}`], limits: { timeoutMs: 5_000, ...limits } }),
     );
@@ -300,6 +300,25 @@ describe('the cache', () => {
       fails(500);
       now += STALE_WHILE_REVALIDATE_MS;
       expect(await cacheOf({ shared: await tier() }).get(url())).toEqual({ ...first, isStale: true });
+    });
+
+    it('tells where it looked and what it found, and how long origins took', async () => {
+      const told: string[] = [];
+      const watch: WatchedFeeds = {
+        onLooked: (tier, result) => told.push(`${tier} ${result}`),
+        onAsked: (outcome, seconds) => told.push(`${outcome} ${seconds > 0}`),
+      };
+      const cache = cacheOf({ shared: await tier(), ...watch });
+      await cache.get(url());
+      await kept();
+      await cache.get(url());
+      expect(told.splice(0)).toEqual(['memory miss', 'shared miss', 'document true', 'memory hit']);
+      await cacheOf({ shared: await tier(), ...watch }).get(url());
+      expect(told.splice(0)).toEqual(['memory miss', 'shared hit']);
+      now += STALE_WHILE_REVALIDATE_MS;
+      await cache.get(url());
+      await cache.get(url('/feed.xml?token=abc'));
+      expect(told).toEqual(['memory stale', 'unchanged true', 'memory miss', 'document true']);
     });
 
     it('puts no feed with credentials there, and looks for none', async () => {

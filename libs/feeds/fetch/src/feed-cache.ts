@@ -42,7 +42,7 @@ export interface Found<Document> extends Pick<Held<Document>, 'document' | 'chec
   isStale: boolean;
 }
 
-export interface CacheOptions<Document extends Weighed> {
+export interface CacheOptions<Document extends Weighed> extends WatchedFeeds {
   fetcher: FeedFetcher;
   read: Read<Document>;
   /** Beside the memory of this process: what every copy of the service sees. Feeds with credentials are never in it. */
@@ -50,8 +50,17 @@ export interface CacheOptions<Document extends Weighed> {
   maxFeeds?: number;
   maxBytes?: number;
   now?: () => number;
-  /** Told what came of each question to an origin: `document`, `unchanged`, a code of FetchFailed, or `unreadable`. */
-  onAsked?: (outcome: string) => void;
+}
+
+/** Where a copy is looked for, and what is found: one that is given as it is, an old one, or none. */
+export type Tier = 'memory' | 'shared';
+export type LookedUp = 'hit' | 'stale' | 'miss';
+
+/** Told what the cache does. */
+export interface WatchedFeeds {
+  /** What came of a question to an origin: `document`, `unchanged`, a code of FetchFailed, or `unreadable`; and how long it took. */
+  onAsked?: (outcome: string, seconds: number) => void;
+  onLooked?: (tier: Tier, result: LookedUp) => void;
 }
 
 /** What is remembered of an origin that failed. */
@@ -90,6 +99,7 @@ export function createFeedCache<Document extends Weighed>({
   maxBytes = CACHE_BYTES,
   now = Date.now,
   onAsked = () => undefined,
+  onLooked = () => undefined,
 }: CacheOptions<Document>): FeedCache<Document> {
   type Copy = Held<Document>;
   // Keyv bounds neither number nor bytes; its store here does.
@@ -121,12 +131,16 @@ export function createFeedCache<Document extends Weighed>({
 
   async function ask(feed: string, client: string | undefined): Promise<Copy> {
     const tiers = tiersOf(feed);
+    const isHere = held.has(feed);
     const copy = await tiers.get<Copy>(feed);
+    if (!isHere && shared && tiers === everywhere) onLooked('shared', looked(copy));
     if (copy && !held.has(feed)) {
       // Another copy of the service has asked.
       await here.set(feed, copy);
       if (age(copy) < FRESH_MS) return copy;
     }
+    const started = performance.now();
+    const over = (outcome: string): void => onAsked(outcome, (performance.now() - started) / 1_000);
     try {
       const fetched = await fetcher.fetch(feed, copy, closing.signal, client);
       const { etag, lastModified, movedTo } = fetched;
@@ -134,24 +148,26 @@ export function createFeedCache<Document extends Weighed>({
       const next: Copy = { document, etag, lastModified, movedTo, checkedAt: now() };
       await here.set(feed, next);
       failures.delete(feed);
-      onAsked(fetched.kind);
+      over(fetched.kind);
       if (tiers !== here && fetched.kind === 'document') shared?.keep(feed, next);
       return next;
     } catch (error) {
-      await remember(feed, error);
+      await remember(feed, error, over);
       throw error;
     }
   }
 
-  async function remember(feed: string, error: unknown): Promise<void> {
+  async function remember(feed: string, error: unknown, over: (outcome: string) => void): Promise<void> {
     const { code, retryAfterMs } = error instanceof FetchFailed ? error : { code: 'unreadable', retryAfterMs: null };
-    onAsked(code);
+    over(code);
     // That much is under way here, or that we are stopping, says nothing of the origin.
     if (code === 'busy' || closing.signal.aborted) return;
     failures.set(feed, { error, until: now() + Math.max(FAILURE_KEPT_MS, retryAfterMs ?? 0) });
     // What its publisher took away is not given any more, nor what its publisher does not give with this address.
     if (code === 'gone' || (code === 'access_denied' && isPrivateFeed(feed))) await tiersOf(feed).del(feed);
   }
+
+  const looked = (copy: Copy | undefined): LookedUp => (!copy ? 'miss' : age(copy) < FRESH_MS ? 'hit' : 'stale');
 
   const age = ({ checkedAt }: Copy): number => Math.max(0, now() - checkedAt);
 
@@ -165,6 +181,7 @@ export function createFeedCache<Document extends Weighed>({
   return {
     async get(feed, client) {
       const copy = await here.get<Copy>(feed);
+      onLooked('memory', looked(copy));
       if (copy && age(copy) < FRESH_MS) return given(copy, false);
       const failure = failures.get(feed);
       if (failure && now() < failure.until) {

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { flawOfEventStoreUrl } from '@balados/platform-stores';
 import { z } from 'zod';
 
 /** `a, b` → its parts. */
@@ -39,6 +40,23 @@ export const serviceConfig = z.object({
     .refine((parts) => parts.every(isOrigin), 'must be * or origins such as https://app.example')
     .default(['*'])
     .describe("Sites whose pages may use a listener's API; public reads are open to all."),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .string()
+    .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http or https URL')
+    .optional()
+    .describe('Collector that traces are told to, by OTLP over HTTP; nothing is traced when unset.'),
+  OTEL_TRACES_SAMPLER: z
+    .enum([
+      'always_on',
+      'always_off',
+      'traceidratio',
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+    ])
+    .default('parentbased_always_on')
+    .describe('Which requests are traced.'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1).describe('The share of them, for a ratio.'),
   RATE_LISTENER: rate(6_000).describe('Requests a minute and listener; 0: no limit.'),
   RATE_ADDRESS: rate(6_000).describe('Requests a minute and address; 0: no limit.'),
   RATE_REGISTER: rate(100).describe('New accounts an hour and address; 0: no limit.'),
@@ -56,9 +74,10 @@ export const feedsUrl = z
   .refine((text) => /^tcp:\/\/[^/@?#]+:\d+$/.test(text) && URL.canParse(text), 'must be tcp://host:port')
   .describe('Where rss-proxy answers other services, such as tcp://rss-proxy:4100.');
 
-export const eventStoreUrl = z
-  .string()
-  .refine((text) => /^(esdb|kurrentdb)(\+discover)?:\/\//.test(text), 'must be an esdb:// or esdb+discover:// URL');
+export const eventStoreUrl = z.string().superRefine((text, { addIssue }) => {
+  const flaw = flawOfEventStoreUrl(text);
+  if (flaw !== undefined) addIssue({ code: 'custom', message: flaw });
+});
 
 /** Read by the services that publish and by the job that compares: both must say the same. */
 export const publicMinListeners = z.coerce

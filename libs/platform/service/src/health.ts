@@ -1,5 +1,5 @@
 import { FastifyInstance } from 'fastify';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Gauge, Histogram, Registry } from 'prom-client';
 
 /** A readiness check answers at most this late, in milliseconds. */
 export const CHECK_TIMEOUT_MS = 2_000;
@@ -34,15 +34,28 @@ export async function readiness(checks: Readonly<Record<string, Check>>): Promis
   return { ready: results.every(([, result]) => result === 'ok'), checks: Object.fromEntries(results) };
 }
 
-/** A registry of the service's own: several services may live in one process. */
-export function createRegistry(service: string): Registry {
-  const registry = new Registry();
-  registry.setDefaultLabels({ service });
-  return registry;
+/** What `/readyz` says, asked anew whenever Prometheus asks. */
+function exposeReadiness(registry: Registry, checks: Readonly<Record<string, Check>>): void {
+  const registers = [registry];
+  let asked: Promise<Readiness> | undefined;
+  const ask = (): Promise<Readiness> => (asked ??= readiness(checks).finally(() => (asked = undefined)));
+  const ready: Gauge = new Gauge({
+    name: 'service_ready',
+    help: 'Whether all that the service needs is usable: 1, or 0.',
+    registers,
+    collect: async () => ready.set((await ask()).ready ? 1 : 0),
+  });
+  if (Object.keys(checks).length === 0) return;
+  const each: Gauge = new Gauge({
+    name: 'readiness_check',
+    help: 'Whether one of the things that the service needs is usable: 1, or 0.',
+    labelNames: ['check'],
+    registers,
+    collect: async () => {
+      for (const [check, result] of Object.entries((await ask()).checks)) each.set({ check }, result === 'ok' ? 1 : 0);
+    },
+  });
 }
-
-/** Process-wide figures (memory, event loop, garbage collection); once a process. */
-export const collectProcessMetrics = (registry: Registry): void => collectDefaultMetrics({ register: registry });
 
 /** `/healthz` says alive, `/readyz` says it serves, `/metrics` is Prometheus' text format; and every request is timed. */
 export function serveHealth(
@@ -50,6 +63,7 @@ export function serveHealth(
   registry: Registry,
   checks: Readonly<Record<string, Check>>,
 ): void {
+  exposeReadiness(registry, checks);
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from request to answer, by route and status.',

@@ -57,6 +57,10 @@ it('gives an answer again, byte for byte and with its headers, and finds out ane
   const over = performance.now() + ANSWERS_KEPT_MS;
   while (asked.length === 1 && performance.now() < over + 5_000) await get('/lists/a');
   expect(asked).toEqual(['a', 'a']);
+  const { body } = await get('/metrics');
+  // The question for the metrics is one that nothing is kept of, and finds nothing.
+  expect(body).toContain('kept_answers_total{result="miss",service="test"} 3');
+  expect(Number(/kept_answers_total\{result="hit",service="test"\} (\d+)/.exec(body)![1])).toBeGreaterThanOrEqual(3);
 });
 
 it('finds out once for all who ask at the same time', async () => {

@@ -29,12 +29,20 @@ interface Kept {
   headers: string[];
 }
 
+/** How often what was wanted was here, and how often it was not. */
+export interface Lookups {
+  readonly hits: number;
+  readonly misses: number;
+}
+
 /**
  * Keeps answers of 200 that say `Cache-Control: public`, and gives them again before anything else is done for a request; who asks for
  * what is just being found out waits for it. Answers must not depend on anything but the address, and have been tagged (`tagReads`) before.
  * @param admit counts the request for its sender; when it throws, the request goes on to be refused like any other
+ * @returns how often an answer was given again, also after waiting for it, and how often one was found out
  */
-export function keepAnswers(server: FastifyInstance, admit: (request: FastifyRequest) => void): void {
+export function keepAnswers(server: FastifyInstance, admit: (request: FastifyRequest) => void): Lookups {
+  const lookups = { hits: 0, misses: 0 };
   const kept = new LRUCache<string, Kept>({
     maxSize: ANSWERS_MAX_BYTES,
     sizeCalculation: ({ bytes, headers }, url) => bytes + url.length + headers.join('').length,
@@ -57,6 +65,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
     } catch {
       return false;
     }
+    lookups.hits += 1;
     answerAgain(answer, request, reply);
     return true;
   };
@@ -70,6 +79,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
       let end!: () => void;
       const found = new Promise<void>((resolve) => (end = resolve));
       underWay.set(url, { request, found, end });
+      lookups.misses += 1;
       reply.raw.once('close', () => endWaiting(request));
       return done();
     }
@@ -98,6 +108,7 @@ export function keepAnswers(server: FastifyInstance, admit: (request: FastifyReq
     endWaiting(request);
     done(null, payload);
   });
+  return lookups;
 }
 
 /** What is said to have a body, or not to say how long it is, is looked at more closely. */

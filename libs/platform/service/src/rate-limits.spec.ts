@@ -37,6 +37,8 @@ describe('of an address', () => {
     const wait = Number(refused.headers.get('retry-after'));
     expect(wait).toBeGreaterThanOrEqual(1);
     expect(wait).toBeLessThanOrEqual(60);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('rate_limit_refusals_total{limit="address",service="test"} 3');
   });
 
   it('ignores X-Forwarded-For of a peer that is not trusted', async () => {

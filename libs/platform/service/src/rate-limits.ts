@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { DynamicModule, ExecutionContext, Injectable, Module } from '@nestjs/common';
+import { DynamicModule, ExecutionContext, Inject, Injectable, Module } from '@nestjs/common';
 import { normalizeIp, ThrottlerGuard, ThrottlerLimitDetail, ThrottlerModule } from '@nestjs/throttler';
 import type { FastifyRequest } from 'fastify';
 import { ServiceConfig } from './config';
@@ -16,9 +16,27 @@ export const ADDRESS_FAILS_PER_ACCOUNT = 6;
 const tooMany = (what: string, seconds: number): Problem =>
   new Problem(429, 'too_many_requests', `Too many ${what}; try again in ${seconds} s.`, { retryAfter: seconds });
 
-function refuseBeyond(limit: number, { hits, endsInMs }: Count, what: string): void {
-  if (hits > limit) throw tooMany(what, Math.ceil(endsInMs / 1_000));
-}
+/** Which of the limits refused a request. */
+export type Limit = 'address' | 'listener' | 'registration' | 'password_account' | 'password_address';
+/** Told of every request that a limit refused. */
+export type OnRefused = (limit: Limit) => void;
+
+/** What a limit counts, as its answer says it. */
+const WHAT: Record<Limit, string> = {
+  address: 'requests of this address',
+  listener: 'requests of this listener',
+  registration: 'registrations from this address',
+  password_account: 'wrong passwords for this account',
+  password_address: 'wrong passwords from this address',
+};
+
+const refusing =
+  (onRefused: OnRefused) =>
+  (of: Limit, limit: number, { hits, endsInMs }: Count): void => {
+    if (hits <= limit) return;
+    onRefused(of);
+    throw tooMany(WHAT[of], Math.ceil(endsInMs / 1_000));
+  };
 
 type Asker = Pick<FastifyRequest, 'ip'> & { socket?: { remoteAddress?: string } };
 
@@ -32,12 +50,16 @@ export function addressOf({ ip, socket }: Asker): string {
 /** Injected where a listener is recognised: counts the request for them. @throws Problem 429 */
 export type ListenerLimit = (userId: string) => void;
 export const LISTENER_LIMIT = Symbol('listener limit');
+const ON_REFUSED = Symbol('told of refusals');
 
 /** Before a route that makes accounts: RATE_REGISTER an hour and address, whatever comes of it. */
 @Injectable()
 export class RegistrationLimit extends ThrottlerGuard {
+  @Inject(ON_REFUSED) private readonly onRefused!: OnRefused;
+
   protected override async throwThrottlingException(_: ExecutionContext, { timeToBlockExpire }: ThrottlerLimitDetail) {
-    throw tooMany('registrations from this address', timeToBlockExpire);
+    this.onRefused('registration');
+    throw tooMany(WHAT.registration, timeToBlockExpire);
   }
 }
 
@@ -48,8 +70,14 @@ export class RegistrationLimit extends ThrottlerGuard {
 export class PasswordAttempts {
   private readonly failures = new Counters(RATE_WINDOW_MS);
   private readonly underWay = new Map<string, Set<Promise<unknown>>>();
+  private readonly refuseBeyond: ReturnType<typeof refusing>;
 
-  constructor(private readonly perAccount: number) {}
+  constructor(
+    private readonly perAccount: number,
+    onRefused: OnRefused = () => undefined,
+  ) {
+    this.refuseBeyond = refusing(onRefused);
+  }
 
   /**
    * @param account the username's key, of an account or not: an answer does not tell whether there is one
@@ -63,13 +91,9 @@ export class PasswordAttempts {
     failed: (error: unknown) => boolean,
   ): Promise<Result> {
     if (this.perAccount === 0) return check();
-    const limits: [key: string, limit: number, what: string][] = [
-      [`account ${hash('sha256', account, 'base64')}`, this.perAccount, 'wrong passwords for this account'],
-      [
-        `address ${addressOf(request)}`,
-        this.perAccount * ADDRESS_FAILS_PER_ACCOUNT,
-        'wrong passwords from this address',
-      ],
+    const limits: [key: string, limit: number, of: Limit][] = [
+      [`account ${hash('sha256', account, 'base64')}`, this.perAccount, 'password_account'],
+      [`address ${addressOf(request)}`, this.perAccount * ADDRESS_FAILS_PER_ACCOUNT, 'password_address'],
     ];
     for (let busy = this.crowd(limits); busy; busy = this.crowd(limits)) await Promise.race(busy);
     const running = check();
@@ -83,11 +107,11 @@ export class PasswordAttempts {
   }
 
   /** Those under way whose failing would fill a limit. @throws Problem 429 when one is full */
-  private crowd(limits: readonly [string, number, string][]): Set<Promise<unknown>> | undefined {
+  private crowd(limits: readonly [string, number, Limit][]): Set<Promise<unknown>> | undefined {
     let crowd: Set<Promise<unknown>> | undefined;
-    for (const [key, limit, what] of limits) {
+    for (const [key, limit, of] of limits) {
       const { hits, endsInMs } = this.failures.peek(key);
-      refuseBeyond(limit, { hits: hits + 1, endsInMs }, what);
+      this.refuseBeyond(of, limit, { hits: hits + 1, endsInMs });
       const underWay = this.underWay.get(key);
       if (underWay && hits + underWay.size >= limit) crowd = underWay;
     }
@@ -118,12 +142,13 @@ export interface RateLimits {
 @Module({})
 class RateLimitsModule {}
 
-export function createRateLimits(config: ServiceConfig): RateLimits {
+export function createRateLimits(config: ServiceConfig, onRefused: OnRefused): RateLimits {
+  const refuseBeyond = refusing(onRefused);
   const { RATE_ADDRESS, RATE_LISTENER, RATE_REGISTER, RATE_LOGIN_FAILED } = config;
   const addresses = new Counters(RATE_WINDOW_MS);
   const listeners = new Counters(RATE_WINDOW_MS);
   const limitListener: ListenerLimit = (userId) => {
-    if (RATE_LISTENER > 0) refuseBeyond(RATE_LISTENER, listeners.count(userId), 'requests of this listener');
+    if (RATE_LISTENER > 0) refuseBeyond('listener', RATE_LISTENER, listeners.count(userId));
   };
   const registrations = ThrottlerModule.forRoot({
     storage: new Counters(REGISTER_WINDOW_MS),
@@ -134,7 +159,7 @@ export function createRateLimits(config: ServiceConfig): RateLimits {
   });
   return {
     address: (request) => {
-      if (RATE_ADDRESS > 0) refuseBeyond(RATE_ADDRESS, addresses.count(addressOf(request)), 'requests of this address');
+      if (RATE_ADDRESS > 0) refuseBeyond('address', RATE_ADDRESS, addresses.count(addressOf(request)));
     },
     module: {
       module: RateLimitsModule,
@@ -142,9 +167,10 @@ export function createRateLimits(config: ServiceConfig): RateLimits {
       imports: [registrations],
       providers: [
         { provide: LISTENER_LIMIT, useValue: limitListener },
-        { provide: PasswordAttempts, useValue: new PasswordAttempts(RATE_LOGIN_FAILED) },
+        { provide: PasswordAttempts, useValue: new PasswordAttempts(RATE_LOGIN_FAILED, onRefused) },
+        { provide: ON_REFUSED, useValue: onRefused },
       ],
-      exports: [LISTENER_LIMIT, PasswordAttempts, registrations],
+      exports: [LISTENER_LIMIT, ON_REFUSED, PasswordAttempts, registrations],
     },
   };
 }

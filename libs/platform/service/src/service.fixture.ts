@@ -1,7 +1,7 @@
 import { Type } from '@nestjs/common';
 import { serviceConfig } from './config';
-import { createRegistry } from './health';
 import { createLogger } from './logging';
+import { createRegistry } from './metrics';
 import { createService, listen, Listener, Service, ServiceParts } from './service';
 
 const running: { service: Service; listener: Listener }[] = [];

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { AddressInfo, Server as NetServer, Socket } from 'node:net';
+import { startTracing, traceRequests } from '@balados/platform-tracing';
 import { DynamicModule, Module, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -11,10 +12,11 @@ import { z } from 'zod';
 import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
 import { tagReads } from './etag';
-import { Check, collectProcessMetrics, serveHealth } from './health';
+import { Check, serveHealth } from './health';
 import { acceptJson } from './json-body';
 import { keepAnswers } from './kept-answers';
 import { createLogger, Logger, nestLogger } from './logging';
+import { collectProcessMetrics, countRefusals, exposeLookups } from './metrics';
 import { DOCS_PATH, serveDocs, ServiceDocs } from './openapi';
 import {
   codeOf,
@@ -108,7 +110,7 @@ class ServiceModule {}
 /** A Nest application on Fastify with our answers to errors, health, metrics and limits; each in a container of its own. */
 export async function createService(parts: ServiceParts): Promise<Service> {
   const { name, config, log, registry, checks } = parts;
-  const limits = createRateLimits(config);
+  const limits = createRateLimits(config, countRefusals(registry));
   const filter = new ProblemFilter(log, parts.mappings ?? []);
   const security = await securityHeaders(DOCS_PATH);
   const adapter = new FastifyAdapter({
@@ -127,9 +129,13 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   const server = adapter.getInstance();
   const ofAnswer = (request: FastifyRequest, reply: FastifyReply): FastifyReply =>
     reply.headers(security(request.url)).header('x-correlation-id', request.id);
+  traceRequests(server as never, name, (url) => HEALTH.includes(url));
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
-  if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
+  if (parts.keepsAnswers) {
+    const lookups = keepAnswers(server as never, limits.address);
+    exposeLookups(registry, 'kept_answers_total', 'Public reads: given again, or found out.', lookups);
+  }
   const edge: Edge = {
     admit: limits.address,
     refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),
@@ -327,10 +333,11 @@ export async function runService<Schema extends z.ZodObject>(
   start: (config: z.infer<Schema>, log: Logger) => Promise<Service>,
 ): Promise<void> {
   const config = configOrExit(schema);
-  const { PORT, HOST, LOG_LEVEL } = config as unknown as ServiceConfig;
+  const { PORT, HOST, LOG_LEVEL, OTEL_EXPORTER_OTLP_ENDPOINT } = config as unknown as ServiceConfig;
   const log = createLogger(name, LOG_LEVEL);
   failLoudly(log);
   try {
+    const tellTraces = await startTracing(name, OTEL_EXPORTER_OTLP_ENDPOINT);
     const service = await start(config, log);
     collectProcessMetrics(service.registry);
     const listener = await listen(service.handle, { port: PORT, host: HOST });
@@ -338,6 +345,7 @@ export async function runService<Schema extends z.ZodObject>(
       service.endStreams();
       await listener.close();
       await service.close();
+      await tellTraces();
     });
     log.info({ port: listener.port }, 'listening');
   } catch (error) {

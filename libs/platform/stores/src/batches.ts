@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { StoredEvent } from '@balados/event-sourcing';
+import { isTracing, together } from '@balados/platform-tracing';
 import { DataSource, EntityManager } from 'typeorm';
 import { Log, messageOf } from './log';
 import { isPassingDatabaseError } from './postgres';
@@ -19,6 +20,9 @@ export const LONGEST_REST_MS = 50;
 /** Pauses before a transaction is tried again, in milliseconds: doubled from the first to the longest. */
 export const RETRY_PAUSE_MS = 50;
 export const RETRY_LONGEST_PAUSE_MS = 5_000;
+
+/** The trace of a request goes on in projections for so long, in milliseconds. */
+export const TRACED_MS = 3_600_000;
 
 export interface BatchesParts {
   projector: Projector;
@@ -144,10 +148,11 @@ export class Batches {
 
   /** After a lost COMMIT the fence tells whether it was applied. */
   private persistently(batches: readonly SegmentBatch[]): Promise<void> {
-    return this.untilItPasses(
-      batches.map(({ worker }) => worker),
-      () => this.apply(batches),
-    );
+    const workers = batches.map(({ worker }) => worker);
+    const apply = (): Promise<void> => this.untilItPasses(workers, () => this.apply(batches));
+    if (!isTracing()) return apply();
+    const carried = batches.flatMap(({ events }) => events.map(carriedBy));
+    return together(`project ${this.parts.projector.name}`, carried, apply);
   }
 
   private async apply(batches: readonly SegmentBatch[]): Promise<void> {
@@ -248,6 +253,12 @@ function gather(workers: readonly SegmentWorker[], most: number): SegmentBatch[]
   return workers.flatMap((worker, index) =>
     counts[index]! > 0 || worker.queued === 0 ? [worker.take(counts[index]!)] : [],
   );
+}
+
+/** Of an event that was just appended: a trace that has long ended goes on no more when its event is read again. */
+function carriedBy({ metadata }: StoredEvent): string | undefined {
+  const { traceparent, recordedAt } = metadata as { traceparent?: string; recordedAt?: string };
+  return Date.now() - Date.parse(recordedAt ?? '') < TRACED_MS ? traceparent : undefined;
 }
 
 const inOrder = (batches: readonly SegmentBatch[]): StoredEvent[] =>

@@ -81,6 +81,26 @@ describe('append and read', () => {
     expect(await store.head(stream)).toBe(1);
   });
 
+  it('tells whoever opened it what came of their appends, and of no others', async () => {
+    const told: unknown[] = [];
+    const watched = openEventStore({
+      url: standIn.url,
+      onAppend: (outcome, events, seconds) => told.push([outcome, events, seconds > 0]),
+    });
+    const stream = newStream();
+    await watched.append(stream, NO_EVENTS, [newEvent(), newEvent()]);
+    await store.append(stream, 1, [newEvent()]);
+    await expect(watched.append(stream, 1, [newEvent()])).rejects.toThrow(RevisionConflict);
+    await store.tombstone(stream, 2);
+    await expect(watched.append(stream, 2, [newEvent()])).rejects.toThrow(StreamGone);
+    await watched.close();
+    expect(told).toEqual([
+      ['appended', 2, true],
+      ['conflict', 1, true],
+      ['gone', 1, true],
+    ]);
+  });
+
   it('knows a stream that was deleted for good', async () => {
     const stream = newStream();
     await store.append(stream, NO_EVENTS, [newEvent()]);

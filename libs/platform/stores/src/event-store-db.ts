@@ -12,6 +12,7 @@ import {
   StoreUnavailable,
   StreamGone,
 } from '@balados/event-sourcing';
+import { isTracing, traced, traceparent } from '@balados/platform-tracing';
 import {
   BACKWARDS,
   END,
@@ -25,6 +26,8 @@ import {
 } from '@eventstore/db-client';
 import { OperationsClient } from '@eventstore/db-client/generated/operations_grpc_pb';
 import { ScavengeResp, StartScavengeReq } from '@eventstore/db-client/generated/operations_pb';
+import { SpanKind } from '@opentelemetry/api';
+import { flawOfEventStoreUrl } from './event-store-url';
 import { Log, messageOf, silent } from './log';
 
 /** The store is taken for silent when appends wait and it has answered none for this long, in milliseconds. */
@@ -61,12 +64,28 @@ export const CHECKPOINT_EVENTS = 64;
 export const STORE_STREAM = 'balados-store';
 const STORE_IDENTIFIED = 'StoreIdentified';
 
+/** What came of an append, with all of its attempts. */
+export type AppendOutcome = 'appended' | 'conflict' | 'gone' | 'unavailable' | 'failed';
+
+/** Told of every append that is asked for here. `events`: of those that it was to append. */
+export type AppendObserver = (outcome: AppendOutcome, events: number, seconds: number) => void;
+
 /**
  * EventStoreDB through its official client, one connection per process and url however often it is opened; the last `close` ends it.
  * @param options.url `esdb://host:port?tls=false` and its kin
  * @throws when the url cannot be read; whether the store answers shows with the first call
  */
-export function openEventStore({ url, log = silent }: { url: string; log?: Log }): OpenEventStore {
+export function openEventStore({
+  url,
+  log = silent,
+  onAppend,
+}: {
+  url: string;
+  log?: Log;
+  onAppend?: AppendObserver;
+}): OpenEventStore {
+  const flaw = flawOfEventStoreUrl(url);
+  if (flaw !== undefined) throw new Error(`The event store's URL ${flaw}`);
   let shared = connections.get(url);
   if (!shared) connections.set(url, (shared = { ...connect(url, log), users: 0 }));
   const { users: _, close, ...store } = shared;
@@ -74,6 +93,7 @@ export function openEventStore({ url, log = silent }: { url: string; log?: Log }
   let open = true;
   return {
     ...store,
+    append: told(onAppend ? observed(store.append, onAppend) : store.append),
     async close() {
       if (!open) return;
       open = false;
@@ -86,6 +106,39 @@ export function openEventStore({ url, log = silent }: { url: string; log?: Log }
 }
 
 export type OpenEventStore = EventStore & { close(): Promise<void> };
+
+function observed(append: EventStore['append'], onAppend: AppendObserver): EventStore['append'] {
+  return async (stream, expectedRevision, events) => {
+    const started = performance.now();
+    const over = (outcome: AppendOutcome): void =>
+      onAppend(outcome, events.length, (performance.now() - started) / 1_000);
+    try {
+      const revision = await append(stream, expectedRevision, events);
+      over('appended');
+      return revision;
+    } catch (error) {
+      if (error instanceof RevisionConflict) over('conflict');
+      else if (error instanceof StreamGone) over('gone');
+      else over(error instanceof StoreUnavailable ? 'unavailable' : 'failed');
+      throw error;
+    }
+  };
+}
+
+/** Where a request is followed, its events say where it goes on. Nothing else of them is told, nor whose stream it is. */
+function told(append: EventStore['append']): EventStore['append'] {
+  if (!isTracing()) return append;
+  return (stream, expectedRevision, events) => {
+    const [category] = stream.split('-', 1);
+    const attributes = { 'balados.category': category!, 'balados.events': events.length };
+    return traced('append', attributes, () => append(stream, expectedRevision, events.map(carrying)), SpanKind.CLIENT);
+  };
+}
+
+function carrying(event: NewEvent): NewEvent {
+  const here = 'traceparent' in event.metadata ? undefined : traceparent();
+  return here === undefined ? event : { ...event, metadata: { ...event.metadata, traceparent: here } };
+}
 
 const connections = new Map<string, OpenEventStore & { users: number }>();
 

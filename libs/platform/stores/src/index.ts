@@ -1,4 +1,5 @@
 export * from './event-store-db';
+export * from './event-store-url';
 export * from './interventions';
 export * from './log';
 export * from './postgres';

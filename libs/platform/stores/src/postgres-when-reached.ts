@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { Context, openPostgres, Sql } from './postgres';
+import { Context, openPostgres, poolOf, PoolStatus, Sql } from './postgres';
 
 /** Pause before Postgres is tried again, in milliseconds, by a service that has not reached it yet. */
 export const CONNECT_AGAIN_MS = 500;
@@ -15,7 +15,7 @@ export function openPostgresWhenReached(
   url: string,
   context: Context,
   { service, onWaiting }: { service: string; onWaiting: (reason: string) => void },
-): { sql: Sql; tried: Promise<void>; close(): Promise<void> } {
+): { sql: Sql; tried: Promise<void>; pool(): PoolStatus | undefined; close(): Promise<void> } {
   let hasTried!: () => void;
   const tried = new Promise<void>((resolve) => (hasTried = resolve));
   const closing = new AbortController();
@@ -39,6 +39,7 @@ export function openPostgresWhenReached(
       },
     } as Sql,
     tried,
+    pool: () => reached && poolOf(reached),
     async close() {
       closing.abort();
       await connecting;

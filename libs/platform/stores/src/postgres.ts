@@ -71,6 +71,19 @@ export function openPostgres(
   }).initialize();
 }
 
+/** Connections of a service to one context, and who waits for one. */
+export interface PoolStatus {
+  used: number;
+  idle: number;
+  waiting: number;
+  max: number;
+}
+
+export function poolOf({ driver }: DataSource): PoolStatus {
+  const { totalCount, idleCount, waitingCount, options } = (driver as unknown as { master: pg.Pool }).master;
+  return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max };
+}
+
 /** Those of the URL hold as well: the driver would take these or the others. */
 function withOptions(url: string, options: readonly string[]): string {
   if (options.length === 0) return url;

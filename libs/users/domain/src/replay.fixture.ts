@@ -61,7 +61,7 @@ export const unerased = <Command, State, Event extends DomainEvent>(
 ): Replay<Command, State, Exclude<Event, { type: 'HistoryErased' | 'ContentDropped' }>> => replayed as never;
 
 /** Runs the commands through a handler and a store; answers what the handler holds and what a fold of the stored events gives. */
-export async function handled<Command, State, Event extends DomainEvent>(
+export async function handled<Command extends { type: string }, State, Event extends DomainEvent>(
   decider: Decider<Command, State, Event>,
   codec: Codec<Event>,
   history: readonly Accepted<Command>[],

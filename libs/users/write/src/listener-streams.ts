@@ -1,4 +1,4 @@
-import { CommandHandler, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
+import { CommandHandler, CommandObserver, EventMetadata, EventStore, StateCache } from '@balados/event-sourcing';
 import {
   ContentDropped,
   HistoryErased,
@@ -45,16 +45,21 @@ export interface ListenerStreams {
   privacy: CommandHandler<PrivacyCommand, PrivacyState, PrivacyEvent | HistoryErased>;
 }
 
-export function openListenerStreams(store: EventStore, cacheBytes: number): ListenerStreams {
+/** `observer`: told what comes of commands. */
+export function openListenerStreams(
+  store: EventStore,
+  cacheBytes: number,
+  observer?: CommandObserver,
+): ListenerStreams {
   const cache = new StateCache(cacheBytes);
   // One catalogue holds all events; each handler sees those of its own streams.
   return {
     store,
     cache,
-    subscriptions: new CommandHandler(store, cache, subscriptions, usersEvents as never),
-    listening: new CommandHandler(store, cache, listening, usersEvents as never),
-    playlists: new CommandHandler(store, cache, playlists, usersEvents as never),
-    privacy: new CommandHandler(store, cache, privacy, usersEvents as never),
+    subscriptions: new CommandHandler(store, cache, subscriptions, usersEvents as never, observer),
+    listening: new CommandHandler(store, cache, listening, usersEvents as never, observer),
+    playlists: new CommandHandler(store, cache, playlists, usersEvents as never, observer),
+    privacy: new CommandHandler(store, cache, privacy, usersEvents as never, observer),
   };
 }
 

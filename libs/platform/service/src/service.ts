@@ -26,6 +26,7 @@ import {
   validationPipe,
 } from './problems';
 import { createRateLimits } from './rate-limits';
+import type { Outage } from './stale-answers';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -86,8 +87,8 @@ export interface ServiceParts {
   publicReads?: boolean;
   /** Answers some requests itself, before anything else is done for them, CORS included. */
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
-  /** Its public answers depend on nothing but the address, and are given again for a moment. */
-  keepsAnswers?: boolean;
+  /** Its public answers depend on nothing but the address, and are given again for a moment; with `outage`, longer while there are no new ones. */
+  keepsAnswers?: { outage?: Outage };
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -123,7 +124,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     reply.headers(security(request.url)).header('x-correlation-id', request.id);
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
-  if (parts.keepsAnswers) keepAnswers(server as never, limits.address);
+  if (parts.keepsAnswers) keepAnswers(server as never, { ...parts.keepsAnswers, admit: limits.address });
   parts.beforehand?.(server as never, {
     admit: limits.address,
     refuse: (error, request, reply) => filter.answer(error, request, ofAnswer(request, reply)),

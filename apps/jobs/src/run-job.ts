@@ -65,7 +65,7 @@ async function assertClock(sql: DataSource, now: number): Promise<void> {
  */
 export function asLeader<Result>(
   dataSource: DataSource,
-  lock: string,
+  lock: number,
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
   return dataSource.transaction(async (transaction) => {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { playLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { Device, newListener } from './client';
+import { LogReader } from './log';
 import { LINK_KEY, System } from './system';
 
 /** A client waits this long before it asks again, in milliseconds. */
@@ -60,6 +61,25 @@ export class Steady {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
+  }
+
+  /** Waits until each play whose link redirected is in the log, once. */
+  async expectEveryPlayRecorded(): Promise<void> {
+    const log = new LogReader(this.system.eventStore);
+    try {
+      await waitFor(
+        async () => {
+          const heard = (await log.read(`listening-${this.userId}`)).map(({ data }) => (data as { item: string }).item);
+          const lost = [...this.redirected].filter((item) => !heard.includes(item));
+          if (lost.length > 0) throw new Error(`${lost.length} plays are missing, such as ${lost[0]}`);
+          expect(heard.length).toBe(new Set(heard).size);
+          return true;
+        },
+        { what: 'every play that redirected', timeoutMs: 30_000 },
+      );
+    } finally {
+      await log.close();
+    }
   }
 
   private async run(): Promise<void> {

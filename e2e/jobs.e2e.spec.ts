@@ -8,7 +8,7 @@ import { listening, subscriptions } from '@balados/users-domain';
 import { openListenerStreams } from '@balados/users-write';
 import { Client } from 'pg';
 import { base64, Device, newListener } from './support/client';
-import { contradictions, expectTablesToEqualTheLog, History, untilProjected } from './support/comparison';
+import { contradictions, expectTablesToEqualTheLog, History, untilProjected, withSql } from './support/comparison';
 import { Crowd } from './support/crowd';
 import { LONG, newSeed, oneOf, randomFrom, report, within } from './support/limits';
 import { LogReader } from './support/log';
@@ -42,12 +42,17 @@ const inTime = (seconds: number, body: () => Promise<void>) =>
   within(seconds, () => Object.values(system.processes), body);
 
 /** Runs jobs as an operator does in an image. */
-function jobs(...args: string[]): Promise<{ code: number | null; output: string }> {
+const jobs = (...args: string[]): Promise<{ code: number | null; output: string }> => begin(...args).ended;
+
+function begin(...args: string[]) {
   const env = { PATH: process.env.PATH, ...system.envOf('jobs'), FEEDS_URL: undefined, LOG_LEVEL: '' };
   const child = spawn(process.execPath, ['dist/apps/jobs/run.js', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })));
+  const ended = new Promise<{ code: number | null; output: string }>((resolve) =>
+    child.on('close', (code) => resolve({ code, output })),
+  );
+  return { child, ended };
 }
 
 /** Every row of every table, the log included, but for the leases of projectors, which are renewed all the time. */
@@ -124,6 +129,29 @@ describe('jobs by hand', () => {
         '',
       ]);
       expect(code).toBe(0);
+    }),
+  );
+
+  it(
+    'are not done when Ctrl-C stops them, and say so',
+    ...inTime(60, async () => {
+      const { ended } = await withSql(system.database, async (other) => {
+        await other.query('BEGIN; LOCK TABLE users.erasures IN ACCESS EXCLUSIVE MODE');
+        const begun = begin('all');
+        await waitFor(
+          async () =>
+            (
+              await client.query(
+                `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%erasures%'
+                   AND datname = current_database() AND usename LIKE 'jobs%'`,
+              )
+            ).rowCount,
+          { what: 'the first of them to begin' },
+        );
+        begun.child.kill('SIGINT');
+        return begun;
+      });
+      expect(await ended).toMatchObject({ code: 1, output: expect.stringMatching(/^stopped before \w+$/m) });
     }),
   );
 

@@ -287,9 +287,15 @@ describe('services whose Postgres goes away', () => {
     async (_name, fail) => {
       await inTime(async () => {
         await device.subscribe(FEED);
+        // Always the same addresses, whose answers are kept.
+        const known = () =>
+          Promise.all(['trending/podcasts', 'timeline'].map((path) => fetch(`${system.public}/api/v1/public/${path}`)));
+        const isStale = (answers: Response[]) => answers.map(({ headers }) => headers.get('balados-stale'));
+        await known();
         await fail();
         const seen = new Map<number, number>();
         const ask = async (): Promise<void> => {
+          const again = known();
           const answers = await Promise.all(
             [
               () => device.get('/subscriptions'),
@@ -310,6 +316,7 @@ describe('services whose Postgres goes away', () => {
             expect([status, body.status]).toEqual([503, 503]);
             expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
           }
+          expect((await again).map(({ status }) => status)).toEqual([200, 200]);
         };
         // What is known of the session is forgotten after seconds: from then on nobody gets in.
         await waitFor(async () => ask().then(async () => (await device.subscribe(FEED)).status === 503), {
@@ -320,6 +327,7 @@ describe('services whose Postgres goes away', () => {
           expect((await request(`${url}/healthz`)).status).toBe(200);
           expect((await request(`${url}/readyz`)).status).toBe(503);
         }
+        expect(isStale(await known())).toEqual(['true', 'true']);
         report(`answers while Postgres was away: ${JSON.stringify(Object.fromEntries(seen))}`);
 
         await door.open();
@@ -336,6 +344,7 @@ describe('services whose Postgres goes away', () => {
         );
         for (const { url } of Object.values(system.processes).filter(({ name }) => name !== 'eventstore'))
           await waitFor(() => isReady(url), { what: 'readiness' });
+        await waitFor(async () => isStale(await known()).every((stale) => stale === null), { what: 'new answers' });
         report(`recovered after ${took} ms`);
       })[0]();
     },

@@ -115,6 +115,24 @@ describe('making tables anew beside the six processes', () => {
     });
   }, 240_000);
 
+  it('publishes no more than before by a PUBLIC_MIN_LISTENERS that is not that of the services, unless told to', async () => {
+    const rebuildSite = (least: string, ...args: string[]) =>
+      call(['rebuild', 'site', ...args], { ...asProjections(), PUBLIC_MIN_LISTENERS: least }).ended;
+    await withSql(system.database, async (client) => {
+      const published = async (): Promise<number> =>
+        (await client.query('SELECT FROM site.podcast_popularity')).rowCount!;
+      // What one alone is subscribed to.
+      const before = await published();
+      expect(await rebuildSite('1')).toEqual({ code: 1, output: expect.stringContaining('--publish') });
+      expect(await published()).toBe(before);
+      expect((await rebuildSite('1', '--publish')).code).toBe(0);
+      expect(await published()).toBeGreaterThan(before);
+      // To hide needs no leave.
+      expect((await rebuildSite('2')).code).toBe(0);
+      expect(await published()).toBe(before);
+    });
+  }, 120_000);
+
   it('lets people pass an event that cannot be applied, and remembers who did', async () => {
     const [poison, stream] = [randomUUID(), streamOf('privacy', randomUUID())];
     await store.append(stream, NO_EVENTS, [{ id: poison, type: 'NeverDeclared', data: {}, metadata: { version: 1 } }]);

@@ -6,7 +6,7 @@ import { LogReader } from './log';
 import { System } from './system';
 import { Writer } from './writer';
 
-const SHARED_FEEDS = ['https://shared.example/one.xml', 'https://shared.example/two.xml'];
+export const SHARED_FEEDS = ['https://shared.example/one.xml', 'https://shared.example/two.xml'];
 
 /** Many listeners who write at the same time, on feeds of their own and on feeds that all share. */
 export class Crowd {

@@ -154,10 +154,14 @@ export function feedsUrlOf(proxy: ServiceProcess | undefined): string {
 /** An address whose port 0 is one that is free at this moment. */
 async function withPort(listen: string): Promise<string> {
   const [host, port] = listen.split(':') as [string, string];
-  if (port !== '0') return listen;
+  return port === '0' ? `${host}:${await freePort(host)}` : listen;
+}
+
+/** A port on which nobody listens at this moment. */
+export async function freePort(host: string): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  const free = (server.address() as { port: number }).port;
+  const { port } = server.address() as { port: number };
   await new Promise((resolve) => server.close(resolve));
-  return `${host}:${free}`;
+  return port;
 }

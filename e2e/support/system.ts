@@ -7,7 +7,7 @@ import { createDatabase } from '@balados/testing';
 import { LONG } from './limits';
 import { ServiceName, SERVICES } from './logins';
 import { ServiceProcess } from './service-process';
-import { runServices, waitUntilReady } from './services';
+import { runServices, ServicesOptions, waitUntilReady } from './services';
 
 /** A running system with nothing mocked, and its doors. */
 export interface System {
@@ -49,20 +49,24 @@ export const KINDS: readonly Kind[] = LONG ? ['services', 'standalone'] : ['serv
 
 const TWO_OF_EACH = Object.fromEntries(SERVICES.map((name) => [name, 2]));
 
-/** `only`: of the services, start these alone; projections must be among them, since they make the tables of site. */
+/**
+ * `only`: of the services, start these alone; projections must be among them, since they make the tables of site. `copies`: of the cluster's
+ * services, where it is not two.
+ */
 export const startSystem = (
   kind: Kind,
   env: Record<string, string> = {},
   only?: readonly ServiceName[],
+  copies: Partial<Record<ServiceName, number>> = {},
 ): Promise<System> =>
   kind === 'standalone'
     ? startStandalone({ ...UNLIMITED, ...env })
-    : startServices(kind, { ...UNLIMITED, ...env }, only);
+    : startServices(kind, { ...UNLIMITED, ...env }, { only, copies });
 
 async function startServices(
   kind: 'services' | 'cluster',
   extra: Record<string, string>,
-  only?: readonly ServiceName[],
+  { only, copies }: Pick<ServicesOptions, 'only' | 'copies'>,
 ): Promise<System> {
   const database = await createDatabase();
   const folder = mkdtempSync(join(tmpdir(), 'balados-e2e-'));
@@ -71,7 +75,10 @@ async function startServices(
     await database.drop();
     rmSync(folder, { recursive: true, force: true });
   };
-  const cluster = { copies: TWO_OF_EACH, proxy: { listen: '127.0.0.1:0', playHost: 'play.localhost' } };
+  const cluster = {
+    copies: { ...TWO_OF_EACH, ...copies },
+    proxy: { listen: '127.0.0.1:0', playHost: 'play.localhost' },
+  };
   try {
     const system = await runServices({
       database: database.url,

@@ -13,22 +13,34 @@ export interface EvenLoad {
 }
 
 /**
- * Sends requests evenly, whether or not those before have been answered, and times each from the moment at which it was due: what waits for
- * a connection, or for us, has waited all the same. autocannon sends a second's requests in one burst.
+ * Calls `send` evenly, `rate` times a second, for as long as `goesOn`, whether or not what it began before has ended: with its number, and the
+ * moment at which it was due, which is never later than the call.
+ */
+export async function evenly(
+  rate: number,
+  goesOn: (sent: number) => boolean,
+  send: (nth: number, due: number) => void,
+): Promise<void> {
+  const start = performance.now();
+  for (let sent = 0; goesOn(sent); await delay(1)) {
+    const isDue = Math.ceil(((performance.now() - start) * rate) / 1_000);
+    for (; sent < isDue && goesOn(sent); sent += 1) send(sent, start + (sent * 1_000) / rate);
+  }
+}
+
+/**
+ * Sends requests evenly and times each from the moment at which it was due: what waits for a connection, or for us, has waited all the same.
+ * autocannon sends a second's requests in one burst.
  * @throws Error when one is not redirected
  */
 export async function sendEvenly({ base, host, paths, rate, connections }: EvenLoad): Promise<Spread> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const start = performance.now();
   const times: Promise<number>[] = [];
-  while (times.length < paths.length) {
-    const isDue = Math.min(paths.length, Math.ceil(((performance.now() - start) * rate) / 1_000));
-    while (times.length < isDue) {
-      const due = start + (times.length * 1_000) / rate;
-      times.push(redirected(new URL(paths[times.length]!, base), host, agent).then((at) => at - due));
-    }
-    await delay(1);
-  }
+  await evenly(
+    rate,
+    (sent) => sent < paths.length,
+    (nth, due) => times.push(redirected(new URL(paths[nth]!, base), host, agent).then((at) => at - due)),
+  );
   try {
     return spread(await Promise.all(times));
   } finally {

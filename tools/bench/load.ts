@@ -2,6 +2,7 @@ import autocannon, { Client, Request, Result } from 'autocannon';
 import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
 import { episodeOf, feedUrl, itemOf } from './events';
 import { Listener } from './listeners';
+import { Mix, MixRequest } from './mix';
 import { Spread } from './report';
 import { withWorker } from './workers';
 
@@ -17,6 +18,7 @@ export type Load = Bounds &
   (
     | { kind: 'positions'; listeners: Listener[]; round: number }
     | { kind: 'syncs'; listeners: Listener[]; playsEach: number }
+    | { kind: 'mix'; listeners: Listener[] }
     | { kind: 'get'; path: string; expected: string }
     /** Each path once, then from the beginning. */
     | { kind: 'redirects'; paths: string[]; host: string }
@@ -92,6 +94,23 @@ function syncRequest(listeners: Listener[], playsEach: number, fail: (reason: st
   };
 }
 
+/** Each connection speaks for its listeners. */
+function mixRequest(listeners: Listener[], fail: (reason: string) => void): Request {
+  const mix = new Mix(listeners);
+  let sent: MixRequest;
+  return {
+    setupRequest: (request) => {
+      sent = mix.next();
+      const { method, path, headers, body } = sent;
+      return { ...request, method, path, headers, body };
+    },
+    onResponse: (status, body) => {
+      const wrong = sent.answered(status, body);
+      if (wrong) fail(`${sent.kind}: ${wrong}`);
+    },
+  };
+}
+
 /** The worker's side. */
 export async function runLoad(load: Load): Promise<Generated> {
   let failure: string | undefined;
@@ -105,9 +124,12 @@ export async function runLoad(load: Load): Promise<Generated> {
       const mine = load.paths.filter((_, index) => index % load.connections === own);
       client.setRequests(mine.map((path) => ({ path, headers: { host: load.host } })));
     }
-    if (load.kind === 'syncs') {
+    if (load.kind === 'syncs' || load.kind === 'mix') {
       const listeners = load.listeners.filter((_, index) => index % load.connections === own);
-      client.setRequests([syncRequest(listeners, load.playsEach, (reason) => (failure ??= reason))]);
+      const fail = (reason: string): string => (failure ??= reason);
+      client.setRequests([
+        load.kind === 'mix' ? mixRequest(listeners, fail) : syncRequest(listeners, load.playsEach, fail),
+      ]);
     }
   };
   const cpu = process.cpuUsage();

@@ -5,6 +5,7 @@ import { Ceilings, Figure } from './bench';
 import { measureCeilings } from './ceilings';
 import { sendEvenly } from './even-load';
 import { catchUp } from './figures/catch-up';
+import { clusterMix } from './figures/cluster-mix';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
 import { feedFigures } from './figures/feeds';
@@ -18,7 +19,15 @@ import { closeConnections } from './http';
 import { runLoad } from './load';
 import { allowOrigin, publishFeeds } from './origin';
 import { printTable, Row, say } from './report';
-import { buildApps, stopEverything, Running, startPostgres, startServices, startStandalone } from './systems';
+import {
+  buildApps,
+  stopEverything,
+  Running,
+  startCluster,
+  startPostgres,
+  startServices,
+  startStandalone,
+} from './systems';
 import { isWorker, withWorker } from './workers';
 
 /**
@@ -39,6 +48,8 @@ const onServices = (listeners: number): readonly Figure[] => [
 ];
 /** On a system of its own, which may fetch from the origin at this port. */
 const onFeeds = (port: number): readonly Figure[] => [...feedFigures(port), redirects];
+/** With so many copies of command-api, on a system of its own each. */
+const CLUSTERS = [1, 2];
 /** Listeners whose states come and go in the cache: half as many again as it holds, or, with `--full`, a small town. */
 const CACHE_LISTENERS = 400;
 const CACHE_LISTENERS_FULL = 2_000;
@@ -46,7 +57,10 @@ const START = 'start';
 
 async function bench({ only, full }: { only?: string; full?: boolean }): Promise<void> {
   const services = onServices(full ? CACHE_LISTENERS_FULL : CACHE_LISTENERS);
-  const names = [START, ...new Set([...services, ...onStandalone, ...onFeeds(0)].map(({ name }) => name))];
+  const names = [
+    START,
+    ...new Set([...services, ...onStandalone, ...onFeeds(0), clusterMix(1)].map(({ name }) => name)),
+  ];
   if (only !== undefined && !names.includes(only)) throw new Error(`no figure ${only}; there are ${names.join(', ')}`);
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
   const began = performance.now();
@@ -56,7 +70,7 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
   buildApps();
   const postgres = await startPostgres();
   try {
-    const wanted = [...onStandalone, ...services].filter(isWanted);
+    const wanted = [...onStandalone, ...services, clusterMix(1)].filter(isWanted);
     const ceilings = await measureCeilings(new Set(wanted.flatMap(({ ceilings = [] }) => ceilings)));
     if (isWanted({ name: START }) || onStandalone.some(isWanted))
       rows.push(...(await standalone(onStandalone.filter(isWanted), isWanted({ name: START }), ceilings)));
@@ -71,6 +85,11 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
         return measureAll(onFeeds(port).filter(isWanted), system, ceilings);
       });
       rows.push(...ofFeeds);
+    }
+    for (const copies of CLUSTERS.filter(() => isWanted(clusterMix(1)))) {
+      say(`Two processes of each service behind nginx, of command-api ${copies} …`);
+      const system = await startCluster({ 'command-api': copies });
+      rows.push(...(await measureAll([clusterMix(copies)], system, ceilings)));
     }
   } finally {
     await postgres.stop();

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { postgresUrl, superviseChild } from '@balados/embedded';
 import { createDatabase, waitFor } from '@balados/testing';
-import { ServiceProcess, startSystem, storesOf, System } from '@balados/e2e-support';
+import { ServiceName, ServiceProcess, startSystem, storesOf, System } from '@balados/e2e-support';
 import { signingKey } from './listeners';
 
 const ROOT = process.cwd();
@@ -19,7 +19,7 @@ const ENVIRONMENT = {
   RATE_REGISTER: '0',
 };
 
-export type Kind = 'standalone' | 'six processes';
+export type Kind = 'standalone' | 'six processes' | 'cluster';
 export type Running = System & { kind: Kind };
 
 const running = new Set<{ stop(): Promise<void> }>();
@@ -93,6 +93,10 @@ export async function startStores(): Promise<Pick<System, 'database' | 'eventSto
 
 export const startServices = async (extra: Record<string, string> = {}): Promise<Running> =>
   remembered<Running>({ ...(await startSystem('services', { ...ENVIRONMENT, ...extra })), kind: 'six processes' });
+
+/** Two processes of each service behind nginx, but for `copies`. */
+export const startCluster = async (copies: Partial<Record<ServiceName, number>> = {}): Promise<Running> =>
+  remembered<Running>({ ...(await startSystem('cluster', ENVIRONMENT, undefined, copies)), kind: 'cluster' });
 
 export const startStandalone = async (): Promise<Running> =>
   remembered<Running>({ ...(await startSystem('standalone', ENVIRONMENT)), kind: 'standalone' });

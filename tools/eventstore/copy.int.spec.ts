@@ -7,15 +7,15 @@ import { waitFor } from '@balados/testing';
 import { compaction, USERS_CATEGORIES, usersEvents, WHOLE_HISTORY } from '@balados/users-contracts';
 import { PlaylistsCommand } from '@balados/users-domain';
 import { openListenerStreams } from '@balados/users-write';
-import { connect, disconnect, newestOfListeners } from '../bench/raw-client';
+import { connect, disconnect } from '../bench/raw-client';
 import { startStores } from '../bench/systems';
 import { Category, Habits } from '../year/habits';
 import { copy, CopyDiffers, Log } from './copy';
 import { readLog } from './log';
 
 const LONG = process.env.LONG_TESTS === '1';
-/** Days of one listener's habits, some 500 events each. */
-const DAYS = LONG ? 200 : 12;
+/** At least so many events, of one listener's habits, some 500 a day. */
+const EVENTS = LONG ? 100_000 : 5_000;
 const TIME_LIMIT_MS = LONG ? 900_000 : 120_000;
 const FIRST = Date.UTC(2026, 0, 1);
 const DAY_MS = 86_400_000;
@@ -53,23 +53,28 @@ const metadata = { recordedAt: new Date(FIRST).toISOString(), correlationId: 'te
 const take = (stream: string) =>
   takeCheckpoint(source.store, stream, { codec: usersEvents, compaction: compaction(), metadata });
 
-/** Days of a listener's habits, in the order in which they happen. */
-async function live(userId: string, nth: number, days: number): Promise<void> {
+/** A listener's habits, day after day for as long as `goesOn`, in the order in which they happen. @returns how many events that are */
+async function live(userId: string, nth: number, goesOn: (day: number, events: number) => boolean): Promise<number> {
   const habits = new Habits(nth);
   const heads = new Map<string, number>();
-  for (let day = 0; day < days; day += 1)
+  let count = 0;
+  for (let day = 0; goesOn(day, count); day += 1)
     for (const [category, happenings] of Object.entries(habits.day(FIRST + day * DAY_MS))) {
       const stream = streamOf(category as Category, userId);
       const events = happenings.map(({ at, event }) =>
         usersEvents.encode(event, { ...metadata, recordedAt: new Date(at).toISOString() }, randomUUID()),
       );
+      count += events.length;
       for (let next = 0; next < events.length; next += 200)
         heads.set(
           stream,
           await source.store.append(stream, heads.get(stream) ?? NO_EVENTS, events.slice(next, next + 200)),
         );
     }
+  return count;
 }
+
+const days = (count: number) => (day: number) => day < count;
 
 /** What the deciders make of a listener's streams, but for where in a stream it was said. */
 async function statesOf({ store }: Log, userId: string): Promise<string[]> {
@@ -101,7 +106,7 @@ it(
       string,
       string,
     ];
-    for (const [nth, userId] of [whole, cut, begun, gone, erased].entries()) await live(userId, nth + 8, 4);
+    for (const [nth, userId] of [whole, cut, begun, gone, erased].entries()) await live(userId, nth + 8, days(4));
     const listeningOfCut = streamOf('listening', cut);
     for (const category of USERS_CATEGORIES) {
       await take(streamOf(category, cut));
@@ -172,21 +177,28 @@ it(
 it(
   'killed in the middle it goes on where it was, and the two logs are equal, event by event',
   async () => {
-    await live(randomUUID(), 0, DAYS);
+    const userId = randomUUID();
+    const lived = await live(userId, 0, (_, events) => events < EVENTS);
+    // Nearly all of it.
+    const stream = streamOf('listening', userId);
+    const middle = (await source.store.head(stream)) / 2;
     const main = resolve(__dirname, '../run.mjs');
     const run = () =>
       spawn(process.execPath, [main, 'eventstore', 'copy', '--from', source.url, '--to', target.url], {
         stdio: 'pipe',
       });
     const killed = run();
-    await waitFor(async () => newestOfListeners(target.client), {
-      what: 'the first copied event',
+    await waitFor(async () => (await target.store.head(stream)) > middle, {
+      what: 'half of it to be copied',
       timeoutMs: TIME_LIMIT_MS,
     });
     killed.kill('SIGKILL');
     await new Promise((ended) => killed.once('exit', ended));
     const whole = await eventsOf(source);
-    expect((await eventsOf(target)).length).toBeLessThan(whole.length);
+    const copied = await eventsOf(target);
+    expect(whole).toHaveLength(lived);
+    expect(copied.length).toBeLessThan(whole.length);
+    const startedAt = performance.now();
 
     const again = run();
     let said = '';
@@ -196,6 +208,10 @@ it(
     expect(status).toBe(0);
     expect(said).toMatch(/^Equal: /m);
     expect(await eventsOf(target)).toEqual(whole);
+    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
+    process.stderr.write(
+      `      of ${lived} events ${copied.length} were there when it was killed; the rest took ${seconds} s\n`,
+    );
   },
   TIME_LIMIT_MS,
 );
@@ -239,7 +255,7 @@ it('what was dropped there is dropped here and nothing else, whatever its revisi
 
 it('is not told equal when the target holds something else', async () => {
   const userId = randomUUID();
-  await live(userId, 20, 2);
+  await live(userId, 20, days(2));
   const other = usersEvents.encode(
     { type: 'PrivacyChanged', data: { feed: null, item: null, privacy: 'public', changedAt: metadata.recordedAt } },
     metadata,

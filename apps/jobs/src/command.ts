@@ -12,7 +12,7 @@ const USAGE = `jobs <job>|all|list [--dry-run]
 
 Runs one job, or all in turn, once and now, as the service does by the clock: where a replica of it is at a job, that is said and the
 job is left alone. It reads the variables of the service; without FEEDS_URL no feed is asked for its title. --dry-run says what would
-be done and changes nothing. Exit code: 0 done, 1 something failed, 2 wrong usage, 3 somebody else is at a job.`;
+be done and changes nothing. Exit code: 0 done, 1 something failed or was stopped, 2 wrong usage, 3 somebody else is at a job.`;
 
 export const EXIT = { done: 0, failed: 1, usage: 2, standby: 3 } as const;
 
@@ -55,10 +55,14 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
       throw new Error('tables are missing: is projections of this version running?');
     let code: number = EXIT.done;
     for (const job of jobs) {
-      if (stopping.signal.aborted) break;
+      if (stopping.signal.aborted) {
+        output.line(`stopped before ${job.name}`);
+        break;
+      }
       code = worse(code, await runOne(job, dependencies, { isDry, signal: stopping.signal, output }));
     }
-    return code;
+    // The one that was under way may have left some of its work undone, too.
+    return stopping.signal.aborted ? EXIT.failed : code;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
     feeds?.close();

@@ -65,7 +65,7 @@ export interface Job {
   /** Milliseconds from one run to the next; undefined: in turn with the others, once in `everyMs`. */
   urgentMs?: number;
   /** What the replicas lock in `database`, so that one of them is at it: its letters in hexadecimal. */
-  lock: string;
+  lock: number;
   database: 'users' | 'site';
   /** Whatever the time is, it does the same. */
   isTimeless?: true;
@@ -97,7 +97,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'checkpoint',
     does: 'draws old and long streams together, and drops the content of what ended long ago',
-    lock: '0x63686b70',
+    lock: 0x63686b70,
     database: 'users',
     run: takeCheckpoints,
     foresee: async (parts) => ({ due: (await streamsDue(parts)).length }),
@@ -105,7 +105,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'trim',
     does: 'cuts streams before a checkpoint that every projector has passed',
-    lock: '0x7472696d',
+    lock: 0x7472696d,
     database: 'users',
     run: cutStreams,
     foresee: async (parts) => ({ uncut: (await streamsToCut(parts)).length }),
@@ -113,7 +113,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'windows',
     does: 'moves the windows over which growth is measured',
-    lock: '0x77696e64',
+    lock: 0x77696e64,
     database: 'site',
     run: async ({ site, now, trendingWindowMs: windowMs }) => {
       await movePopularityWindows(site, { now: now(), windowMs });
@@ -126,7 +126,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'timeline',
     does: 'makes the partitions of the timeline for the months to come, and drops what is no longer read',
-    lock: '0x70617274',
+    lock: 0x70617274,
     database: 'site',
     run: async ({ site, now }) => ({ dropped: (await arrangeTimeline(site, { now: now() })).length }),
     foresee: async ({ site, now }) => ({ leaving: (await timelineChanges(site, { now: now() })).leaving.length }),
@@ -134,7 +134,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'drift',
     does: 'compares counts and lists with the contributions that they come from, and repairs what differs',
-    lock: '0x64726966',
+    lock: 0x64726966,
     database: 'site',
     run: (parts) => comparePodcasts(parts, { isRepaired: true }),
     foresee: (parts) => comparePodcasts(parts, { isRepaired: false }),
@@ -143,7 +143,7 @@ export const JOBS: readonly Job[] = [
     name: 'metadata',
     does: 'asks feeds for their titles, authors and covers',
     urgentMs: METADATA_EVERY_MS,
-    lock: '0x66656564',
+    lock: 0x66656564,
     database: 'site',
     run: refreshFeedMetadata,
     foresee: async (parts) => ({ due: await feedsAreDue(parts) }),
@@ -160,7 +160,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'sessions',
     does: 'forgets sessions, tokens and idempotency keys that ended long ago',
-    lock: '0x73657373',
+    lock: 0x73657373,
     database: 'users',
     run: async ({ users, now }) => ({
       sessions: await purgeSessions(users, new Date(now())),

@@ -85,7 +85,7 @@ export async function clocksApart(sql: DataSource, now: number): Promise<number>
  */
 export function asLeader<Result>(
   dataSource: DataSource,
-  lock: string,
+  lock: number,
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
   return dataSource.transaction(async (transaction) => {

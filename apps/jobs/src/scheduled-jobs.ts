@@ -11,7 +11,7 @@ export const JOBS_DEPENDENCIES = Symbol('dependencies of the jobs');
 export const JOBS_METRICS = Symbol('metrics of the jobs');
 
 /** What the replicas lock while one of them applies its default privacy ("jobs" in hexadecimal). */
-const DEFAULT_PRIVACY_LOCK = '0x6a6f6273';
+const DEFAULT_PRIVACY_LOCK = 0x6a6f6273;
 
 /** Runs the jobs by the clock: the urgent ones each for itself, the others in turn. */
 @Injectable()

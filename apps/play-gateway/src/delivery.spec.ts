@@ -224,6 +224,29 @@ it('goes on past a file that cannot be read, or is there no more', async () => {
   expect((await events(userId)).map(({ metadata }) => metadata.correlationId)).toEqual(['request-3']);
 });
 
+it('lets nobody wait for a play that cannot be delivered', async () => {
+  const [poisoned, userId] = [randomUUID(), randomUUID()];
+  let tries = 0;
+  const read = store.read.bind(store);
+  store.read = (stream, ...given) => {
+    if (stream !== streamOf('listening', poisoned)) return read(stream, ...given);
+    tries += 1;
+    throw new Error('an event that nobody knows');
+  };
+  await journal.append(play({ userId: poisoned, heardAt: Date.now() }));
+  await waitFor(() => tries >= 4, { what: 'some tries' });
+  const before = tries;
+  for (let name = 0; name < 20; name += 1) {
+    await journal.append(play({ userId }, name));
+    await settled(name + 1);
+  }
+  expect(tries).toBeLessThan(before + 5);
+  expect(journal.waiting).toBe(1);
+  store.read = read;
+  await settled(21);
+  expect(await events(poisoned)).toHaveLength(1);
+});
+
 it('stands back as long also when a clock is set', async () => {
   busy = 1;
   await journal.append(play({ userId: randomUUID() }));

@@ -13,6 +13,8 @@ export const DELIVERED_TOGETHER = 64;
 /** Pauses before what could not be delivered is tried again, in milliseconds: doubled from the first to the longest. */
 export const RETRY_PAUSE_MS = 100;
 export const RETRY_LONGEST_PAUSE_MS = 15_000;
+/** A file with a play that fails by itself is left alone by itself, with the pauses doubled up to this, in milliseconds. */
+export const RETRY_LONGEST_REST_MS = 120_000;
 /** A play that fails for a reason that does not pass by itself is given up after this long, in milliseconds. */
 export const UNDELIVERABLE_AFTER_MS = 7 * 86_400_000;
 /** An orderly stop waits this long for what is being delivered, in milliseconds; the rest stays in the journal. */
@@ -38,7 +40,10 @@ interface Kept {
 export class Delivery {
   private readonly stopping = new AbortController();
   private wakeUp: (() => void) | undefined;
+  /** How often the stores were away, one after the other. */
   private failures = 0;
+  /** Files whose plays fail for reasons of their own, by number: how often, and until when (`performance.now`) they are left alone. */
+  private readonly resting = new Map<number, { failures: number; until: number }>();
   private readonly running: Promise<void>;
 
   constructor(
@@ -74,34 +79,54 @@ export class Delivery {
       const woken = new Promise<void>((resolve) => (this.wakeUp = resolve));
       const outcome = await this.round().catch((error: unknown) => {
         this.parts.log.error({ err: error }, 'the journal cannot be worked off');
-        return 'failed' as const;
+        return 'away' as const;
       });
-      if (outcome === 'nothing') await woken;
-      else if (outcome === 'done') this.failures = 0;
-      else await this.pause();
+      if (outcome === 'nothing') await this.wokenOrRested(woken);
+      else if (outcome === 'away') await this.pause();
+      else this.failures = 0;
     }
   }
 
-  /** Through all files, the oldest first; when the stores are away the others need not be tried. */
-  private async round(): Promise<'nothing' | 'done' | 'failed'> {
-    const { journal } = this.parts;
-    let outcome: 'nothing' | 'done' | 'failed' = 'nothing';
+  /** Through all files that are not left alone, the oldest first; when the stores are away the others need not be tried. */
+  private async round(): Promise<'nothing' | 'done' | 'away'> {
+    const { journal, log } = this.parts;
+    let outcome: 'nothing' | 'done' = 'nothing';
     for (let after = 0; ;) {
-      const waitsSince = journal.waitsSince(after);
+      const resting = (number: number): boolean => (this.resting.get(number)?.until ?? 0) > performance.now();
+      const waitsSince = journal.waitsSince(after, resting);
       if (waitsSince === undefined) return outcome;
       // Before the file is read, and takes no more plays.
       await this.makeWay(gatheringAt(journal.filled), waitsSince);
-      const segment = await journal.segmentAfter(after);
+      const segment = await journal.segmentAfter(after, resting);
       if (!segment || this.stopping.signal.aborted) return outcome;
+      const { number } = segment;
       const result = await this.deliver(segment).catch((error: unknown) => {
-        // Those in other files need not wait for it.
-        this.parts.log.error({ err: error, segment: segment.number }, 'a file of the journal cannot be worked off');
+        log.error({ err: error, segment: number }, 'a file of the journal cannot be worked off');
         return 'failed' as const;
       });
-      if (result === 'away') return 'failed';
-      if (outcome !== 'failed') outcome = result;
-      after = segment.number;
+      if (result === 'away') return 'away';
+      // Those in other files need not wait for it.
+      if (result === 'failed') this.rest(number);
+      else this.resting.delete(number);
+      outcome = 'done';
+      after = number;
     }
+  }
+
+  private rest(number: number): void {
+    const failures = (this.resting.get(number)?.failures ?? 0) + 1;
+    this.resting.set(number, { failures, until: performance.now() + pauseAfter(failures, RETRY_LONGEST_REST_MS) });
+  }
+
+  /** Waits until there is something to deliver, or a file to be tried again. */
+  private async wokenOrRested(woken: Promise<void>): Promise<void> {
+    const next = Math.min(...[...this.resting.values()].map(({ until }) => until));
+    if (next === Infinity) return woken;
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, this.stopping.signal]);
+    const rested = delay(Math.max(next - performance.now(), 0), undefined, { signal, ref: false });
+    await Promise.race([woken, rested.catch(() => undefined)]);
+    waiting.abort();
   }
 
   private async deliver(segment: Segment): Promise<'done' | 'failed' | 'away'> {
@@ -207,11 +232,16 @@ export class Delivery {
 
   private async pause(): Promise<void> {
     this.failures += 1;
-    const longest = Math.min(RETRY_LONGEST_PAUSE_MS, RETRY_PAUSE_MS * 2 ** (this.failures - 1));
-    const pause = longest * (0.5 + Math.random() / 2);
-    await delay(pause, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
+    await delay(pauseAfter(this.failures, RETRY_LONGEST_PAUSE_MS), undefined, {
+      signal: this.stopping.signal,
+      ref: false,
+    }).catch(() => undefined);
   }
 }
+
+/** In milliseconds; not all that failed at the same time are to come back at the same time. */
+const pauseAfter = (failures: number, longestMs: number): number =>
+  Math.min(longestMs, RETRY_PAUSE_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
 
 /** Of the stores, and so the same for all plays. */
 const isAway = (error: unknown): boolean => error instanceof StoreUnavailable || error instanceof AccountsUnavailable;

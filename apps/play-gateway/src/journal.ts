@@ -31,6 +31,10 @@ interface Written extends Segment {
   busy: Promise<unknown>;
 }
 
+/** Of the files, by number, those that are not to be looked at now. */
+type IsLeft = (number: number) => boolean;
+const none: IsLeft = () => false;
+
 /** Plays that are written together. */
 interface Group {
   lines: string[];
@@ -116,9 +120,9 @@ export class Journal {
     return this.bytes / this.options.maxBytes;
   }
 
-  /** Since when the oldest play of the files after number `after` may have waited; undefined when there is none. */
-  waitsSince(after: number): number | undefined {
-    return (this.sealed.find(({ number }) => number > after) ?? this.active)?.since;
+  /** Since when the oldest play of the files after number `after`, but for those left alone, may have waited; undefined when there is none. */
+  waitsSince(after: number, isLeft: IsLeft = none): number | undefined {
+    return (this.sealed.find(({ number }) => number > after && !isLeft(number)) ?? this.active)?.since;
   }
 
   /** Plays that wait for their delivery. */
@@ -149,9 +153,9 @@ export class Journal {
     return group.written;
   }
 
-  /** The oldest file after number `after` that has plays to deliver; undefined when there is none. */
-  async segmentAfter(after: number): Promise<Segment | undefined> {
-    const found = (): Segment | undefined => this.sealed.find(({ number }) => number > after);
+  /** The oldest file after number `after`, but for those left alone, that has plays to deliver; undefined when there is none. */
+  async segmentAfter(after: number, isLeft: IsLeft = none): Promise<Segment | undefined> {
+    const found = (): Segment | undefined => this.sealed.find(({ number }) => number > after && !isLeft(number));
     if (!found() && this.active) await this.inTurn(async () => this.seal());
     return found();
   }

@@ -9,9 +9,11 @@ import {
   Service,
 } from '@balados/platform-service';
 import { openPostgres, poolOf } from '@balados/platform-stores';
+import { withoutPeople } from '@balados/site-read';
 import { siteReadContext } from '@balados/site-schema';
 import { Config } from './config';
 import { PublicApiModule } from './public-api.module';
+import { WITHHELD_HEADER } from './withholding';
 
 export { config } from './config';
 
@@ -31,7 +33,8 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: { postgres: () => site.query('SELECT 1 FROM site.podcast_popularity, site.projection LIMIT 1') },
     mappings: [invalidCursor],
     publicReads: true,
-    keepsAnswers: true,
+    // Nobody knows then how late projections are.
+    keepsAnswers: { outage: { reduce: withoutPeople, headers: { [WITHHELD_HEADER]: 'true' } } },
     docs: { title: 'Balados Sync: what is public', problems: {} },
     onClose: () => site.destroy(),
   });

@@ -18,9 +18,12 @@ import { Withholding } from './withholding';
 /** Rows of a trending list unless told. */
 export const TRENDING_DEFAULT = 20;
 
-/** With the moment that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s. */
-const LASTING = 'public, max-age=29';
-const BRIEF = 'public, max-age=5';
+/**
+ * With the moment that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s, also where a cache cannot reach us
+ * (`must-revalidate`), since it would go on naming people.
+ */
+const LASTING = 'public, max-age=29, must-revalidate';
+const BRIEF = 'public, max-age=5, must-revalidate';
 
 const podcastsQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT) });
 const episodesQuery = podcastsQuery.extend({ feed: feedParameter.optional() });

@@ -7,12 +7,13 @@ import { giveUp, makeAnew } from './make-anew';
 import { showStatus } from './show-status';
 
 const USAGE = `projections status [--json]
-projections rebuild users|site [--abort]
+projections rebuild users|site [--abort] [--publish]
 projections skip <event id> [--unhide]
 
 status    where each projector and each of its segments stands, how far it is behind, who holds it, and why it stands still
 rebuild   makes the tables of a projector anew from the log, beside those that are read, and switches over; called again it goes on,
-          called in a second process it shares the work; --abort gives it up
+          called in a second process it shares the work; --abort gives it up; --publish also publishes podcasts that are not now, by a
+          lower PUBLIC_MIN_LISTENERS
 skip      moves the segments that stand still at an event past it, and notes who did so; --unhide also past one by which its listener
           hides or erases something, which is shown from then on
 
@@ -61,7 +62,12 @@ type Command = (opened: Opened, surroundings: Surroundings) => Promise<number>;
 
 /** @throws Misused */
 function read(args: readonly string[]): Command {
-  const options = { json: { type: 'boolean' }, abort: { type: 'boolean' }, unhide: { type: 'boolean' } } as const;
+  const options = {
+    json: { type: 'boolean' },
+    abort: { type: 'boolean' },
+    publish: { type: 'boolean' },
+    unhide: { type: 'boolean' },
+  } as const;
   let parsed;
   try {
     parsed = parseArgs({ args: [...args], options, allowPositionals: true });
@@ -76,7 +82,7 @@ function read(args: readonly string[]): Command {
   if (name === 'rebuild' && (of === 'users' || of === 'site'))
     return values.abort
       ? (opened, { stdout }) => giveUp(opened, of, stdout)
-      : (opened, around) => makeAnew(opened, of, around);
+      : (opened, around) => makeAnew(opened, { name: of, mayPublish: values.publish ?? false }, around);
   if (name === 'skip' && of !== undefined && UUID.test(of))
     return (opened, { stdout }) => skip(opened, of, { mayUnhide: values.unhide ?? false, stdout });
   throw new Misused(name === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`);

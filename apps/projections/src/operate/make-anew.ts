@@ -1,5 +1,5 @@
 import { giveUpRebuild, rebuild, Rebuilt, Sql } from '@balados/platform-stores';
-import { storeDefaultPrivacy } from '@balados/site-projections';
+import { DEFAULT_SITE_POLICY, storeDefaultPrivacy } from '@balados/site-projections';
 import { ERASURES_LOCK } from '@balados/users-accounts';
 import { openListenerStreams } from '@balados/users-write';
 import { CommandFailed, Opened } from './contexts';
@@ -12,13 +12,14 @@ export const REBUILD_BATCH_EVENTS = 2_000;
 /** Folds of listeners of whom something may have to be erased again. */
 const STATE_CACHE_BYTES = 16 * 1_048_576;
 
+/** `mayPublish`: also what the services do not publish now, by a lower PUBLIC_MIN_LISTENERS. */
 export async function makeAnew(
   { store, users, site, owner }: Opened,
-  name: 'users' | 'site',
+  { name, mayPublish }: { name: 'users' | 'site'; mayPublish: boolean },
   { stdout, stderr, env }: Surroundings,
 ): Promise<number> {
   const { rebuildable, live, url, forget } = { users, site }[name];
-  if (name === 'site') await checkPolicy(site.live, env);
+  if (name === 'site') await checkPolicy(site.live, env, mayPublish);
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once('SIGINT', stop).once('SIGTERM', stop);
@@ -75,20 +76,30 @@ const whileNothingIsErased = (users: Opened['users']['live'], work: () => Promis
   });
 
 /**
- * A policy that was forgotten on the command line would publish what the services hide.
- * @throws CommandFailed when the environment does not name it, and the default is not what holds
+ * A policy that was forgotten on the command line, or is another one there, would publish what the services hide.
+ * @throws CommandFailed when the environment does not name it, and the default is not what holds; or when by the one that it names something
+ * would be published that is not
  */
-async function checkPolicy(site: Sql, { PUBLIC_MIN_LISTENERS, DEFAULT_PRIVACY }: NodeJS.ProcessEnv): Promise<void> {
-  if (!PUBLIC_MIN_LISTENERS) {
-    const [{ differing }] = await site.query<[{ differing: boolean }]>(
-      `SELECT EXISTS (SELECT FROM site_private.feeds
-         WHERE published <> ((listeners >= 2 OR explicit > 0) AND NOT blocked)) AS differing`,
+async function checkPolicy(
+  site: Sql,
+  { PUBLIC_MIN_LISTENERS, DEFAULT_PRIVACY }: NodeJS.ProcessEnv,
+  mayPublish: boolean,
+): Promise<void> {
+  const isPublic = '((listeners >= $1 OR explicit > 0) AND NOT blocked)';
+  const [{ differing, more }] = await site.query<[{ differing: boolean; more: number }]>(
+    `SELECT count(*) FILTER (WHERE published <> ${isPublic}) > 0 AS differing,
+       (count(*) FILTER (WHERE NOT published AND ${isPublic}))::int AS more FROM site_private.feeds`,
+    [Number(PUBLIC_MIN_LISTENERS || DEFAULT_SITE_POLICY.publicMinListeners)],
+  );
+  if (!PUBLIC_MIN_LISTENERS && differing)
+    throw new CommandFailed(
+      'podcasts are published by another rule than the default one: set PUBLIC_MIN_LISTENERS, as for the services',
     );
-    if (differing)
-      throw new CommandFailed(
-        'podcasts are published by another rule than the default one: set PUBLIC_MIN_LISTENERS, as for the services',
-      );
-  }
+  if (more > 0 && !mayPublish)
+    throw new CommandFailed(
+      `with PUBLIC_MIN_LISTENERS=${PUBLIC_MIN_LISTENERS} ${more} podcasts would be published that are not: is it as for the services? ` +
+        '--publish has it so all the same',
+    );
   // As the service does when it starts first; what is stored already holds.
   await storeDefaultPrivacy(site, (DEFAULT_PRIVACY || 'anonymous') as never);
 }

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { waitFor } from '@balados/testing';
 import { Controller, Get, Header, Module, Param } from '@nestjs/common';
 import { ANSWERS_KEPT_MS, ANSWERS_MAX_BYTES } from './kept-answers';
 import { Problem } from './problems';
@@ -6,6 +7,7 @@ import { startService, stopServices } from './service.fixture';
 
 let asked: string[] = [];
 let answers: Promise<unknown> = Promise.resolve();
+let isOut = false;
 
 @Controller()
 class Lists {
@@ -14,8 +16,15 @@ class Lists {
   async list(@Param('name') name: string) {
     asked.push(name);
     await answers;
+    if (isOut) throw new Problem(503, 'unavailable', 'out', { retryAfter: 2 });
     if (name === 'none') throw new Problem(404, 'not_public', 'none');
     return { name, number: asked.length, ...(name === 'long' && { text: 'x'.repeat(2 * ANSWERS_MAX_BYTES) }) };
+  }
+
+  @Get('brief/:name')
+  @Header('cache-control', 'public, max-age=0')
+  brief(@Param('name') name: string) {
+    return this.list(name);
   }
 
   @Get('own/:name')
@@ -32,7 +41,8 @@ let url: string;
 beforeEach(async () => {
   asked = [];
   answers = Promise.resolve();
-  url = await startService(Everything, {}, { publicReads: true, keepsAnswers: true });
+  isOut = false;
+  url = await startService(Everything, {}, { publicReads: true, keepsAnswers: {} });
 });
 afterEach(stopServices);
 
@@ -103,4 +113,79 @@ it('lets nobody wait for a client that does not read its answer', async () => {
   } finally {
     deaf.destroy();
   }
+});
+
+describe('while no new answer can be had', () => {
+  beforeEach(async () => {
+    const outage = { reduce: () => ({ left: 'little' }), headers: { 'balados-withheld': 'true' } };
+    url = await startService(Everything, {}, { publicReads: true, keepsAnswers: { outage } });
+  });
+  const about = ({ status, headers, body }: Awaited<ReturnType<typeof get>>) => ({
+    status,
+    body: JSON.parse(body || 'null') as unknown,
+    ...Object.fromEntries(
+      ['balados-stale', 'balados-withheld', 'retry-after'].map((name) => [name, headers.get(name)]),
+    ),
+  });
+  const older = (path: string) =>
+    waitFor(
+      async () => {
+        const answer = await get(path);
+        return answer.headers.get('balados-stale') ? answer : undefined;
+      },
+      { what: 'an older answer' },
+    );
+
+  it('gives an older one whole, with its age, for as long as any cache might, and a new one when it can be had again', async () => {
+    const first = await get('/lists/a');
+    isOut = true;
+    const again = await older('/lists/a');
+    expect(about(again)).toEqual({
+      ...about(first),
+      'balados-stale': 'true',
+    });
+    expect(Number(again.headers.get('age'))).toBeGreaterThan(0);
+    expect([again.headers.get('etag'), again.headers.get('cache-control')]).toEqual([
+      first.headers.get('etag'),
+      'public, max-age=29',
+    ]);
+    const held = await get('/lists/a', { 'if-none-match': first.headers.get('etag')! });
+    expect([held.status, held.body, held.headers.get('retry-after')]).toEqual([304, '', null]);
+    expect((await get('/lists/b')).status).toBe(503);
+    isOut = false;
+    const fresh = await waitFor(
+      async () => {
+        const answer = await get('/lists/a');
+        return answer.headers.get('balados-stale') ? undefined : answer;
+      },
+      { what: 'a new answer' },
+    );
+    expect([fresh.status, fresh.headers.get('age')]).toEqual([200, null]);
+  });
+
+  it('gives less of it once it is older than that, which nobody is to keep', async () => {
+    const first = await get('/brief/a');
+    isOut = true;
+    const again = await older('/brief/a');
+    expect(about(again)).toEqual({
+      status: 200,
+      body: { left: 'little' },
+      'balados-stale': 'true',
+      'balados-withheld': 'true',
+      'retry-after': null,
+    });
+    expect(again.headers.get('cache-control')).toBe('public, no-cache');
+    expect(again.headers.get('etag')).not.toBe(first.headers.get('etag'));
+    expect((await get('/brief/a', { 'if-none-match': again.headers.get('etag')! })).status).toBe(304);
+  });
+
+  it('gives an older one to all who ask when there is silence, waits for it once, and no longer than a moment', async () => {
+    await get('/brief/a');
+    answers = new Promise(() => undefined);
+    await older('/brief/a');
+    const before = asked.length;
+    const all = await Promise.all(Array.from({ length: 20 }, () => get('/brief/a')));
+    expect(all.map(({ status }) => status)).toEqual(all.map(() => 200));
+    expect(asked.length).toBe(before + 1);
+  });
 });

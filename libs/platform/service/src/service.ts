@@ -28,6 +28,7 @@ import {
   validationPipe,
 } from './problems';
 import { createRateLimits } from './rate-limits';
+import type { Outage } from './stale-answers';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -90,8 +91,8 @@ export interface ServiceParts {
   publicReads?: boolean;
   /** Answers some requests itself, before anything else is done for them, CORS included. */
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
-  /** Its public answers depend on nothing but the address, and are given again for a moment. */
-  keepsAnswers?: boolean;
+  /** Its public answers depend on nothing but the address, and are given again for a moment; with `outage`, longer while there are no new ones. */
+  keepsAnswers?: { outage?: Outage };
   /** Adds routes that are no part of the API: they are not documented, and say themselves who may read them. */
   addRoutes?: (server: FastifyInstance, edge: Edge) => void;
   /** Ends answers that would go on for ever. */
@@ -133,7 +134,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   // Before Nest adds its own: what is kept needs none of it.
   if (parts.publicReads) tagReads(server as never);
   if (parts.keepsAnswers) {
-    const lookups = keepAnswers(server as never, limits.address);
+    const lookups = keepAnswers(server as never, { ...parts.keepsAnswers, admit: limits.address });
     exposeLookups(registry, 'kept_answers_total', 'Public reads: given again, or found out.', lookups);
   }
   const edge: Edge = {

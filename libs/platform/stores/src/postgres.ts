@@ -28,7 +28,7 @@ export const STATEMENT_TIMEOUT_MS = 30_000;
 /** A transaction whose client says nothing for this long is rolled back, in milliseconds, and its locks are free again. */
 export const IDLE_IN_TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 /** What all of our migrations lock, so that services that start together wait for each other ("balados" in hexadecimal). */
-export const MIGRATION_LOCK = '0x62616c61646f73';
+export const MIGRATION_LOCK = 0x62616c61646f73n;
 
 /** Connects; rejects when the database cannot be reached within CONNECT_TIMEOUT_MS. */
 export function openPostgres(

@@ -3,7 +3,7 @@ import { Projector } from './projector';
 import { rebuildOf } from './segments';
 
 /** Who begins, joins or gives up a rebuild takes it alone ("rebu" in hexadecimal). */
-const REBUILD_LOCK = '0x72656275';
+const REBUILD_LOCK = 0x72656275;
 
 export interface Row {
   projector: string;

@@ -5,7 +5,7 @@ import { EntityManager } from 'typeorm';
 export const TRENDING_WINDOW_MS = 7 * 86_400_000;
 
 /** What projectors share while they count, and who moves the window or repairs counts takes alone ("site" in hexadecimal). */
-const WINDOW_LOCK = '0x73697465';
+const WINDOW_LOCK = 0x73697465;
 
 /** Anything that opens transactions: a data source, or a manager. */
 export type Database = Pick<EntityManager, 'transaction'>;

@@ -6,7 +6,7 @@ import { ErasureTarget } from '@balados/users-contracts';
 export const REVOCATION_MS = 5_000;
 
 /** Who carries erasures on takes it alone, in the users database ("eras" in hexadecimal). */
-export const ERASURES_LOCK = '0x65726173';
+export const ERASURES_LOCK = 0x65726173;
 
 /** So many erasures of one listener are carried on in a turn. */
 export const ERASURES_AT_ONCE = 20;

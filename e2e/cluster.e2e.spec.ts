@@ -100,7 +100,7 @@ suite('two copies of each service behind nginx', () => {
 
   it(
     'answer while one after the other is killed and comes back: who asks once more is served',
-    ...inTime(LONG ? 300 : 120, async () => {
+    ...inTime(LONG ? 900 : 120, async () => {
       await traffic();
       for (const copy of KILLED)
         for (const service of SERVICES) {
@@ -117,7 +117,7 @@ suite('two copies of each service behind nginx', () => {
 
   it(
     'answer everything at once while each is stopped in order and started again, one copy after the other',
-    ...inTime(LONG ? 300 : 120, async () => {
+    ...inTime(LONG ? 900 : 120, async () => {
       await traffic();
       const before = [steady.failed.length, crowd.unavailable];
       for (const copy of ROLLED) {

@@ -2,12 +2,14 @@ import { connect } from 'node:net';
 import { waitFor } from '@balados/testing';
 import { Controller, Get, Header, Module, Param } from '@nestjs/common';
 import { ANSWERS_KEPT_MS, ANSWERS_MAX_BYTES } from './kept-answers';
+import { etagOf } from './etag';
 import { Problem } from './problems';
 import { startService, stopServices } from './service.fixture';
 
 let asked: string[] = [];
 let answers: Promise<unknown> = Promise.resolve();
 let isOut = false;
+let isWithdrawn = false;
 
 @Controller()
 class Lists {
@@ -17,7 +19,7 @@ class Lists {
     asked.push(name);
     await answers;
     if (isOut) throw new Problem(503, 'unavailable', 'out', { retryAfter: 2 });
-    if (name === 'none') throw new Problem(404, 'not_public', 'none');
+    if (name === 'none' || isWithdrawn) throw new Problem(404, 'not_public', 'none');
     return { name, number: asked.length, ...(name === 'long' && { text: 'x'.repeat(2 * ANSWERS_MAX_BYTES) }) };
   }
 
@@ -25,6 +27,13 @@ class Lists {
   @Header('cache-control', 'public, max-age=0')
   brief(@Param('name') name: string) {
     return this.list(name);
+  }
+
+  @Get('own/same')
+  @Header('cache-control', 'public, max-age=1')
+  same() {
+    if (isOut) throw new Problem(503, 'unavailable', 'out', { retryAfter: 2 });
+    return { name: 'same' };
   }
 
   @Get('own/:name')
@@ -42,6 +51,7 @@ beforeEach(async () => {
   asked = [];
   answers = Promise.resolve();
   isOut = false;
+  isWithdrawn = false;
   url = await startService(Everything, {}, { publicReads: true, keepsAnswers: {} });
 });
 afterEach(stopServices);
@@ -177,6 +187,41 @@ describe('while no new answer can be had', () => {
     expect(again.headers.get('cache-control')).toBe('public, no-cache');
     expect(again.headers.get('etag')).not.toBe(first.headers.get('etag'));
     expect((await get('/brief/a', { 'if-none-match': again.headers.get('etag')! })).status).toBe(304);
+  });
+
+  it('gives none that was found out to hold no longer, whoever found out', async () => {
+    await get('/lists/a');
+    isWithdrawn = true;
+    await waitFor(async () => (await get('/lists/a')).status === 404, { what: 'it to be gone' });
+    isOut = true;
+    expect((await get('/lists/a')).status).toBe(503);
+
+    [isOut, isWithdrawn] = [false, false];
+    await get('/lists/b');
+    const next = () => etagOf(JSON.stringify({ name: 'b', number: asked.length + 1 }));
+    // Somebody knows the next one already, whose bytes are not sent again.
+    await waitFor(async () => (await get('/lists/b', { 'if-none-match': next() })).status === 304, {
+      what: 'it to change',
+    });
+    isOut = true;
+    expect((await get('/lists/b')).status).toBe(503);
+  });
+
+  it('gives one again for as long as before that was found out to hold still', async () => {
+    const { headers } = await get('/own/same');
+    expect(headers.get('cache-control')).toBe('public, max-age=1');
+    const since = performance.now();
+    // By somebody who holds it: longer than it would have been whole.
+    await waitFor(
+      async () => {
+        await get('/own/same', { 'if-none-match': headers.get('etag')! });
+        return performance.now() > since + 1_500;
+      },
+      { what: 'it to be older' },
+    );
+    isOut = true;
+    const again = await older('/own/same');
+    expect([again.body, again.headers.get('balados-withheld')]).toEqual(['{"name":"same"}', null]);
   });
 
   it('gives an older one to all who ask when there is silence, waits for it once, and no longer than a moment', async () => {

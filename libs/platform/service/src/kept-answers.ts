@@ -67,7 +67,7 @@ export function keepAnswers(server: FastifyInstance, { admit, outage }: KeepOpti
 
   const answeredAgain = (request: FastifyRequest, reply: FastifyReply): boolean => {
     const answer = kept.get(request.url);
-    if (!answer || performance.now() > answer.foundAt + ANSWERS_KEPT_MS) return false;
+    if (!answer || answer.isReduced || performance.now() > answer.foundAt + ANSWERS_KEPT_MS) return false;
     return admitted(request) && answerAgain(answer, request, reply);
   };
   const older = ({ url }: FastifyRequest): Told | undefined => {
@@ -123,14 +123,17 @@ export function keepAnswers(server: FastifyInstance, { admit, outage }: KeepOpti
 
   server.addHook('onSend', (request, reply, payload, done) => {
     if (!isPlain(request)) return done(null, payload);
+    const { url } = request;
     const { statusCode } = reply;
-    if (
-      statusCode === 200 &&
-      typeof payload === 'string' &&
-      String(reply.getHeader('cache-control')).startsWith('public')
-    ) {
-      isOut = false;
-      kept.set(request.url, keptOf(reply, payload));
+    const isPublic = String(reply.getHeader('cache-control')).startsWith('public');
+    if (isPublic && statusCode < 400) isOut = false;
+    if (statusCode === 200 && isPublic && typeof payload === 'string') {
+      kept.set(url, keptOf(reply, payload));
+    } else if (isFoundOut(statusCode)) {
+      // Of what stands instead, the body was not sent, or there is none any more.
+      const known = kept.get(url);
+      if (known && statusCode === 304 && known.etag === reply.getHeader('etag')) Object.assign(known, timesOf(reply));
+      else if (known) kept.delete(url);
     }
     const answer = statusCode === 503 ? older(request) : undefined;
     if (answer) isOut = true;
@@ -152,16 +155,22 @@ const headersOf = (reply: FastifyReply): string[] =>
     OF_ONE_REQUEST.has(name) ? [] : [name, String(value)],
   );
 
-function keptOf(reply: FastifyReply, body: string): Kept {
+/** Whether such an answer says how things stand: not that nobody could tell, or that it was one question too many. */
+const isFoundOut = (status: number): boolean => status < 500 && status !== 429;
+
+function timesOf(reply: FastifyReply): Pick<Kept, 'askedAt' | 'foundAt'> {
   const foundAt = performance.now();
+  return { askedAt: foundAt - reply.elapsedTime, foundAt };
+}
+
+function keptOf(reply: FastifyReply, body: string): Kept {
   return {
     type: String(reply.getHeader('content-type')),
     body,
     bytes: Buffer.byteLength(body),
     etag: String(reply.getHeader('etag')),
     headers: headersOf(reply),
-    askedAt: foundAt - reply.elapsedTime,
-    foundAt,
+    ...timesOf(reply),
   };
 }
 

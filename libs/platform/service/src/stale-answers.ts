@@ -20,9 +20,9 @@ export interface Outage {
   headers: Readonly<Record<string, string>>;
 }
 
-/** An answer that was kept, and, once that was asked for, what is left of it. */
+/** An answer that was kept; once there is to be less in it, nothing else is left of it. */
 export interface Reducible extends Told {
-  reduced?: Told;
+  isReduced?: true;
 }
 
 /**
@@ -33,15 +33,18 @@ export interface Reducible extends Told {
 export function told(answer: Reducible, ageMs: number, outage: Outage): Told | undefined {
   if (ageMs > ANSWERS_STALE_MS) return undefined;
   const age = Math.ceil(ageMs / 1_000);
-  const given = age <= maxAgeOf(answer) ? answer : (answer.reduced ??= reduced(answer, outage));
-  return { ...given, headers: withHeaders(given.headers, { 'balados-stale': 'true', age: String(age) }) };
+  if (!answer.isReduced && age > maxAgeOf(answer)) Object.assign(answer, reduced(answer, outage));
+  return { ...answer, headers: withHeaders(answer.headers, { 'balados-stale': 'true', age: String(age) }) };
 }
 
-function reduced(answer: Told, { reduce, headers }: Outage): Told {
+function reduced(answer: Told, { reduce, headers }: Outage): Reducible {
   const body = JSON.stringify(reduce(JSON.parse(answer.body) as object));
   const etag = etagOf(body);
   const own = { ...headers, etag, 'cache-control': 'public, no-cache' };
-  return { type: answer.type, body, bytes: Buffer.byteLength(body), etag, headers: withHeaders(answer.headers, own) };
+  return {
+    ...{ type: answer.type, body, bytes: Buffer.byteLength(body), etag, isReduced: true },
+    headers: withHeaders(answer.headers, own),
+  };
 }
 
 /** In seconds. */

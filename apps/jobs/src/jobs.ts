@@ -151,7 +151,7 @@ export const JOBS: readonly Job[] = [
   {
     name: 'scavenge',
     does: 'has the event store remove from its disk what was cut and erased, once a day',
-    lock: '0x73637667',
+    lock: 0x73637667,
     database: 'site',
     isDue: scavengeIsDue,
     run: async ({ streams }) => ({ begun: Number(await streams.store.scavenge()) }),

@@ -1,9 +1,9 @@
 import { Sql } from '@balados/platform-stores';
 
-/** A session or personal token as its owner may have it: without secrets and their hashes. Times as RFC 3339. */
+/** A session, personal token or app's password as its owner may have it: without secrets and their hashes. Times as RFC 3339. */
 export interface TokenRecord {
   id: string;
-  kind: 'session' | 'personal';
+  kind: 'session' | 'personal' | 'app';
   name: string | null;
   device_id: string | null;
   device_name: string | null;

@@ -3,6 +3,7 @@ import { AccessTokens } from './access-token';
 import { AccountClosing } from './account-closing';
 import { Accounts } from './accounts';
 import { Authenticate, createAuthenticate } from './authenticate';
+import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
 import { IdempotencyKeys } from './idempotency-keys';
 import { jwtStrategy } from './jwt.strategy';
@@ -13,6 +14,7 @@ import { OutsideIssuer, OutsideTokens } from './outside-tokens';
 import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
 import { SessionChecks } from './session-checks';
+import { SessionCookies } from './session-cookies';
 import { Sessions } from './sessions';
 import { loadSigningKeys, PublicJwk } from './signing-key';
 
@@ -26,6 +28,9 @@ export interface AccountsParts {
   /** The body of `/.well-known/jwks.json`. */
   jwks: { keys: PublicJwk[] };
   authenticate: Authenticate;
+  /** For apps that know name and password alone. */
+  basic: BasicCredentials;
+  cookies: SessionCookies;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -45,6 +50,7 @@ export async function createAccounts({
   const checks = new SessionChecks(dataSource);
   const idempotency = new IdempotencyKeys(dataSource, key.privateKey);
   const accounts = new Accounts(dataSource, passwords, idempotency);
+  const basic = new BasicCredentials(accounts, dataSource);
   const keys = new ListenerKeys({ dataSource, idempotency });
   const accessTokens = new AccessTokens(key, config);
   const issuer = config.JWT_ISSUER_OWN;
@@ -54,7 +60,9 @@ export async function createAccounts({
     sessions: new Sessions({ dataSource, accounts, accessTokens, checks, config }),
     passwordChange: new PasswordChange({ dataSource, passwords, checks }),
     closing: new AccountClosing({ dataSource, passwords, checks, keys }),
-    tokens: new ListenerTokens({ dataSource, idempotency, checks }),
+    tokens: new ListenerTokens({ dataSource, idempotency, checks, basic }),
+    basic,
+    cookies: new SessionCookies(signingKeys),
     keys,
     jwks,
     authenticate: createAuthenticate({

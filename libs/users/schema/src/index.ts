@@ -1,5 +1,6 @@
 import { Context } from '@balados/platform-stores';
 import { Activity1700000000410 } from './activity-migration';
+import { AppPasswords1700000000430 } from './app-passwords-migration';
 import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Ends1700000000290 } from './ends-migration';
@@ -37,6 +38,7 @@ export const usersContext: Context = {
     Ends1700000000290,
     InterventionsInUsers1700000000370,
     Activity1700000000410,
+    AppPasswords1700000000430,
   ],
   rights: usersRights,
 };

@@ -7,6 +7,7 @@ import {
   GetPlaysHandler,
   GetPrivacyHandler,
   GetSavedEpisodesHandler,
+  GetSubscriptionChangesHandler,
   GetSubscriptionsHandler,
   USERS_SQL,
 } from '@balados/users-read';
@@ -16,6 +17,7 @@ import {
   ChangePlaylistItemHandler,
   ChangePrivacyHandler,
   ChangeSubscriptionHandler,
+  ChangeSubscriptionsHandler,
   CLOCK,
   ChooseErasureHandler,
   EraseListenerHistoryHandler,
@@ -29,6 +31,9 @@ import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { ExportController } from './controllers/export.controller';
+import { GpodderAuthController } from './gpodder/auth.controller';
+import { GpodderDevicesController } from './gpodder/devices.controller';
+import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
 import { PlayController } from './controllers/play.controller';
@@ -65,6 +70,9 @@ export class CommandApiModule {
         EpisodesController,
         PrivacyController,
         HistoryController,
+        GpodderAuthController,
+        GpodderDevicesController,
+        GpodderSubscriptionsController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -74,9 +82,11 @@ export class CommandApiModule {
         { provide: USERS_SQL, useValue: sql },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,
+        ChangeSubscriptionsHandler,
         ChangePlayHandler,
         SyncHandler,
         GetSubscriptionsHandler,
+        GetSubscriptionChangesHandler,
         GetPlaysHandler,
         ChangePlaylistHandler,
         ChangePlaylistItemHandler,

@@ -1,3 +1,4 @@
+export { TakesAnyBody } from './any-body';
 export * from './config';
 export { etagOf } from './etag';
 export * from './health';

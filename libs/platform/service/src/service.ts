@@ -12,6 +12,7 @@ import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
 import { tagReads } from './etag';
 import { Check, collectProcessMetrics, serveHealth } from './health';
+import { acceptAnyBody } from './any-body';
 import { acceptJson } from './json-body';
 import { keepAnswers } from './kept-answers';
 import { createLogger, Logger, nestLogger } from './logging';
@@ -137,6 +138,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalFilters(filter);
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
+  acceptAnyBody(server as never);
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {

@@ -42,6 +42,7 @@ export class AccountClosing {
         erasure: await requestErasure(sql, userId, WHOLE_ACCOUNT),
         sessions: await deleteReturning(sql, 'api_tokens', 'id', userId),
         keys: await deleteReturning(sql, 'listener_keys', 'kid', userId),
+        devices: await deleteReturning(sql, 'devices', 'device_id', userId),
         // Its answers name the account, and it must not be made again under the same key.
         answers: await deleteReturning(sql, 'idempotency_keys', 'user_id', userId),
       };

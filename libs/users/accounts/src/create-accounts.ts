@@ -5,6 +5,7 @@ import { Accounts } from './accounts';
 import { Authenticate, createAuthenticate } from './authenticate';
 import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
+import { KnownDevices } from './devices';
 import { IdempotencyKeys } from './idempotency-keys';
 import { jwtStrategy } from './jwt.strategy';
 import { KeyTokens } from './key-tokens';
@@ -31,6 +32,7 @@ export interface AccountsParts {
   /** For apps that know name and password alone. */
   basic: BasicCredentials;
   cookies: SessionCookies;
+  devices: KnownDevices;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -63,6 +65,7 @@ export async function createAccounts({
     tokens: new ListenerTokens({ dataSource, idempotency, checks, basic }),
     basic,
     cookies: new SessionCookies(signingKeys),
+    devices: new KnownDevices(dataSource),
     keys,
     jwks,
     authenticate: createAuthenticate({

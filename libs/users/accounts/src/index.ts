@@ -5,6 +5,7 @@ export { type Authenticate } from './authenticate';
 export { BasicCredentials, type SignedIn } from './basic-credentials';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';
 export { type AccountsParts, createAccounts } from './create-accounts';
+export { DEVICE_TYPES, DEVICES_PER_LISTENER, type KnownDevice, KnownDevices } from './devices';
 export {
   type Erasure,
   ERASURES_LOCK,

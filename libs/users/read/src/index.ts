@@ -4,3 +4,4 @@ export * from './playlists';
 export * from './privacy';
 export * from './queries';
 export * from './saved-episodes';
+export * from './subscription-changes';

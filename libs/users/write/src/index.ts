@@ -1,3 +1,4 @@
+export * from './change-subscriptions';
 export * from './commands';
 export * from './erase-history';
 export * from './listener-streams';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { EventStore, streamOf } from '@balados/event-sourcing';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EventStore, StoreUnavailable, streamOf } from '@balados/event-sourcing';
 import { config, JOBS, openStores, SILENT } from '@balados/jobs';
 import { createLogger } from '@balados/platform-service';
 import { drift } from '@balados/site-projections';
@@ -25,6 +26,9 @@ const DAY_MS = 86_400_000;
 /** In the order in which a round takes its turn with them. */
 const DAILY = ['checkpoint', 'trim', 'windows', 'timeline', 'drift'];
 const SAMPLE_EVERY_DAYS = 7;
+/** What an absent store is asked again, and after how long. */
+const ATTEMPTS_MAX = 10;
+const PAUSE_MS = 5_000;
 const STREAMS_AT_ONCE = 8;
 const EVENTS_PER_APPEND = 250;
 const COLD_LOAD_GOAL_MS = 100;
@@ -42,14 +46,19 @@ async function year(options: Options): Promise<void> {
   const postgres = await startPostgres();
   try {
     const system = await startSystem('services', {}, ['projections']);
-    const samples = await live(system, options).finally(() => system.stop());
-    report(samples);
+    const samples: Sample[] = [];
+    // What was lived is told also when the year came to no end.
+    await live(system, options, samples).finally(() => system.stop().finally(() => report(samples)));
   } finally {
     await postgres.stop();
   }
 }
 
-async function live({ eventStore, database }: System, { listeners, days, first }: Options): Promise<Sample[]> {
+async function live(
+  { eventStore, database }: System,
+  { listeners, days, first }: Options,
+  samples: Sample[],
+): Promise<void> {
   const stores = { EVENTSTORE_URL: eventStore, USERS_DATABASE_URL: database, SITE_DATABASE_URL: database };
   const { dependencies, close } = await openStores(config.parse(stores), createLogger('year', 'warn'), undefined);
   const jobs = { ...dependencies, signal: new AbortController().signal, progress: SILENT };
@@ -59,7 +68,6 @@ async function live({ eventStore, database }: System, { listeners, days, first }
   const town = Array.from({ length: listeners }, (_, nth) => ({ userId: randomUUID(), habits: new Habits(nth) }));
   const heaviest = town[0]!.userId;
   const progress = progressOf(days, process.stderr);
-  const samples: Sample[] = [];
   let [appended, drifted] = [0, 0];
   try {
     let from = 0n;
@@ -75,7 +83,7 @@ async function live({ eventStore, database }: System, { listeners, days, first }
       from = before ?? from;
       const now = (): number => start + DAY_MS;
       for (const { name, run } of JOBS.filter((job) => DAILY.includes(job.name))) {
-        const figures = await run({ ...jobs, now });
+        const figures = await insist(() => run({ ...jobs, now }));
         if (name === 'checkpoint') appended += figures['checkpoints']!;
         if (name === 'drift') drifted += figures['differing']!;
       }
@@ -85,9 +93,8 @@ async function live({ eventStore, database }: System, { listeners, days, first }
       const to = (await newestOfListeners(client))!;
       await untilProjected({ users: database, site: database }, { from, to }, noted);
       drifted += await drift(site, jobs);
-      samples.push(await sample(site, store, { day, appended, heaviest, drift: drifted }));
+      samples.push(await insist(() => sample(site, store, { day, appended, heaviest, drift: drifted })));
     }
-    return samples;
   } finally {
     progress.stop();
     await disconnect(client);
@@ -122,9 +129,11 @@ async function appendDay(
           randomUUID(),
         ),
       );
-      let revision = await store.head(stream);
-      for (let next = 0; next < events.length; next += EVENTS_PER_APPEND)
-        revision = await store.append(stream, revision, events.slice(next, next + EVENTS_PER_APPEND));
+      let revision = await insist(() => store.head(stream));
+      for (let next = 0; next < events.length; next += EVENTS_PER_APPEND) {
+        const piece = events.slice(next, next + EVENTS_PER_APPEND);
+        revision = await insist(() => store.append(stream, revision, piece));
+      }
       appended += events.length;
     }
   };
@@ -132,7 +141,21 @@ async function appendDay(
   return appended;
 }
 
+/** A store that is slow for a while, on a machine that is busy with other things, ends no year. */
+async function insist<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || attempt === ATTEMPTS_MAX) throw error;
+      console.error(`${error.message}: tried again in ${PAUSE_MS / 1_000} s`);
+      await delay(PAUSE_MS);
+    }
+  }
+}
+
 function report(samples: readonly Sample[]): void {
+  if (samples.length === 0) return;
   const columns: Record<string, (sample: Sample) => string> = {
     day: ({ day }) => String(day),
     appended: ({ appended }) => appended.toLocaleString('en'),

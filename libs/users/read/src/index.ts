@@ -1,3 +1,4 @@
+export { GetEpisodeActions, GetEpisodeActionsHandler } from './episode-actions';
 export { exportOf } from './export';
 export * from './own-reads';
 export * from './playlists';

@@ -6,3 +6,4 @@ export * from './playlists';
 export * from './privacy';
 export * from './sync';
 export type { Rejected } from './sync-entries';
+export * from './report-actions';

@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
 import {
+  GetEpisodeActionsHandler,
   GetPlaylistsHandler,
   GetPlaysHandler,
   GetPrivacyHandler,
@@ -24,6 +25,7 @@ import {
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
+  ReportEpisodeActionsHandler,
   SyncHandler,
 } from '@balados/users-write';
 import { Config } from './config';
@@ -33,6 +35,7 @@ import { EpisodesController } from './controllers/episodes.controller';
 import { ExportController } from './controllers/export.controller';
 import { GpodderAuthController } from './gpodder/auth.controller';
 import { GpodderDevicesController } from './gpodder/devices.controller';
+import { GpodderEpisodesController } from './gpodder/episodes.controller';
 import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
@@ -73,6 +76,7 @@ export class CommandApiModule {
         GpodderAuthController,
         GpodderDevicesController,
         GpodderSubscriptionsController,
+        GpodderEpisodesController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -92,6 +96,8 @@ export class CommandApiModule {
         ChangePlaylistItemHandler,
         GetPlaylistsHandler,
         MarkEpisodeHandler,
+        ReportEpisodeActionsHandler,
+        GetEpisodeActionsHandler,
         GetSavedEpisodesHandler,
         ChangePrivacyHandler,
         ChooseErasureHandler,

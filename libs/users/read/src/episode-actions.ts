@@ -85,7 +85,7 @@ function asReport(
   const at = { feed, item, device: null, at: updatedAt, recordedAt };
   // To apps, an episode that is not begun is a new one.
   if (position === 0 && !played) return { ...at, action: 'new', started: null, position: null, total: null };
-  const total = played ? Math.max(position, 1) : length > position ? length : position + UNKNOWN_REST_SECONDS;
+  const total = played ? Math.max(position, length, 1) : length > position ? length : position + UNKNOWN_REST_SECONDS;
   return { ...at, action: 'play', started: 0, position: played ? total : position, total };
 }
 

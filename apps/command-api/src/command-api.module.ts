@@ -19,6 +19,7 @@ import {
   CLOCK,
   ChooseErasureHandler,
   EraseListenerHistoryHandler,
+  ImportSubscriptionsHandler,
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
@@ -31,6 +32,7 @@ import { EpisodesController } from './controllers/episodes.controller';
 import { ExportController } from './controllers/export.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
+import { OpmlController } from './controllers/opml.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
 import { PrivacyController } from './controllers/privacy.controller';
@@ -59,6 +61,7 @@ export class CommandApiModule {
         TokensController,
         KeysController,
         SubscriptionsController,
+        OpmlController,
         PlayController,
         SyncController,
         PlaylistsController,
@@ -74,6 +77,7 @@ export class CommandApiModule {
         { provide: USERS_SQL, useValue: sql },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,
+        ImportSubscriptionsHandler,
         ChangePlayHandler,
         SyncHandler,
         GetSubscriptionsHandler,

@@ -26,6 +26,7 @@ import {
   validationPipe,
 } from './problems';
 import { createRateLimits } from './rate-limits';
+import { acceptXml } from './xml-body';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -137,6 +138,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalFilters(filter);
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
+  acceptXml(server as never);
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {

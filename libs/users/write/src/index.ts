@@ -1,5 +1,6 @@
 export * from './commands';
 export * from './erase-history';
+export * from './import-subscriptions';
 export * from './listener-streams';
 export * from './playlists';
 export * from './privacy';

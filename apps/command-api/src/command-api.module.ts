@@ -22,6 +22,7 @@ import {
   CLOCK,
   ChooseErasureHandler,
   EraseListenerHistoryHandler,
+  ImportSubscriptionsHandler,
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
@@ -39,6 +40,7 @@ import { GpodderEpisodesController } from './gpodder/episodes.controller';
 import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
+import { OpmlController } from './controllers/opml.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
 import { PrivacyController } from './controllers/privacy.controller';
@@ -67,6 +69,7 @@ export class CommandApiModule {
         TokensController,
         KeysController,
         SubscriptionsController,
+        OpmlController,
         PlayController,
         SyncController,
         PlaylistsController,
@@ -87,6 +90,7 @@ export class CommandApiModule {
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,
         ChangeSubscriptionsHandler,
+        ImportSubscriptionsHandler,
         ChangePlayHandler,
         SyncHandler,
         GetSubscriptionsHandler,

@@ -11,3 +11,4 @@ export * from './problems';
 export * from './rate-limits';
 export * from './service';
 export * from './turns';
+export { TakesXml, XML_BODY_MAX_BYTES } from './xml-body';

@@ -27,6 +27,7 @@ import {
   validationPipe,
 } from './problems';
 import { createRateLimits } from './rate-limits';
+import { acceptXml } from './xml-body';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -139,6 +140,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
   acceptAnyBody(server as never);
+  acceptXml(server as never);
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {

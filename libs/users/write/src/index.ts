@@ -1,6 +1,7 @@
 export * from './change-subscriptions';
 export * from './commands';
 export * from './erase-history';
+export * from './import-subscriptions';
 export * from './listener-streams';
 export * from './playlists';
 export * from './privacy';

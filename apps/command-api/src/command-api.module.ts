@@ -37,6 +37,7 @@ import { ExportController } from './controllers/export.controller';
 import { GpodderAuthController } from './gpodder/auth.controller';
 import { GpodderDevicesController } from './gpodder/devices.controller';
 import { GpodderEpisodesController } from './gpodder/episodes.controller';
+import { GpodderSimpleController } from './gpodder/simple.controller';
 import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
@@ -47,6 +48,7 @@ import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
+import { NextcloudSyncController } from './nextcloud/sync.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
 
 export interface CommandApiDependencies {
@@ -80,6 +82,8 @@ export class CommandApiModule {
         GpodderDevicesController,
         GpodderSubscriptionsController,
         GpodderEpisodesController,
+        GpodderSimpleController,
+        NextcloudSyncController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },

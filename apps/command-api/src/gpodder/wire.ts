@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { canonicalFeed, InvalidId } from '@balados/feeds-ids';
 import { Problem, parseJson } from '@balados/platform-service';
-import { plainText, TEXT_MAX_LENGTH } from '@balados/users-contracts';
+import { plainText, SYNC_LIST_MAX, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import { z } from 'zod';
 
 /** What was received so long before a device last asked is told again, in seconds: copies' clocks differ, and a write takes its time. */
@@ -67,4 +67,17 @@ export function readFeeds(written: readonly string[]): { feeds: string[]; change
     if (feed !== each) changed.push([each, feed ?? '']);
   }
   return { feeds: [...feeds], changed };
+}
+
+const urls = z.array(z.string()).max(SYNC_LIST_MAX).default([]);
+/** Feeds that a device subscribed to and unsubscribed from. */
+export const changes = z.object({ add: urls, remove: urls });
+
+/** Both lists as they are kept. @throws Problem 400 for a feed that is in both */
+export function readBoth({ add, remove }: z.infer<typeof changes>) {
+  const both = [readFeeds(add), readFeeds(remove)] as const;
+  const removed = new Set(both[1].feeds);
+  const twice = both[0].feeds.find((feed) => removed.has(feed));
+  if (twice !== undefined) throw new Problem(400, 'contradiction', `${twice} is both to be added and to be removed.`);
+  return both;
 }

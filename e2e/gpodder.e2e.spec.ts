@@ -445,7 +445,7 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
       expect([put.status, put.text]).toEqual([200, '']);
       expect((await feedsOf(device)).sort()).toEqual([...feeds].sort());
     }
-    expect((await send(at('xml'), { headers: basic(app) })).status).toBe(400);
+    expect((await send(at('xml'), { headers: basic(app) })).status).toBe(422);
     expect((await send(at('opml'), { method: 'PUT', body: '<opml', headers: basic(app) })).status).toBe(400);
     expect((await send(`${base}/subscriptions/${app.username}.txt`, { headers: basic(app) })).text).toBe(
       feeds.map((feed) => `${feed}\n`).join(''),

@@ -71,6 +71,11 @@ export class BasicCredentials {
     this.apps.set(id, ENDED);
   }
 
+  /** The same for the account's password, of which no version holds any more, or this one alone. */
+  markPassword(userId: string, version?: number): void {
+    this.passwords.set(userId, version === undefined ? ENDED : String(version));
+  }
+
   private keyOf({ username, password }: Credentials): string {
     return createHmac('sha256', this.secret)
       .update(JSON.stringify([username, password]))

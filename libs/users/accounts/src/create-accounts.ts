@@ -60,8 +60,8 @@ export async function createAccounts({
   return {
     accounts,
     sessions: new Sessions({ dataSource, accounts, accessTokens, checks, config }),
-    passwordChange: new PasswordChange({ dataSource, passwords, checks }),
-    closing: new AccountClosing({ dataSource, passwords, checks, keys }),
+    passwordChange: new PasswordChange({ dataSource, passwords, checks, basic }),
+    closing: new AccountClosing({ dataSource, passwords, checks, basic, keys }),
     tokens: new ListenerTokens({ dataSource, idempotency, checks, basic }),
     basic,
     cookies: new SessionCookies(signingKeys),

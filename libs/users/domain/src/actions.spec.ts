@@ -102,6 +102,8 @@ describe('what apps report', () => {
     expect([...allReports(state)].map(said)).toEqual([action]);
     const play = findPlay(state, base.feed, base.item);
     expect(play && { position: play.position, played: play.played }).toEqual(expected);
+    // What popularity counts.
+    expect(play?.listenedOn !== undefined).toBe(play !== undefined && (play.position > 0 || play.played));
   });
 
   it(`is held up to the last ${ACTIONS_KEPT} of an episode, a device and a kind`, () => {

@@ -98,6 +98,9 @@ export function claimOf({ feed, item, action, at, position, total }: EpisodeActi
   return { feed, item, position, played: total !== null && total > 0 && position >= total, updatedAt: at };
 }
 
+/** That an episode is new again is no listen. */
+export const isHeard = ({ position, played }: PlayClaim): boolean => position > 0 || played;
+
 /** The reports of an episode after one more: of its device and kind the last ones stay. */
 export function withReport(
   held: readonly ReportedAction[],

@@ -13,6 +13,7 @@ import {
 import {
   claimOf,
   EpisodeAction,
+  isHeard,
   newActions,
   ReportActions,
   reported,
@@ -144,7 +145,11 @@ const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
 });
 
 /** What is new of these claims, each episode's newest. */
-function merged(state: ListeningState, claims: readonly PlayClaim[]): PlayEvent[] {
+function merged(
+  state: ListeningState,
+  claims: readonly PlayClaim[],
+  isListen: (claim: PlayClaim) => boolean = () => true,
+): PlayEvent[] {
   const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
   let room = EPISODES_MAX - state.entries;
   for (const claim of claims) {
@@ -159,7 +164,9 @@ function merged(state: ListeningState, claims: readonly PlayClaim[]): PlayEvent[
     if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
   }
   // The first sight of an episode is a listen; what follows says where the listener is.
-  return [...newest.values()].map(({ claim, known }) => stated(known ? 'PositionUpdated' : 'PlayRecorded', claim));
+  return [...newest.values()].map(({ claim, known }) =>
+    stated(known || !isListen(claim) ? 'PositionUpdated' : 'PlayRecorded', claim),
+  );
 }
 
 /** The last day, also when a listen of an earlier one was long on its way. */
@@ -270,7 +277,8 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
         const actions = withKnownItems(command.data.actions, held);
         const news = newActions({ ...command.data, actions }, state.reports, isGone);
         const claims = news.flatMap((action) => claimOf(action) ?? []);
-        return [...news.map(reported), ...merged(state, claims)];
+        for (const { feed, item } of claims) if (!findPlay(state, feed, item)) assertRoom(state, item);
+        return [...news.map(reported), ...merged(state, claims, isHeard)];
       }
       case 'RecordListen': {
         const { feed, item } = command.data;

@@ -213,6 +213,48 @@ function badBody(random: Random, schema: Schema): { what: string; body: string |
   }
 }
 
+const OPML = '<opml><body><outline text="a" xmlUrl="not an address"/></body></opml>';
+
+/** A body that a route of XML must refuse, or of which it takes nothing. */
+function badXml(random: Random): { what: string; body: string | Buffer; type: string; expected: FuzzCase['expected'] } {
+  const cut = Math.floor(random() * (OPML.length - 1));
+  const depth = oneOf(random, [NESTED_TOO_DEEP, 1_000, 100_000]);
+  const refused: [what: string, body: string | Buffer, type?: string][] = [
+    ['XML cut off', OPML.slice(0, cut)],
+    [
+      'another document',
+      oneOf(random, ['<rss/>', '<html><body/></html>', '<opml/>', `${OPML}${OPML}`, '{}', '\u0000']),
+    ],
+    ['an entity', `<!DOCTYPE opml [<!ENTITY a SYSTEM "file:///etc/passwd">]>${OPML.replace('not', '&a;')}`],
+    ['a document type', `<!DOCTYPE ${oneOf(random, ['opml', '[', '"', "opml SYSTEM 'http://127.0.0.1/'"])}>${OPML}`],
+    [`${depth} levels`, `<opml><body>${'<outline>'.repeat(depth)}`],
+    ['many attributes', OPML.replace('text', `${Array.from({ length: 200 }, (_, n) => `a${n}=""`).join(' ')} text`)],
+    ['bytes that are no text', Buffer.concat([Buffer.from([0xff, 0xfe, 0, 0xd8]), Buffer.from(OPML, 'utf16le')])],
+    [
+      'another type',
+      OPML,
+      oneOf(random, ['text/plain', 'application/json', 'application/octet-stream', ';', 'text/xmlx']),
+    ],
+    ['no type', OPML, ''],
+    ['compressed', gzipSync(OPML)],
+    ['a name over which the parser stumbles', OPML.replace('text', 'hasOwnProperty')],
+  ];
+  const harmless = [
+    OPML,
+    OPML.replace('outline', '__proto__'),
+    OPML.replace('text="a"', '__proto__="a" constructor="b"'),
+    `<?xml version="1.0" encoding="${oneOf(random, ['nothing', 'utf-7', 'iso-8859-1'])}"?>${OPML}`,
+    OPML.replace(
+      'not an address',
+      oneOf(random, ['', '&#0;', '&#xd800;', 'javascript:1', '//', 'x'.repeat(60_000), '&nothing;']),
+    ),
+  ];
+  if (random() < 0.2)
+    return { what: 'nothing to take', body: oneOf(random, harmless), type: 'text/x-opml', expected: 'harmless' };
+  const [what, body, type = 'text/x-opml'] = oneOf(random, refused);
+  return { what, body, type, expected: 'refused' };
+}
+
 const BAD_IN_PATH = [
   '%00',
   '%ff',
@@ -382,6 +424,17 @@ export class FuzzRequests {
       );
       if (random() < 0.01)
         kinds.push(() => make('too large', { method, path, body: `{"a":"${'x'.repeat(1_100_000)}"}` }));
+    }
+    if (operation.requestBody?.content['application/xml']) {
+      const bad = (): FuzzCase => {
+        const { what, body, type, expected } = badXml(random);
+        return make(what, { method, path, body, type }, expected);
+      };
+      kinds.push(bad, bad, bad, bad, bad, bad);
+      if (random() < 0.01)
+        kinds.push(() =>
+          make('too large', { method, path, body: `${OPML}${' '.repeat(4_200_000)}`, type: 'text/xml' }),
+        );
     }
     for (const { name } of inPath)
       kinds.push(() => {

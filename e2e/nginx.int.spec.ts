@@ -129,6 +129,9 @@ suite('nginx', () => {
     expect(asked.at(-1)!.body).toBe(body.length);
     const far = await ask('/api/v1/sync', { method: 'POST', headers: { 'content-length': '3000000' } });
     expect([far.status, JSON.parse(far.body).code]).toEqual([413, 'too_large']);
+    const file = 'x'.repeat(5_000_000);
+    expect((await ask('/api/v1/opml', { method: 'POST', body: file })).status).toBe(200);
+    expect(asked.at(-1)!.body).toBe(file.length);
   });
 
   it('sends to another what a server does not take, also a POST', async () => {

@@ -25,6 +25,7 @@ export interface Target {
 export interface Sent {
   method: string;
   path: string;
+  /** Text is sent as it is. */
   body?: unknown;
   headers?: Record<string, string>;
 }
@@ -109,6 +110,15 @@ export const PROBES: Record<string, Probe> = {
   ],
   'get /subscriptions': ofNobody('GET', '/subscriptions'),
   'delete /subscriptions/{feed}': ({ feed }) => [{ method: 'DELETE', path: `/subscriptions/${base64Url(feed)}` }],
+  'get /opml': ofNobody('GET', '/opml'),
+  'post /opml': ({ feed, userId }) => [
+    {
+      method: 'POST',
+      path: `/opml?user_id=${userId}`,
+      body: `<opml><head><ownerId>${userId}</ownerId></head><body><outline xmlUrl="${feed}"/></body></opml>`,
+      headers: { 'content-type': 'text/x-opml' },
+    },
+  ],
   'post /play': ({ feed, item }) => [
     {
       method: 'POST',

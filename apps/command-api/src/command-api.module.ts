@@ -3,10 +3,12 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
 import {
+  GetEpisodeActionsHandler,
   GetPlaylistsHandler,
   GetPlaysHandler,
   GetPrivacyHandler,
   GetSavedEpisodesHandler,
+  GetSubscriptionChangesHandler,
   GetSubscriptionsHandler,
   USERS_SQL,
 } from '@balados/users-read';
@@ -16,12 +18,15 @@ import {
   ChangePlaylistItemHandler,
   ChangePrivacyHandler,
   ChangeSubscriptionHandler,
+  ChangeSubscriptionsHandler,
   CLOCK,
   ChooseErasureHandler,
   EraseListenerHistoryHandler,
+  ImportSubscriptionsHandler,
   LISTENER_STREAMS,
   ListenerStreams,
   MarkEpisodeHandler,
+  ReportEpisodeActionsHandler,
   SyncHandler,
 } from '@balados/users-write';
 import { Config } from './config';
@@ -29,14 +34,21 @@ import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { ExportController } from './controllers/export.controller';
+import { GpodderAuthController } from './gpodder/auth.controller';
+import { GpodderDevicesController } from './gpodder/devices.controller';
+import { GpodderEpisodesController } from './gpodder/episodes.controller';
+import { GpodderSimpleController } from './gpodder/simple.controller';
+import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
+import { OpmlController } from './controllers/opml.controller';
 import { PlayController } from './controllers/play.controller';
 import { PlaylistsController } from './controllers/playlists.controller';
 import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
+import { NextcloudSyncController } from './nextcloud/sync.controller';
 import { ACCOUNTS, CONFIG } from './tokens';
 
 export interface CommandApiDependencies {
@@ -59,12 +71,19 @@ export class CommandApiModule {
         TokensController,
         KeysController,
         SubscriptionsController,
+        OpmlController,
         PlayController,
         SyncController,
         PlaylistsController,
         EpisodesController,
         PrivacyController,
         HistoryController,
+        GpodderAuthController,
+        GpodderDevicesController,
+        GpodderSubscriptionsController,
+        GpodderEpisodesController,
+        GpodderSimpleController,
+        NextcloudSyncController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -74,14 +93,19 @@ export class CommandApiModule {
         { provide: USERS_SQL, useValue: sql },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,
+        ChangeSubscriptionsHandler,
+        ImportSubscriptionsHandler,
         ChangePlayHandler,
         SyncHandler,
         GetSubscriptionsHandler,
+        GetSubscriptionChangesHandler,
         GetPlaysHandler,
         ChangePlaylistHandler,
         ChangePlaylistItemHandler,
         GetPlaylistsHandler,
         MarkEpisodeHandler,
+        ReportEpisodeActionsHandler,
+        GetEpisodeActionsHandler,
         GetSavedEpisodesHandler,
         ChangePrivacyHandler,
         ChooseErasureHandler,

@@ -15,6 +15,7 @@ const STATUS: Readonly<Record<string, number>> = {
   wrong_password: 403,
   token_unknown: 404,
   tokens_full: 422,
+  username_missing: 422,
   key_unknown: 404,
   keys_full: 422,
   invalid_public_key: 422,

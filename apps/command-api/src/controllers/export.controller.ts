@@ -28,7 +28,7 @@ const exportAnswer = z
     tokens: z.array(
       z.object({
         id: z.guid(),
-        kind: z.enum(['session', 'personal']),
+        kind: z.enum(['session', 'personal', 'app']),
         name: z.string().nullable(),
         device_id: z.string().nullable(),
         device_name: z.string().nullable(),
@@ -47,6 +47,7 @@ const exportAnswer = z
         last_used_at: time.nullable(),
       }),
     ),
+    devices: z.array(z.object({ device_id: z.string(), caption: z.string(), type: z.string(), seen_at: time })),
     idempotent_answers: z.array(z.object({ answer: z.unknown(), created_at: time })),
     state: z.object({
       subscriptions: z.array(subscriptionAnswer),

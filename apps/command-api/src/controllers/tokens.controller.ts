@@ -8,12 +8,14 @@ import { success, successAnswer } from '../answers';
 import { IdempotencyKey } from '../idempotency-key';
 import { ACCOUNTS } from '../tokens';
 
-const tokenBody = z.object({ name: plainText(TEXT_MAX_LENGTH).min(1) });
+const kind = z.enum(['personal', 'app']);
+const tokenBody = z.object({ name: plainText(TEXT_MAX_LENGTH).min(1), kind: kind.default('personal') });
 const tokenPath = z.object({ id: uuid });
 
 const newTokenAnswer = z
   .object({
     token: z.string(),
+    kind,
     user_id: z.guid(),
     id: z.guid(),
     name: z.string(),
@@ -24,7 +26,7 @@ const tokenAnswer = z
   .object({
     id: z.guid(),
     name: z.string().nullable(),
-    kind: z.enum(['session', 'personal']),
+    kind: z.enum(['session', ...kind.options]),
     created_at: z.iso.datetime(),
     last_used_at: z.iso.datetime().nullable(),
   })
@@ -37,22 +39,25 @@ export class TokensController {
 
   @Post()
   @Documented({
-    summary: 'A token for feeds and play links; it is shown this once',
+    summary: 'A token for feeds and play links, or a password for an app; it is shown this once',
     answer: newTokenAnswer,
-    problems: { 422: ['tokens_full', 'idempotency_key_reused'] },
+    problems: { 422: ['tokens_full', 'username_missing', 'idempotency_key_reused'] },
   })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   create(
     @CurrentListener() { userId }: Listener,
-    @Body({ schema: tokenBody }) { name }: z.infer<typeof tokenBody>,
+    @Body({ schema: tokenBody }) { name, kind }: z.infer<typeof tokenBody>,
     @IdempotencyKey() key: string | undefined,
   ) {
-    return this.parts.tokens.create(userId, name, key);
+    return this.parts.tokens.create(userId, name, key, kind);
   }
 
   @Get()
-  @Documented({ summary: 'Personal tokens and sessions', answer: z.object({ tokens: z.array(tokenAnswer) }) })
+  @Documented({
+    summary: "Personal tokens, apps' passwords and sessions",
+    answer: z.object({ tokens: z.array(tokenAnswer) }),
+  })
   @Header('cache-control', 'private, no-store')
   async list(@CurrentListener() { userId }: Listener) {
     return { tokens: await this.parts.tokens.list(userId) };
@@ -60,7 +65,7 @@ export class TokensController {
 
   @Delete(':id')
   @Documented({
-    summary: 'Revokes a personal token, or ends a session',
+    summary: "Revokes a personal token or an app's password, or ends a session",
     answer: successAnswer(z.object({ id: z.guid() })),
     problems: { 404: ['token_unknown'] },
   })

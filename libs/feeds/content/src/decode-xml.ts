@@ -11,15 +11,26 @@ const UTF_16 = /^utf-?16|^(?:iso-10646-)?ucs-?2|^unicode/i;
  * knows, or in which the bytes make no text, is passed over. When they make none in any, what the first does not have becomes U+FFFD.
  */
 export function decodeXml(bytes: Uint8Array, contentType = ''): string {
+  const charsets = charsetsOf(bytes, contentType);
+  return asUtf8(firstText(charsets, bytes) ?? new TextDecoder(charsets[0]).decode(bytes));
+}
+
+/** The same; undefined when the bytes make no text in any of these. */
+export function decodeXmlStrictly(bytes: Uint8Array, contentType = ''): string | undefined {
+  const text = firstText(charsetsOf(bytes, contentType), bytes);
+  return text === undefined ? undefined : asUtf8(text);
+}
+
+function charsetsOf(bytes: Uint8Array, contentType: string): string[] {
   const certain = ofMark(bytes);
   // Both of these are read from single bytes: such a document is no UTF-16, whatever it says.
   const claimed = [ofContentType(contentType), ofDeclaration(bytes)].filter(
     (charset) => !charset || !UTF_16.test(charset),
   );
-  const charsets = certain ? [certain] : [...new Set([...claimed, 'utf-8'])].filter(isKnown);
-  const text = firstText(charsets, bytes) ?? new TextDecoder(charsets[0]).decode(bytes);
-  return sayingUtf8(text.replace(/^[\s\ufeff]+/, ''));
+  return certain ? [certain] : [...new Set([...claimed, 'utf-8'])].filter(isKnown);
 }
+
+const asUtf8 = (text: string): string => sayingUtf8(text.replace(/^[\s\ufeff]+/, ''));
 
 function firstText(charsets: readonly string[], bytes: Uint8Array): string | undefined {
   for (const charset of charsets) {

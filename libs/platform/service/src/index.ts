@@ -1,3 +1,4 @@
+export { TakesAnyBody } from './any-body';
 export * from './config';
 export { Counters } from './counters';
 export { etagOf } from './etag';
@@ -13,3 +14,4 @@ export * from './problems';
 export * from './rate-limits';
 export * from './service';
 export * from './turns';
+export { TakesXml, XML_BODY_MAX_BYTES } from './xml-body';

@@ -30,7 +30,7 @@ export function parseJson(body: Buffer): unknown {
   return value;
 }
 
-/** JSON is the only kind of body that a service takes. */
+/** JSON is the only kind of body that a service takes, but where a route says otherwise. */
 export function acceptJson(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser(

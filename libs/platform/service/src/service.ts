@@ -9,6 +9,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
+import { acceptAnyBody } from './any-body';
 import { allowOrigins, securityHeaders } from './browsers';
 import { ConfigError, readConfig, ServiceConfig } from './config';
 import { tagReads } from './etag';
@@ -29,6 +30,7 @@ import {
 } from './problems';
 import { createRateLimits } from './rate-limits';
 import type { Outage } from './stale-answers';
+import { acceptXml } from './xml-body';
 
 /** Largest body, in bytes. */
 export const BODY_MAX_BYTES = 1_048_576;
@@ -151,6 +153,8 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   app.useGlobalFilters(filter);
   app.useGlobalPipes(validationPipe());
   acceptJson(server as never);
+  acceptAnyBody(server as never);
+  acceptXml(server as never);
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {

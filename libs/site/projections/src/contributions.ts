@@ -178,6 +178,7 @@ export function readBatch(events: readonly OfStream[]): Batch {
         makeOfEpisode('play', data.item, data.heardAt ?? data.updatedAt, dayOf(recordedAt));
         break;
       case 'PositionUpdated':
+      case 'EpisodeActionReported':
         break;
       case 'EpisodeSaved':
         makeOfEpisode('save', data.item, data.savedAt, 0);

@@ -3,6 +3,7 @@ import { Sql } from '@balados/platform-stores';
 import { WHOLE_ACCOUNT } from '@balados/users-contracts';
 import { AccountRow } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
+import { BasicCredentials } from './basic-credentials';
 import { Erasure, requestErasure } from './erasures';
 import { Listener } from './listener';
 import { ListenerKeys } from './listener-keys';
@@ -16,6 +17,7 @@ export class AccountClosing {
       dataSource: DataSource;
       passwords: Passwords;
       checks: SessionChecks;
+      basic: BasicCredentials;
       keys: ListenerKeys;
     },
   ) {}
@@ -42,11 +44,16 @@ export class AccountClosing {
         erasure: await requestErasure(sql, userId, WHOLE_ACCOUNT),
         sessions: await deleteReturning(sql, 'api_tokens', 'id', userId),
         keys: await deleteReturning(sql, 'listener_keys', 'kid', userId),
+        devices: await deleteReturning(sql, 'devices', 'device_id', userId),
         // Its answers name the account, and it must not be made again under the same key.
         answers: await deleteReturning(sql, 'idempotency_keys', 'user_id', userId),
       };
     });
-    for (const id of sessions) this.parts.checks.markRevoked(id);
+    for (const id of sessions) {
+      this.parts.checks.markRevoked(id);
+      this.parts.basic.markRevoked(id);
+    }
+    this.parts.basic.markPassword(userId);
     for (const kid of keys) this.parts.keys.markRemoved(kid);
     return erasure;
   }

@@ -1,9 +1,9 @@
 import { Sql } from '@balados/platform-stores';
 
-/** A session or personal token as its owner may have it: without secrets and their hashes. Times as RFC 3339. */
+/** A session, personal token or app's password as its owner may have it: without secrets and their hashes. Times as RFC 3339. */
 export interface TokenRecord {
   id: string;
-  kind: 'session' | 'personal';
+  kind: 'session' | 'personal' | 'app';
   name: string | null;
   device_id: string | null;
   device_name: string | null;
@@ -25,6 +25,7 @@ export interface AccountRecords {
   };
   tokens: TokenRecord[];
   keys: { kid: string; name: string; public_key: string; created_at: string; last_used_at: string | null }[];
+  devices: { device_id: string; caption: string; type: string; seen_at: string }[];
   /** What writes with an `Idempotency-Key` were answered, as far as it is still known. */
   idempotent_answers: { answer: unknown; created_at: string }[];
 }
@@ -34,7 +35,7 @@ const rfc3339 = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC
 
 /** Sessions that ended are there until they are purged. Undefined for who has no account. */
 export async function accountRecords(sql: Sql, userId: string): Promise<AccountRecords | undefined> {
-  const [[account], tokens, keys, answers] = await Promise.all([
+  const [[account], tokens, keys, devices, answers] = await Promise.all([
     sql.query<AccountRecords['account'][]>(
       `SELECT user_id, username, NULL AS issuer, NULL AS subject, ${rfc3339('created_at')}
        FROM users.accounts WHERE user_id = $1
@@ -53,11 +54,15 @@ export async function accountRecords(sql: Sql, userId: string): Promise<AccountR
        FROM users.listener_keys WHERE user_id = $1 ORDER BY listener_keys.created_at, kid`,
       [userId],
     ),
+    sql.query<AccountRecords['devices']>(
+      `SELECT device_id, caption, type, ${rfc3339('seen_at')} FROM users.devices WHERE user_id = $1 ORDER BY device_id`,
+      [userId],
+    ),
     sql.query<AccountRecords['idempotent_answers']>(
       `SELECT answer, ${rfc3339('created_at')} FROM users.idempotency_keys
        WHERE user_id = $1 AND answer IS NOT NULL ORDER BY idempotency_keys.created_at`,
       [userId],
     ),
   ]);
-  return account && { account, tokens, keys, idempotent_answers: answers };
+  return account && { account, tokens, keys, devices, idempotent_answers: answers };
 }

@@ -3,7 +3,9 @@ import { AccessTokens } from './access-token';
 import { AccountClosing } from './account-closing';
 import { Accounts } from './accounts';
 import { Authenticate, createAuthenticate } from './authenticate';
+import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
+import { KnownDevices } from './devices';
 import { IdempotencyKeys } from './idempotency-keys';
 import { jwtStrategy } from './jwt.strategy';
 import { KeyTokens } from './key-tokens';
@@ -13,6 +15,7 @@ import { OutsideIssuer, OutsideTokens } from './outside-tokens';
 import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
 import { SessionChecks } from './session-checks';
+import { SessionCookies } from './session-cookies';
 import { Sessions } from './sessions';
 import { loadSigningKeys, PublicJwk } from './signing-key';
 
@@ -26,6 +29,10 @@ export interface AccountsParts {
   /** The body of `/.well-known/jwks.json`. */
   jwks: { keys: PublicJwk[] };
   authenticate: Authenticate;
+  /** For apps that know name and password alone. */
+  basic: BasicCredentials;
+  cookies: SessionCookies;
+  devices: KnownDevices;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -45,6 +52,7 @@ export async function createAccounts({
   const checks = new SessionChecks(dataSource);
   const idempotency = new IdempotencyKeys(dataSource, key.privateKey);
   const accounts = new Accounts(dataSource, passwords, idempotency);
+  const basic = new BasicCredentials(accounts, dataSource);
   const keys = new ListenerKeys({ dataSource, idempotency });
   const accessTokens = new AccessTokens(key, config);
   const issuer = config.JWT_ISSUER_OWN;
@@ -52,9 +60,12 @@ export async function createAccounts({
   return {
     accounts,
     sessions: new Sessions({ dataSource, accounts, accessTokens, checks, config }),
-    passwordChange: new PasswordChange({ dataSource, passwords, checks }),
-    closing: new AccountClosing({ dataSource, passwords, checks, keys }),
-    tokens: new ListenerTokens({ dataSource, idempotency, checks }),
+    passwordChange: new PasswordChange({ dataSource, passwords, checks, basic }),
+    closing: new AccountClosing({ dataSource, passwords, checks, basic, keys }),
+    tokens: new ListenerTokens({ dataSource, idempotency, checks, basic }),
+    basic,
+    cookies: new SessionCookies(signingKeys),
+    devices: new KnownDevices(dataSource),
     keys,
     jwks,
     authenticate: createAuthenticate({

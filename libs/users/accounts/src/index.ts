@@ -2,8 +2,10 @@ export { AccountClosing } from './account-closing';
 export { accountRecords, type AccountRecords } from './account-records';
 export { type Account, Accounts, type Credentials, type Self } from './accounts';
 export { type Authenticate } from './authenticate';
+export { BasicCredentials, type SignedIn } from './basic-credentials';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';
 export { type AccountsParts, createAccounts } from './create-accounts';
+export { DEVICE_TYPES, DEVICES_PER_LISTENER, type KnownDevice, KnownDevices } from './devices';
 export {
   type Erasure,
   ERASURES_LOCK,
@@ -21,12 +23,13 @@ export { IDEMPOTENCY_KEY_MAX_LENGTH, isIdempotencyKey } from './idempotency-keys
 export { type Listener, type ListenerRequest, ownSession } from './listener';
 export { AUTHENTICATE, CurrentListener, ListenerGuard } from './listener.guard';
 export { type ListedKey, ListenerKeys } from './listener-keys';
-export { type ListedToken, ListenerTokens, type NewToken } from './listener-tokens';
+export { type ListedToken, ListenerTokens, type NewToken, type TokenKind } from './listener-tokens';
 export { PasswordChange } from './password-change';
 export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
 export { hashOfPersonalToken, PersonalTokens } from './personal-tokens';
 export { PEM_MAX_LENGTH } from './public-key';
 export { endedSessions, purgeIdempotencyKeys, purgeSessions } from './purge-sessions';
+export { COOKIE_SECONDS, SessionCookies } from './session-cookies';
 export { type Device, Sessions, type Tokens } from './sessions';
 export { type PublicJwk } from './signing-key';
 export { isUsername, USERNAME_MAX_CHARACTERS, USERNAME_MIN_CHARACTERS, usernameKey } from './usernames';

@@ -26,6 +26,7 @@ it('is 32 bytes that speak for their owner', async () => {
     token: expect.stringMatching(/^[\w-]{43}$/),
     user_id: userId,
     id: expect.any(String),
+    kind: 'personal',
     name: 'feeds',
     created_at: expect.stringMatching(/Z$/),
   });

@@ -1,66 +1,83 @@
 import { randomUUID } from 'node:crypto';
 import { Refusal } from '@balados/event-sourcing';
+import { Sql } from '@balados/platform-stores';
 import { DataSource } from 'typeorm';
+import { formatAppPassword } from './app-password';
+import type { BasicCredentials } from './basic-credentials';
 import { withoutSecrets } from './errors';
 import { IdempotencyKeys } from './idempotency-keys';
 import { sha256 } from './refresh-token';
 import { SessionChecks } from './session-checks';
 
-/** Live personal tokens of one listener. */
+/** Live personal tokens of one listener, and as many passwords of apps. */
 export const PERSONAL_TOKENS_PER_LISTENER = 100;
 /** First half of the advisory lock that takes a listener's new tokens one by one ("toke" in hexadecimal). */
 const TOKENS_LOCK = 0x746f6b65;
 
-/** A personal token or a session, without its secret. Times as RFC 3339. */
+/** A session, a personal token or an app's password, without its secret. Times as RFC 3339. */
 export interface ListedToken {
   id: string;
   /** A session's is the name of its device. */
   name: string | null;
-  kind: 'session' | 'personal';
+  kind: 'session' | TokenKind;
   created_at: string;
   last_used_at: string | null;
 }
 
 export interface NewToken {
-  /** 32 bytes in base64url; we keep a hash of it. */
+  /** 32 bytes in base64url, or of an app a password to be typed; we keep a hash of it. */
   token: string;
+  kind: TokenKind;
   user_id: string;
   id: string;
   name: string;
   created_at: string;
 }
 
-/** The tokens that speak for a listener: personal ones for feeds and play links, and the sessions of devices beside them. */
+/** `personal`: for feeds and play links. `app`: for an app that knows name and password alone. */
+export type TokenKind = 'personal' | 'app';
+
+/** What speaks for a listener: personal tokens for feeds and play links, passwords of apps, and the sessions of devices beside them. */
 export class ListenerTokens {
   constructor(
-    private readonly parts: { dataSource: DataSource; idempotency: IdempotencyKeys; checks: SessionChecks },
+    private readonly parts: {
+      dataSource: DataSource;
+      idempotency: IdempotencyKeys;
+      checks: SessionChecks;
+      basic: BasicCredentials;
+    },
   ) {}
 
-  /** @throws Refusal `tokens_full`, `idempotency_key_reused` */
-  async create(userId: string, name: string, idempotencyKey?: string): Promise<NewToken> {
+  /** @throws Refusal `tokens_full`, `username_missing`, `idempotency_key_reused` */
+  async create(userId: string, name: string, idempotencyKey?: string, kind: TokenKind = 'personal'): Promise<NewToken> {
+    // As it was before there was another kind: a write that is sent again across an upgrade is the same.
+    const request = kind === 'personal' ? { name } : { name, kind };
+    const shown = (secret: string): string =>
+      kind === 'app' ? formatAppPassword(Buffer.from(secret, 'base64url')) : secret;
     const { answer, secret } = await this.parts.idempotency.once(
-      { key: idempotencyKey, route: 'POST /tokens', caller: userId, userId, request: { name } },
-      async (sql, token) => {
+      { key: idempotencyKey, route: 'POST /tokens', caller: userId, userId, request },
+      async (sql, secret) => {
+        if (kind === 'app') await assertUsername(sql, userId);
         await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [TOKENS_LOCK, userId]);
         const [row] = await withoutSecrets(
           sql.query<{ id: string; created_at: Date }[]>(
             `INSERT INTO users.api_tokens (id, user_id, kind, name, secret_hash)
-             SELECT $1, $2::uuid, 'personal', $3, $4
+             SELECT $1, $2::uuid, $6, $3, $4
              WHERE (SELECT count(*) FROM users.api_tokens
-                    WHERE user_id = $2::uuid AND kind = 'personal' AND revoked_at IS NULL) < $5
+                    WHERE user_id = $2::uuid AND kind = $6 AND revoked_at IS NULL) < $5
              RETURNING id, created_at`,
-            [randomUUID(), userId, name, sha256(token), PERSONAL_TOKENS_PER_LISTENER],
+            [randomUUID(), userId, name, sha256(shown(secret)), PERSONAL_TOKENS_PER_LISTENER, kind],
           ),
         );
         if (!row)
           throw new Refusal(
             'tokens_full',
-            `A listener has at most ${PERSONAL_TOKENS_PER_LISTENER} personal tokens; revoke one first.`,
+            `A listener has at most ${PERSONAL_TOKENS_PER_LISTENER} of them; revoke one first.`,
           );
         return { user_id: userId, id: row.id, name, created_at: row.created_at.toISOString() };
       },
     );
-    return { token: secret, ...answer };
+    return { token: shown(secret), kind, ...answer };
   }
 
   /** Those that live, the newest first. */
@@ -80,7 +97,7 @@ export class ListenerTokens {
     }));
   }
 
-  /** Ends a session or a personal token, everywhere within five seconds; a second time changes nothing. @throws Refusal `token_unknown` */
+  /** Ends one of them, everywhere within five seconds; a second time changes nothing. @throws Refusal `token_unknown` */
   async revoke(userId: string, id: string): Promise<void> {
     const [rows] = await this.parts.dataSource.query<[unknown[], number]>(
       `UPDATE users.api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND user_id = $2 RETURNING 1`,
@@ -88,5 +105,16 @@ export class ListenerTokens {
     );
     if (rows.length === 0) throw new Refusal('token_unknown', 'This listener has no such token.');
     this.parts.checks.markRevoked(id);
+    this.parts.basic.markRevoked(id);
   }
+}
+
+/** @throws Refusal `username_missing`: an app signs in by name */
+async function assertUsername(sql: Sql, userId: string): Promise<void> {
+  const known = await sql.query<unknown[]>('SELECT 1 FROM users.accounts WHERE user_id = $1', [userId]);
+  if (known.length === 0)
+    throw new Refusal(
+      'username_missing',
+      'An app signs in by username and password, and this listener has no username.',
+    );
 }

@@ -1,13 +1,21 @@
 import { Refusal } from '@balados/event-sourcing';
 import { AccountRow } from '@balados/users-schema';
 import { DataSource } from 'typeorm';
+import { BasicCredentials } from './basic-credentials';
 import { withoutSecrets } from './errors';
 import { Passwords } from './passwords';
 import { SessionChecks } from './session-checks';
 
 /** Changes the password of an account, and ends what may have come of the old one. */
 export class PasswordChange {
-  constructor(private readonly parts: { dataSource: DataSource; passwords: Passwords; checks: SessionChecks }) {}
+  constructor(
+    private readonly parts: {
+      dataSource: DataSource;
+      passwords: Passwords;
+      checks: SessionChecks;
+      basic: BasicCredentials;
+    },
+  ) {}
 
   /**
    * All sessions but this one end, everywhere within five seconds, and with them their refresh tokens. Keys and personal tokens
@@ -18,7 +26,7 @@ export class PasswordChange {
     { userId, sessionId }: { userId: string; sessionId: string },
     { password, newPassword }: { password: string; newPassword: string },
   ): Promise<void> {
-    const { dataSource, passwords, checks } = this.parts;
+    const { dataSource, passwords, checks, basic } = this.parts;
     const wrong = new Refusal('wrong_password', 'This is not the password of the account.');
     const account = await dataSource.getRepository(AccountRow).findOneBy({ userId });
     if (!(await passwords.verify(account?.passwordHash, password)) || !account) throw wrong;
@@ -41,5 +49,6 @@ export class PasswordChange {
       return sessions;
     });
     for (const { id } of ended) checks.markRevoked(id);
+    basic.markPassword(userId, account.passwordVersion + 1);
   }
 }

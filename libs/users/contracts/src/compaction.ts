@@ -5,7 +5,8 @@ import { UsersEvent } from './events';
 
 /**
  * What a checkpoint of a listener's stream repeats: the last word on everything, and beside it the events that count: of listens and
- * shares the first of each day and the last, whose item is as it was sent; of saves and subscriptions the first since they were undone.
+ * shares the first of each day and the last, whose item is as it was sent; of saves and subscriptions the first since they were undone;
+ * of what apps report of an episode the last of each hour.
  */
 export const compaction = (): Compaction<UsersEvent> => new Compaction<UsersEvent>(claims);
 
@@ -16,7 +17,8 @@ export const NO_CONTENT = {
   playlistItem: { itemTitle: null, feedTitle: null },
 } as const;
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 type Claims = readonly Claim<Recorded<UsersEvent>>[];
 const first = (...place: (string | number)[]) => ({ keeps: 'first' as const, place: place.join('\n') });
@@ -45,6 +47,12 @@ function claims(event: Recorded<UsersEvent>): Claims {
     case 'EpisodeShared': {
       const key = episodeOf(event.data);
       return [first('shared', key, day), last('shared', key, day, 'again'), last('share', key)];
+    }
+    // Of each hour the last: who was away is told where it came to, hour by hour.
+    case 'EpisodeActionReported': {
+      const { action, device } = event.data;
+      const hour = Math.floor(Date.parse(metadata.recordedAt) / HOUR_MS);
+      return [last('action', episodeOf(event.data), action, device ?? '', hour)];
     }
     // What is of a playlist follows the event that made it.
     case 'PlaylistCreated':

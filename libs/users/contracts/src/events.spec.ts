@@ -35,6 +35,8 @@ const stored: Record<UsersEvent['type'], string> = {
   EpisodeUnsaved:
     '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","unsavedAt":"2026-01-01T00:00:00.123Z"}',
   EpisodeShared: '{"feed":"https://feeds.example/a","item":"g,","sharedAt":"2026-01-01T00:00:00.123Z"}',
+  EpisodeActionReported:
+    '{"feed":"https://feeds.example/a","item":"g,https://cdn.example/a.mp3","action":"play","device":"phone","at":"2026-01-01T00:00:00.000Z","started":0,"position":90,"total":1800}',
   PrivacyChanged:
     '{"feed":"https://feeds.example/a","item":null,"privacy":"private","changedAt":"2026-01-01T00:00:00.123Z"}',
   PrivacyReset: '{"feed":null,"item":null,"changedAt":"2026-01-01T00:00:00.123Z"}',

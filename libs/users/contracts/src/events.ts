@@ -43,6 +43,10 @@ const playlistItem = z.object({
 /** `items`: ids of items (`episodeId` of feed and item), the first one first. */
 const playlistOrder = z.object({ playlistId: z.string(), items: z.array(z.string()), orderedAt: time });
 
+/** What an app tells that was done with an episode, as gPodder's protocol names it. */
+export const EPISODE_ACTIONS = ['play', 'download', 'delete', 'new', 'flattr'] as const;
+export type EpisodeActionName = (typeof EPISODE_ACTIONS)[number];
+
 /** What the world may see of what a listener does: all of it, all but who it was, or nothing (and then it does not count). */
 export const PRIVACIES = ['public', 'anonymous', 'private'] as const;
 export type Privacy = (typeof PRIVACIES)[number];
@@ -87,6 +91,23 @@ export const usersEvents = catalogue({
   EpisodeUnsaved: { version: 1, data: z.object({ feed, item, unsavedAt: time }) },
   /** Once per listener, episode and UTC day of `recordedAt`. */
   EpisodeShared: { version: 1, data: z.object({ feed, item, sharedAt: time }) },
+  /**
+   * What an app told, as it told it: other apps are given it again. It moves nothing: where it says where the listener is, a
+   * PlayRecorded or PositionUpdated follows. `at` is the app's own time; seconds are null where it said none.
+   */
+  EpisodeActionReported: {
+    version: 1,
+    data: z.object({
+      feed,
+      item,
+      action: z.enum(EPISODE_ACTIONS),
+      device: z.string().nullable(),
+      at: time,
+      started: z.number().nullable(),
+      position: z.number().nullable(),
+      total: z.number().nullable(),
+    }),
+  },
   /** From now on this holds for the scope, and for what the listener did there before. The most specific setting wins. */
   PrivacyChanged: {
     version: 1,
@@ -115,7 +136,8 @@ type OfType<Type extends UsersEvent['type']> = Extract<UsersEvent, { type: Type 
 export type SubscriptionsEvent = OfType<'PodcastSubscribed' | 'PodcastUnsubscribed'>;
 export type PlayEvent = OfType<'PlayRecorded' | 'PositionUpdated'>;
 export type MarkEvent = OfType<'EpisodeSaved' | 'EpisodeUnsaved' | 'EpisodeShared'>;
-export type ListeningEvent = PlayEvent | MarkEvent;
+export type EpisodeActionReported = OfType<'EpisodeActionReported'>;
+export type ListeningEvent = PlayEvent | MarkEvent | EpisodeActionReported;
 export type PlaylistEvent = OfType<'PlaylistCreated' | 'PlaylistChanged' | 'PlaylistDeleted'>;
 export type PlaylistItemEvent = OfType<'PlaylistItemAdded' | 'PlaylistItemRemoved'>;
 export type PlaylistReordered = OfType<'PlaylistReordered'>;

@@ -1,3 +1,4 @@
+export * from './actions';
 export * from './claims';
 export * from './dropping';
 export * from './erasure';

@@ -57,7 +57,9 @@ const keyOf = ({ feed, item }: PlayClaim) => `${feed} ${episodeKey(item)}`;
 /** What stands, without what tells the order of arrival: the revision and the day of the last listen. */
 const standing = (state: ListeningState) =>
   new Map(
-    [...allPlays(state)].map(({ revision: _, listenedOn: __, ...play }) => [keyOf(play), play] as [string, PlayClaim]),
+    [...allPlays(state)].map(
+      ({ revision: _, recordedAt: ___, listenedOn: __, ...play }) => [keyOf(play), play] as [string, PlayClaim],
+    ),
   );
 
 const entryOf = ({ type, data }: ListeningEvent) =>

@@ -10,6 +10,17 @@ import {
   ListeningEvent,
   PlayEvent,
 } from '@balados/users-contracts';
+import {
+  claimOf,
+  EpisodeAction,
+  isHeard,
+  newActions,
+  ReportActions,
+  reported,
+  ReportedAction,
+  withKnownItems,
+  withReport,
+} from './actions';
 import { compareBy, dated, instant, rfc3339, utcDay } from './claims';
 import {
   concerned,
@@ -35,14 +46,19 @@ export interface PlayClaim {
   updatedAt: number;
 }
 
-/** The claim that stands, the revision of the event that set it, and the UTC day of the last listen (undefined: none yet). */
-export type Play = PlayClaim & { revision: number; listenedOn: number | undefined };
+/**
+ * The claim that stands, revision and time of receipt (our clock's, epoch milliseconds) of the event that set it, and the UTC day of the
+ * last listen (undefined: none yet).
+ */
+export type Play = PlayClaim & { revision: number; recordedAt: number; listenedOn: number | undefined };
 
 export interface ListeningState {
   /** By episode key; rarely do two feeds share one. */
   episodes: Map<string, Play[]>;
   /** By episode key as well. What is unsaved stays. A mark is no play: what is only marked has no position. */
   marks: Map<string, Mark[]>;
+  /** By episode key: what apps reported, in the order in which we heard of it. */
+  reports: Map<string, ReportedAction[]>;
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
   erasures: Erasures;
@@ -57,7 +73,7 @@ export type PlayCommand =
   | { type: 'UpdatePosition'; data: { feed?: string; item: string; position: number; played?: boolean; now: number } }
   /** Claims of what was erased are dropped. */
   | { type: 'MergePlays'; data: { claims: readonly PlayClaim[] } };
-export type ListeningCommand = PlayCommand | RecordListen | MarkCommand | EraseHistory;
+export type ListeningCommand = PlayCommand | RecordListen | MarkCommand | ReportActions | EraseHistory;
 
 /** Newest wins; then the larger position; then played; then the greater item. */
 export const comparePlays = compareBy<PlayClaim>(
@@ -128,11 +144,37 @@ const stated = (type: PlayEvent['type'], claim: PlayClaim): PlayEvent => ({
   },
 });
 
+/** What is new of these claims, each episode's newest. */
+function merged(
+  state: ListeningState,
+  claims: readonly PlayClaim[],
+  isListen: (claim: PlayClaim) => boolean = () => true,
+): PlayEvent[] {
+  const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
+  let room = EPISODES_MAX - state.entries;
+  for (const claim of claims) {
+    const held = findPlay(state, claim.feed, claim.item);
+    // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
+    if (held && comparePlays(claim, held) <= 0) continue;
+    if (isErased(claim.updatedAt, floorOf(state.erasures, claim))) continue;
+    const key = `${claim.feed}\n${episodeKey(claim.item)}`;
+    const standing = newest.get(key)?.claim;
+    // What finds no room is left out; the caller sees that it does not stand.
+    if (!held && !standing && (isCrowded(state, episodeKey(claim.item)) || room-- <= 0)) continue;
+    if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
+  }
+  // The first sight of an episode is a listen; what follows says where the listener is.
+  return [...newest.values()].map(({ claim, known }) =>
+    stated(known || !isListen(claim) ? 'PositionUpdated' : 'PlayRecorded', claim),
+  );
+}
+
 /** The last day, also when a listen of an earlier one was long on its way. */
 const listenedOn = (held: Play | undefined, recordedAt: number): number =>
   Math.max(held?.listenedOn ?? -Infinity, utcDay(recordedAt));
 
-const ENTRY_BYTES = 385;
+const ENTRY_BYTES = 393;
+const REPORT_BYTES = 280;
 
 /** Puts an entry in the place of the one that is held of its episode, and counts its bytes. */
 function put<Entry extends Play | Mark>(
@@ -170,8 +212,17 @@ function remove(state: ListeningState, target: ErasureTarget): void {
       if (left.length > 0) entries.set(key, left);
       else entries.delete(key);
     }
+  for (const [key, reports] of state.reports) {
+    const left = reports.filter((report) => !concerns(target, report));
+    for (const { feed, item } of reports.filter((report) => !left.includes(report))) {
+      feeds.add(feed);
+      state.bytes -= REPORT_BYTES + item.length;
+    }
+    if (left.length === 0) state.reports.delete(key);
+    else if (left.length < reports.length) state.reports.set(key, left);
+  }
   if (feeds.size === 0) return;
-  for (const { feed } of [...allPlays(state), ...allMarks(state)]) feeds.delete(feed);
+  for (const { feed } of [...allPlays(state), ...allMarks(state), ...allReports(state)]) feeds.delete(feed);
   for (const feed of feeds) {
     state.feeds.delete(feed);
     state.bytes -= feed.length;
@@ -183,6 +234,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
   initialState: () => ({
     episodes: new Map(),
     marks: new Map(),
+    reports: new Map(),
     feeds: new Map(),
     erasures: NOTHING_ERASED,
     entries: 0,
@@ -217,24 +269,16 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           }),
         ];
       }
-      case 'MergePlays': {
-        const newest = new Map<string, { claim: PlayClaim; known: boolean }>();
-        let room = EPISODES_MAX - state.entries;
-        for (const claim of command.data.claims) {
-          const held = findPlay(state, claim.feed, claim.item);
-          // What does not beat what is held beats nothing newer either; of most claims nothing has changed.
-          if (held && comparePlays(claim, held) <= 0) continue;
-          if (isErased(claim.updatedAt, floorOf(state.erasures, claim))) continue;
-          const key = `${claim.feed}\n${episodeKey(claim.item)}`;
-          const standing = newest.get(key)?.claim;
-          // What finds no room is left out; the caller sees that it does not stand.
-          if (!held && !standing && (isCrowded(state, episodeKey(claim.item)) || room-- <= 0)) continue;
-          if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
-        }
-        // The first sight of an episode is a listen; what follows says where the listener is.
-        return [...newest.values()].map(({ claim, known }) =>
-          stated(known ? 'PositionUpdated' : 'PlayRecorded', claim),
-        );
+      case 'MergePlays':
+        return merged(state, command.data.claims);
+      case 'ReportActions': {
+        const isGone = (action: EpisodeAction) => isErased(action.at, floorOf(state.erasures, action));
+        const held = [...allPlays(state), ...allMarks(state), ...allReports(state)];
+        const actions = withKnownItems(command.data.actions, held);
+        const news = newActions({ ...command.data, actions }, state.reports, isGone);
+        const claims = news.flatMap((action) => claimOf(action) ?? []);
+        for (const { feed, item } of claims) if (!findPlay(state, feed, item)) assertRoom(state, item);
+        return [...news.map(reported), ...merged(state, claims, isHeard)];
       }
       case 'RecordListen': {
         const { feed, item } = command.data;
@@ -254,7 +298,8 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'EraseHistory': {
         const played = latestOf(concerned(command.data, allPlays(state)), ({ updatedAt }) => updatedAt);
         const marked = latestOf(concerned(command.data, allMarks(state)), markedAt);
-        return decideErasure(command, state.erasures, Math.max(played, marked));
+        const reportedAt = latestOf(concerned(command.data, allReports(state)), ({ at }) => at);
+        return decideErasure(command, state.erasures, Math.max(played, marked, reportedAt));
       }
     }
   },
@@ -287,6 +332,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
           played,
           updatedAt: instant(updatedAt),
           revision,
+          recordedAt: instant(metadata.recordedAt),
           listenedOn: event.type === 'PlayRecorded' ? listenedOn(held, instant(metadata.recordedAt)) : held?.listenedOn,
         });
         return state;
@@ -296,6 +342,13 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'EpisodeShared': {
         const held = state.marks.get(key)?.find(ofFeed);
         put(state, state.marks, key, held, evolveMark(held, feed, event));
+        return state;
+      }
+      case 'EpisodeActionReported': {
+        const held = state.reports.get(key) ?? [];
+        const reports = withReport(held, event, { feed, recordedAt: instant(metadata.recordedAt) });
+        state.reports.set(key, reports);
+        state.bytes += (reports.length - held.length) * (REPORT_BYTES + data.item.length);
         return state;
       }
     }
@@ -312,4 +365,9 @@ export function* allPlays(state: ListeningState): Generator<Play> {
 /** What is noted of any episode, unsaved ones included, in no particular order. */
 export function* allMarks(state: ListeningState): Generator<Mark> {
   for (const marks of state.marks.values()) yield* marks;
+}
+
+/** What apps reported of any episode, of each in the order in which we heard of it. */
+export function* allReports(state: ListeningState): Generator<ReportedAction> {
+  for (const reports of state.reports.values()) yield* reports;
 }

@@ -110,7 +110,7 @@ const history = fc.array(anything, { maxLength: 8 });
 
 const keyOf = ({ feed, item }: PlayClaim) => `${feed} ${episodeKey(item)}`;
 const standing = (state: ListeningState) =>
-  new Map([...allPlays(state)].map(({ revision: _, listenedOn: __, ...play }) => [keyOf(play), play]));
+  new Map([...allPlays(state)].map(({ revision: _, recordedAt: ___, listenedOn: __, ...play }) => [keyOf(play), play]));
 
 describe('a listen, whatever happened before', () => {
   it('moves no position, clears nothing, and dates nothing anew', () => {

@@ -13,6 +13,7 @@ import {
 
 // Few values, so that they meet.
 const feed = fc.constantFrom('https://a.example/', 'https://b.example/');
+const feeds = fc.array(feed, { maxLength: 3 });
 const sourceId = fc.constantFrom(null, '', '7', '8');
 const time = fc.integer({ min: 0, max: 5 }).map((step) => Date.UTC(2026, 0, 1) + step * 100);
 const claim: fc.Arbitrary<SubscriptionClaim> = fc
@@ -25,6 +26,11 @@ const accepted: fc.Arbitrary<Accepted<SubscriptionsCommand>> = time.chain((now) 
     .oneof<fc.Arbitrary<SubscriptionsCommand>[]>(
       fc.record({ type: fc.constant('Subscribe'), data: fc.record({ feed, sourceId, now: fc.constant(now) }) }),
       fc.record({ type: fc.constant('Unsubscribe'), data: fc.record({ feed, now: fc.constant(now) }) }),
+      fc.record({
+        type: fc.constant('ChangeSubscriptions'),
+        data: fc.record({ subscribe: feeds, unsubscribe: feeds, now: fc.constant(now) }),
+      }),
+      fc.record({ type: fc.constant('ReplaceSubscriptions'), data: fc.record({ feeds, now: fc.constant(now) }) }),
       fc.record({ type: fc.constant('MergeSubscriptions'), data: fc.record({ claims }) }),
     )
     .map((command) => ({ command, now })),
@@ -41,9 +47,9 @@ const merge = (claims: readonly SubscriptionClaim[]): Accepted<SubscriptionsComm
   command: { type: 'MergeSubscriptions', data: { claims } },
   now: 0,
 });
-/** What stands, without the revisions that set it: those tell the order of arrival. */
+/** What stands, without revision and time of receipt: those tell the order of arrival. */
 const standing = (state: SubscriptionsState) =>
-  new Map([...state.feeds].map(([key, { revision: _, ...entry }]) => [key, entry]));
+  new Map([...state.feeds].map(([key, { revision: _, recordedAt: __, ...entry }]) => [key, entry]));
 
 const entryOf = ({ data }: SubscriptionsEvent) => data.feed;
 
@@ -67,6 +73,22 @@ describe('subscriptions, whatever happened before', () => {
         expect(listener.accept(merge([...stood.values()]))).toEqual([]);
         for (const [key, entry] of standing(listener.state))
           expect(entry).toEqual(isSubscribed(entry) ? stood.get(key) : { ...stood.get(key), sourceId: entry.sourceId });
+      }),
+    );
+  });
+
+  it('after a replacement these and no others are subscribed to, after a change what it names', () => {
+    const isHeld = (state: SubscriptionsState, feed: string) => isSubscribed(state.feeds.get(feed)!);
+    fc.assert(
+      fc.property(historyWithDrops, feeds, feeds, (before, some, others) => {
+        const now = Date.UTC(2027, 0, 1);
+        const listener = replay(subscriptions, before);
+        listener.accept({ command: { type: 'ReplaceSubscriptions', data: { feeds: some, now } }, now });
+        const held = [...listener.state.feeds.keys()].filter((feed) => isHeld(listener.state, feed));
+        expect(new Set(held)).toEqual(new Set(some));
+        const change = { subscribe: some, unsubscribe: others, now };
+        listener.accept({ command: { type: 'ChangeSubscriptions', data: change }, now });
+        for (const feed of some) expect(isHeld(listener.state, feed)).toBe(!others.includes(feed));
       }),
     );
   });

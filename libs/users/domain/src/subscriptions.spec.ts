@@ -177,5 +177,5 @@ describe('of what devices claim', () => {
 
 it('what stands knows the revision of the event that set it', () => {
   const { feeds } = fold(subscriptions, [subscribed(at(1), null), unsubscribed(at(1), at(2), '7')]);
-  expect([...feeds.values()]).toEqual([{ ...claim(1, 2, '7'), revision: 1 }]);
+  expect([...feeds.values()]).toEqual([{ ...claim(1, 2, '7'), revision: 1, recordedAt: expect.any(Number) }]);
 });

@@ -7,7 +7,7 @@ import {
   PODCASTS_MAX,
   SubscriptionsEvent,
 } from '@balados/users-contracts';
-import { compareBy, dated, instantOrNull, rfc3339OrNull } from './claims';
+import { compareBy, dated, instant, instantOrNull, rfc3339OrNull } from './claims';
 import { comparedWithout, decideDrop, DropContent } from './dropping';
 import {
   concerned,
@@ -29,8 +29,8 @@ export interface SubscriptionClaim {
   unsubscribedAt: number | null;
 }
 
-/** The claim that stands, and the revision of the event that set it. */
-export type Subscription = SubscriptionClaim & { revision: number };
+/** The claim that stands, with revision and time of receipt (ours, epoch milliseconds) of the event that set it. */
+export type Subscription = SubscriptionClaim & { revision: number; recordedAt: number };
 
 export interface SubscriptionsState {
   /** By feed; unsubscribed podcasts stay, as tombstones. */
@@ -44,6 +44,10 @@ export interface SubscriptionsState {
 export type SubscriptionsCommand =
   | { type: 'Subscribe'; data: { feed: string; sourceId: string | null; now: number } }
   | { type: 'Unsubscribe'; data: { feed: string; now: number } }
+  /** Several at once, all or none; what is in both lists is unsubscribed. */
+  | { type: 'ChangeSubscriptions'; data: { subscribe: readonly string[]; unsubscribe: readonly string[]; now: number } }
+  /** To these and to no others. */
+  | { type: 'ReplaceSubscriptions'; data: { feeds: readonly string[]; now: number } }
   /** Claims of what was erased are dropped. */
   | { type: 'MergeSubscriptions'; data: { claims: readonly SubscriptionClaim[] } }
   | DropContent
@@ -79,7 +83,32 @@ const became = (claim: SubscriptionClaim): SubscriptionsEvent => ({
   },
 });
 
-const ENTRY_BYTES = 250;
+/** Subscribes to those that one is not subscribed to, or under another id. @throws Refusal `library_full` */
+function begun(
+  { feeds, erasures }: SubscriptionsState,
+  wanted: readonly string[],
+  { sourceId, now }: { sourceId: string | null; now: number },
+): SubscriptionsEvent[] {
+  let room = PODCASTS_MAX - feeds.size;
+  return [...new Set(wanted)].flatMap((feed) => {
+    const held = feeds.get(feed);
+    if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
+    if (!held && room-- <= 0)
+      throw new Refusal('library_full', `${PODCASTS_MAX} podcasts are kept already, and no more can be`);
+    const subscribedAt = dated(now, held ? claimedAt(held) : floorOf(erasures, { feed }));
+    const unsubscribedAt = held?.unsubscribedAt ?? null;
+    return [became({ feed, sourceId: sourceId ?? held?.sourceId ?? null, subscribedAt, unsubscribedAt })];
+  });
+}
+
+/** Unsubscribes from those that one is subscribed to. */
+const ended = ({ feeds }: SubscriptionsState, unwanted: readonly string[], now: number): SubscriptionsEvent[] =>
+  [...new Set(unwanted)].flatMap((feed) => {
+    const held = feeds.get(feed);
+    return held && isSubscribed(held) ? [became({ ...held, unsubscribedAt: dated(now, claimedAt(held)) })] : [];
+  });
+
+const ENTRY_BYTES = 260;
 const bytesOf = (entry: SubscriptionClaim): number => ENTRY_BYTES + entry.feed.length + (entry.sourceId?.length ?? 0);
 
 export const subscriptions: Decider<
@@ -90,29 +119,24 @@ export const subscriptions: Decider<
   category: 'subscriptions',
   initialState: () => ({ feeds: new Map(), erasures: NOTHING_ERASED, dropped: NO_EVENTS, bytes: 0 }),
 
-  decide(command, { feeds, erasures, dropped }) {
+  decide(command, state) {
+    const { feeds, erasures, dropped } = state;
     switch (command.type) {
-      case 'Subscribe': {
-        const { feed, sourceId, now } = command.data;
-        const held = feeds.get(feed);
-        if (held && isSubscribed(held) && (sourceId === null || sourceId === held.sourceId)) return [];
-        if (!held && feeds.size >= PODCASTS_MAX)
-          throw new Refusal('library_full', `${PODCASTS_MAX} podcasts are kept already, and no more can be`);
-        const subscribedAt = dated(now, held ? claimedAt(held) : floorOf(erasures, { feed }));
-        return [
-          became({
-            feed,
-            sourceId: sourceId ?? held?.sourceId ?? null,
-            subscribedAt,
-            unsubscribedAt: held?.unsubscribedAt ?? null,
-          }),
-        ];
+      case 'Subscribe':
+        return begun(state, [command.data.feed], command.data);
+      case 'Unsubscribe':
+        return ended(state, [command.data.feed], command.data.now);
+      case 'ChangeSubscriptions': {
+        const { subscribe, unsubscribe, now } = command.data;
+        const unwanted = new Set(unsubscribe);
+        const wanted = subscribe.filter((feed) => !unwanted.has(feed));
+        return [...begun(state, wanted, { sourceId: null, now }), ...ended(state, unsubscribe, now)];
       }
-      case 'Unsubscribe': {
-        const { feed, now } = command.data;
-        const held = feeds.get(feed);
-        if (!held || !isSubscribed(held)) return [];
-        return [became({ ...held, unsubscribedAt: dated(now, claimedAt(held)) })];
+      case 'ReplaceSubscriptions': {
+        const { feeds: wanted, now } = command.data;
+        const kept = new Set(wanted);
+        const unwanted = [...feeds.keys()].filter((feed) => !kept.has(feed));
+        return [...begun(state, wanted, { sourceId: null, now }), ...ended(state, unwanted, now)];
       }
       case 'MergeSubscriptions': {
         const newest = new Map<string, SubscriptionClaim>();
@@ -153,7 +177,7 @@ export const subscriptions: Decider<
       }
       return { ...state, dropped: event.data.upTo };
     }
-    const { data, revision } = event;
+    const { data, revision, metadata } = event;
     const held = state.feeds.get(data.feed);
     const entry: Subscription = {
       feed: held?.feed ?? data.feed,
@@ -161,6 +185,7 @@ export const subscriptions: Decider<
       subscribedAt: instantOrNull(data.subscribedAt),
       unsubscribedAt: instantOrNull(data.unsubscribedAt),
       revision,
+      recordedAt: instant(metadata.recordedAt),
     };
     state.feeds.set(entry.feed, entry);
     state.bytes += bytesOf(entry) - (held ? bytesOf(held) : 0);

@@ -90,6 +90,9 @@ async function projectRound(transaction: Sql, events: readonly StoredEvent[]): P
         case 'EpisodeShared':
           shares.set(`${userId} ${episodeId(event.data.feed, event.data.item)}`, event);
           break;
+        // What apps are given again is read from the fold.
+        case 'EpisodeActionReported':
+          break;
         case 'PrivacyChanged':
         case 'PrivacyReset':
           privacy.set(`${userId} ${scopeId(event)}`, event);

@@ -22,7 +22,7 @@ export class AccountRow {
   closedAt!: Date | null;
 }
 
-/** A session of a device, or a personal token. Only hashes of secrets are kept. */
+/** A session of a device, a personal token, or the password of an app. Only hashes of secrets are kept. */
 @Entity({ name: 'api_tokens' })
 export class ApiTokenRow {
   @PrimaryColumn('uuid')
@@ -30,7 +30,7 @@ export class ApiTokenRow {
   @Column('uuid', { name: 'user_id' })
   userId!: string;
   @Column('text')
-  kind!: 'session' | 'personal';
+  kind!: 'session' | 'personal' | 'app';
   @Column('text', { nullable: true })
   name!: string | null;
   @Column('text', { name: 'device_id', nullable: true })

@@ -1,6 +1,8 @@
 import { Context } from '@balados/platform-stores';
 import { Activity1700000000410 } from './activity-migration';
+import { AppPasswords1700000000430 } from './app-passwords-migration';
 import { Checkpoints1700000000260 } from './checkpoints-migration';
+import { Devices1700000000440 } from './devices-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Ends1700000000290 } from './ends-migration';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
@@ -37,6 +39,8 @@ export const usersContext: Context = {
     Ends1700000000290,
     InterventionsInUsers1700000000370,
     Activity1700000000410,
+    AppPasswords1700000000430,
+    Devices1700000000440,
   ],
   rights: usersRights,
 };

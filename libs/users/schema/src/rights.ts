@@ -38,7 +38,7 @@ export const usersRights: Rights = {
     ...each(['users.migrations', ...READ_MODELS], READ),
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
-      ['users.api_tokens', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+      ['users.api_tokens', 'users.devices', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
       [...KEEP, 'DELETE'],
     ),
     'users.signing_keys': ['SELECT', 'INSERT'],
@@ -49,7 +49,7 @@ export const usersRights: Rights = {
     'users.listener_revisions': ['SELECT', 'UPDATE', 'DELETE'],
     'users.erasures': ['SELECT', 'UPDATE', 'DELETE'],
     'users.projector_interventions': ['SELECT (stream)', 'UPDATE (stream, reason)'],
-    ...each(['users.accounts', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
+    ...each(['users.accounts', 'users.devices', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
   },

@@ -9,8 +9,6 @@ import {
   wireSubscription,
 } from '@balados/users-contracts';
 import {
-  DropContent,
-  EraseHistory,
   feedOf,
   findMark,
   findPlay,
@@ -36,9 +34,7 @@ export type WithoutNow<Union> = Union extends { type: string; data: object }
 export class ChangeSubscription extends Command<WireSubscription> {
   constructor(
     readonly speaker: Speaker,
-    readonly change: WithoutNow<
-      Exclude<SubscriptionsCommand, DropContent | EraseHistory | { type: 'MergeSubscriptions' }>
-    >,
+    readonly change: WithoutNow<Extract<SubscriptionsCommand, { type: 'Subscribe' | 'Unsubscribe' }>>,
   ) {
     super();
   }

@@ -1,0 +1,95 @@
+import { canonicalItem, InvalidId, splitItem } from '@balados/feeds-ids';
+import { EPISODE_ACTIONS, plainText, POSITION_MAX_SECONDS, TEXT_MAX_LENGTH } from '@balados/users-contracts';
+import type { EpisodeAction } from '@balados/users-domain';
+import { z } from 'zod';
+import { feedOf } from './wire';
+
+/** Actions of one upload. */
+export const ACTIONS_MAX = 15_000;
+
+/** Whole or not; what is below 0 is said in place of nothing. */
+const seconds = z
+  .number()
+  .max(POSITION_MAX_SECONDS)
+  .nullish()
+  .transform((value) => (value === null || value === undefined || value < 0 ? null : value));
+
+/** `YYYY-MM-DDTHH:MM:SS`, with a fraction and a zone or without: then it is UTC. Or Unix seconds. Not before 1970. */
+const time = z
+  .union([z.string(), z.number()])
+  .transform((given, context) => {
+    const at = typeof given === 'number' ? given * 1_000 : Date.parse(isZoned(given) ? given : `${given.trim()}Z`);
+    if (at >= 0 && at < 8.64e15) return Math.floor(at);
+    context.addIssue({ code: 'custom', message: 'is no time from 1970 on' });
+    return z.NEVER;
+  })
+  .nullish();
+
+const isZoned = (text: string): boolean => /(?:Z|[+-]\d\d:?\d\d)\s*$/i.test(text);
+
+const text = plainText(TEXT_MAX_LENGTH).nullish();
+
+/** As gPodder's apps and Nextcloud's write it; keys that we do not know are left alone. */
+export const reportedAction = z.object({
+  podcast: z.string(),
+  episode: z.string(),
+  guid: z.string().nullish(),
+  device: text,
+  action: z
+    .string()
+    .transform((name) => name.toLowerCase())
+    .pipe(z.enum(EPISODE_ACTIONS)),
+  timestamp: time,
+  started: seconds,
+  position: seconds,
+  total: seconds,
+});
+export type WrittenAction = z.infer<typeof reportedAction>;
+
+/** What of an upload can be kept, and the addresses that are kept otherwise, or not at all (''). */
+export function readActions(
+  written: readonly WrittenAction[],
+  { device, now }: { device: string | undefined; now: number },
+): { actions: EpisodeAction[]; changed: [written: string, kept: string][] } {
+  const actions: EpisodeAction[] = [];
+  const changed = new Map<string, string>();
+  for (const { podcast, episode, guid, action, timestamp, started, position, total, ...said } of written) {
+    const feed = feedOf(podcast);
+    const item = itemOf(guid ?? '', episode);
+    if (feed !== podcast) changed.set(podcast, feed ?? '');
+    if (item === undefined) changed.set(episode, '');
+    else if (splitItem(item).enclosure !== episode) changed.set(episode, splitItem(item).enclosure);
+    if (feed === undefined || item === undefined) continue;
+    const at = timestamp ?? now;
+    actions.push({ feed, item, action, device: said.device ?? device ?? null, at, started, position, total });
+  }
+  return { actions, changed: [...changed] };
+}
+
+/** `<guid>,<enclosure>`; undefined where the enclosure is no address. */
+function itemOf(guid: string, enclosure: string): string | undefined {
+  const address = enclosure.trim();
+  if (!/^https?:\/\/[^/]/i.test(address)) return undefined;
+  try {
+    return canonicalItem(`${guid.trim()},${address}`);
+  } catch (error) {
+    if (error instanceof InvalidId) return undefined;
+    throw error;
+  }
+}
+
+/** As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. */
+export function writtenAction({ feed, item, action, device, at, started, position, total }: EpisodeAction) {
+  const { guid, enclosure } = splitItem(item);
+  const place = action === 'play' && position !== null;
+  return {
+    podcast: feed,
+    episode: enclosure,
+    ...(guid !== '' && { guid }),
+    ...(device !== null && { device }),
+    action,
+    timestamp: new Date(at).toISOString().slice(0, 19),
+    ...(place && { position: Math.floor(position) }),
+    ...(place && started !== null && total !== null && { started: Math.floor(started), total: Math.floor(total) }),
+  };
+}

@@ -1,0 +1,69 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { splitItem } from '@balados/feeds-ids';
+import { TakesAnyBody } from '@balados/platform-service';
+import type { AccountsParts } from '@balados/users-accounts';
+import { GetEpisodeActions } from '@balados/users-read';
+import { ReportEpisodeActions } from '@balados/users-write';
+import type { Speaker } from '@balados/users-write';
+import { z } from 'zod';
+import { CurrentSpeaker } from '../speaker';
+import { ACCOUNTS } from '../tokens';
+import { ACTIONS_MAX, readActions, reportedAction, writtenAction } from './actions';
+import { AppGuard } from './app.guard';
+import { feedOf, jsonOf, named, secondsNow, since } from './wire';
+
+const path = z.object({ file: named('json') });
+const query = z.object({
+  since,
+  podcast: z.string().optional(),
+  device: z.string().optional(),
+  aggregated: z
+    .string()
+    .default('false')
+    .transform((text) => text.toLowerCase() === 'true'),
+});
+const upload = z.array(reportedAction).max(ACTIONS_MAX);
+
+@Controller('api/2/episodes/:file')
+@ApiExcludeController()
+@UseGuards(AppGuard)
+export class GpodderEpisodesController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+    @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+  ) {}
+
+  @Get()
+  async actions(
+    @CurrentSpeaker() { userId }: Speaker,
+    @Param({ schema: path }) _path: unknown,
+    @Query({ schema: query }) { since, podcast, device, aggregated: isAggregated }: z.infer<typeof query>,
+  ) {
+    // Before the reading: what comes meanwhile is told the next time.
+    const timestamp = secondsNow();
+    const asked = {
+      since,
+      isAggregated,
+      device,
+      feed: podcast === undefined ? undefined : (feedOf(podcast) ?? podcast),
+    };
+    const actions = await this.queries.execute(new GetEpisodeActions(userId, asked));
+    // To these apps an episode is its enclosure.
+    return { actions: actions.filter(({ item }) => splitItem(item).enclosure !== '').map(writtenAction), timestamp };
+  }
+
+  @Post()
+  @TakesAnyBody()
+  @HttpCode(200)
+  async report(@CurrentSpeaker() speaker: Speaker, @Param({ schema: path }) _path: unknown, @Body() body: unknown) {
+    const timestamp = secondsNow();
+    const { actions, changed } = readActions(jsonOf(body, upload), { device: speaker.deviceId, now: Date.now() });
+    await this.commands.execute(new ReportEpisodeActions(speaker, actions));
+    const devices = new Set(actions.flatMap(({ device }) => device ?? []));
+    for (const deviceId of devices) await this.accounts.devices.tell(speaker.userId, { deviceId });
+    return { timestamp, update_urls: changed };
+  }
+}

@@ -1,0 +1,91 @@
+import { Body, Controller, Get, Inject, Param, Put, Req, Res, UseGuards } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiExcludeController } from '@nestjs/swagger';
+import { NotOpml, readOpml, writeOpml } from '@balados/feeds-content';
+import { Problem, TakesAnyBody } from '@balados/platform-service';
+import type { AccountsParts } from '@balados/users-accounts';
+import { SYNC_LIST_MAX } from '@balados/users-contracts';
+import { GetSubscriptionChanges } from '@balados/users-read';
+import { ChangeSubscriptions } from '@balados/users-write';
+import type { Speaker } from '@balados/users-write';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { CurrentSpeaker } from '../speaker';
+import { ACCOUNTS } from '../tokens';
+import { AppGuard } from './app.guard';
+import { jsonOf, named, readFeeds, textOf } from './wire';
+
+const FORMATS = ['json', 'opml', 'txt'] as const;
+const userPath = z.object({ file: named(...FORMATS) });
+const devicePath = z.object({ user: z.string(), file: named(...FORMATS) });
+const list = z.array(z.string()).max(SYNC_LIST_MAX);
+
+/** Lists of subscriptions as a whole, in three formats. They are the same on all devices. */
+@Controller('subscriptions')
+@ApiExcludeController()
+@UseGuards(AppGuard)
+export class GpodderSimpleController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+    @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+  ) {}
+
+  @Get(':file')
+  async ofUser(
+    @CurrentSpeaker() { userId }: Speaker,
+    @Param({ schema: userPath }) { file }: z.infer<typeof userPath>,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const feeds = await this.feedsOf(userId);
+    if (file.format !== 'json') return send(reply, file.format, feeds);
+    reply.send(feeds.map((url) => ({ url, title: url, description: '', website: '', logo_url: null, subscribers: 0 })));
+  }
+
+  @Get(':user/:file')
+  async ofDevice(
+    @CurrentSpeaker() { userId }: Speaker,
+    @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    send(reply, file.format, await this.feedsOf(userId));
+  }
+
+  @Put(':user/:file')
+  @TakesAnyBody()
+  async replace(
+    @CurrentSpeaker() speaker: Speaker,
+    @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
+    @Body() body: unknown,
+    @Req() { headers }: FastifyRequest,
+  ): Promise<void> {
+    const { feeds } = readFeeds(written(file.format, body, headers['content-type']));
+    await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
+    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: feeds }));
+  }
+
+  private async feedsOf(userId: string): Promise<string[]> {
+    return (await this.queries.execute(new GetSubscriptionChanges(userId, 0))).subscribed;
+  }
+}
+
+function send(reply: FastifyReply, format: string, feeds: readonly string[]): void {
+  if (format === 'json') reply.send(feeds);
+  else if (format === 'txt') reply.type('text/plain; charset=utf-8').send(feeds.map((feed) => `${feed}\n`).join(''));
+  else reply.type('text/x-opml; charset=utf-8').send([...writeOpml('Subscriptions', feeds)].join(''));
+}
+
+/** @throws Problem 400 for what is not of its format */
+function written(format: string, body: unknown, contentType: string | undefined): string[] {
+  if (format === 'json') return jsonOf(body, list);
+  if (format === 'txt')
+    return textOf(body)
+      .split(/\r?\n/)
+      .filter((line) => line.trim() !== '');
+  try {
+    return readOpml(Buffer.isBuffer(body) ? body : Buffer.alloc(0), contentType).map(({ url }) => url);
+  } catch (error) {
+    if (error instanceof NotOpml) throw new Problem(400, error.code, error.message);
+    throw error;
+  }
+}

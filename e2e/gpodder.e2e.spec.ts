@@ -1,0 +1,478 @@
+import { Credentials, Device, login, register, request } from './support/client';
+import { newSeed, randomFrom, report } from './support/limits';
+import { Mygpoclient, mygpoclientOrNone } from './support/mygpoclient';
+import { KINDS, startSystem, System } from './support/system';
+
+const FEED = 'https://feeds.example/show.xml';
+const OTHER = 'https://feeds.example/other.xml';
+const enclosure = (n: number): string => `https://media.example/${n}.mp3`;
+const packages = mygpoclientOrNone();
+
+interface AppAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // The tests say what they expect of a body by looking at it.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  json: any;
+}
+
+/** A request as an app sends it, whatever our own document says. */
+async function send(
+  url: string,
+  { method = 'GET', body, headers = {} }: { method?: string; body?: string; headers?: Record<string, string> } = {},
+): Promise<AppAnswer> {
+  const answer = await fetch(url, {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+    signal: AbortSignal.timeout(60_000),
+  });
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    text,
+    json: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : undefined,
+  };
+}
+
+const basic = ({ username, password }: Credentials): Record<string, string> => ({
+  authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+});
+const JSON_BODY = { 'content-type': 'application/json' };
+
+describe.each(KINDS)('podcast apps on %s', (kind) => {
+  let system: System;
+  let base: string;
+  beforeAll(async () => {
+    system = await startSystem(kind, {}, ['projections', 'command-api']);
+    base = system.listeners;
+  }, 120_000);
+  afterAll(async () => system?.stop(), 120_000);
+
+  /** An account with a password for an app, and a device of our own API. */
+  async function listener(): Promise<{ own: Credentials; app: Credentials; device: Device; id: string }> {
+    const own = await register(base);
+    const device = await login(base, own);
+    const { body } = await device.send('POST', '/tokens', { name: 'AntennaPod', kind: 'app' });
+    return { own, app: { username: own.username, password: body.token }, device, id: body.id };
+  }
+
+  const feedsOf = async (device: Device): Promise<string[]> =>
+    ((await device.get('/subscriptions')).body.subscriptions as { rss_source_feed: string }[]).map(
+      ({ rss_source_feed }) => Buffer.from(rss_source_feed, 'base64').toString(),
+    );
+  const placesOf = async (device: Device): Promise<[item: string, position: number, played: boolean][]> =>
+    (
+      (await device.get('/play')).body.play_statuses as { rss_source_item: string; position: number; played: boolean }[]
+    ).map(({ rss_source_item, position, played }) => [
+      Buffer.from(rss_source_item, 'base64').toString(),
+      position,
+      played,
+    ]);
+
+  describe('AntennaPod on gPodder', () => {
+    it('logs in with an empty body at every sync and sends its cookie from then on, no more name and password', async () => {
+      const { app, device } = await listener();
+      const api = (path: string) => `${base}/api/2${path}`;
+      const user = app.username;
+      const login = await send(api(`/auth/${user}/login.json`), { method: 'POST', headers: basic(app) });
+      expect(login.status).toBe(200);
+      const cookie = /^sessionid=[^;]+/.exec(login.headers.get('set-cookie')!)![0];
+      expect(login.headers.get('set-cookie')).toMatch(/; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/);
+      const as = (more = {}) => ({ headers: { cookie, ...more } });
+
+      const told = await send(api(`/devices/${user}/antennapod.json`), {
+        method: 'POST',
+        body: '{"caption": "AntennaPod on Fairphone", "type": "mobile"}',
+        ...as(JSON_BODY),
+      });
+      expect([told.status, told.text]).toEqual([200, '']);
+      expect((await send(api(`/devices/${user}.json`), as())).json).toEqual([
+        { id: 'antennapod', caption: 'AntennaPod on Fairphone', type: 'mobile', subscriptions: 0 },
+      ]);
+
+      const first = await send(api(`/subscriptions/${user}/antennapod.json?since=0`), as());
+      expect(first.json).toEqual({ add: [], remove: [], timestamp: expect.any(Number) });
+      expect(first.json.timestamp).toBeLessThan(2 ** 31);
+      const changed = await send(api(`/subscriptions/${user}/antennapod.json`), {
+        method: 'POST',
+        body: JSON.stringify({ add: [FEED], remove: [] }),
+        ...as(JSON_BODY),
+      });
+      expect(changed.json).toEqual({ timestamp: expect.any(Number), update_urls: [] });
+      expect(await feedsOf(device)).toEqual([FEED]);
+
+      const action = {
+        podcast: FEED,
+        episode: enclosure(1),
+        guid: 'episode-1',
+        device: 'antennapod',
+        action: 'play',
+        timestamp: '2026-11-20T10:00:00',
+        started: 0,
+        position: 90,
+        total: 1_800,
+      };
+      const uploaded = await send(api(`/episodes/${user}.json`), {
+        method: 'POST',
+        body: JSON.stringify([action]),
+        ...as(JSON_BODY),
+      });
+      expect(uploaded.json).toEqual({ timestamp: expect.any(Number), update_urls: [] });
+      expect((await send(api(`/episodes/${user}.json?since=0`), as())).json.actions).toEqual([action]);
+      expect(await placesOf(device)).toEqual([[`episode-1,${enclosure(1)}`, 90, false]]);
+
+      const out = await send(api(`/auth/${user}/logout.json`), { method: 'POST', ...as() });
+      expect([out.status, out.headers.get('set-cookie')]).toEqual([
+        200,
+        expect.stringMatching(/^sessionid=; .*Max-Age=0/),
+      ]);
+    });
+
+    it('tells of what was heard before it came here as play(d, d, d): that is played', async () => {
+      const { app, device } = await listener();
+      const heard = [1, 2].map((n) => ({
+        podcast: FEED,
+        episode: enclosure(n),
+        guid: `episode-${n}`,
+        action: 'play',
+        timestamp: '2026-11-20T10:00:00Z',
+        started: 600,
+        position: 600,
+        total: 600,
+      }));
+      await send(`${base}/api/2/episodes/${app.username}.json`, {
+        method: 'POST',
+        body: JSON.stringify(heard),
+        headers: basic(app),
+      });
+      expect((await placesOf(device)).sort()).toEqual([1, 2].map((n) => [`episode-${n},${enclosure(n)}`, 600, true]));
+    });
+  });
+
+  it('a challenge comes with every 401, another name in the path is 400, and a wrong password is tried ten times a minute', async () => {
+    const { app, own } = await listener();
+    const path = `${base}/api/2/devices/${app.username}.json`;
+    const anybody = await send(path);
+    expect([anybody.status, anybody.headers.get('www-authenticate')]).toEqual([
+      401,
+      expect.stringMatching(/^Basic realm=/),
+    ]);
+    expect((await send(path, { headers: { cookie: 'sessionid=forged.abc' } })).status).toBe(401);
+    expect((await send(path, { headers: { authorization: 'Bearer x' } })).status).toBe(401);
+    expect((await send(`${base}/api/2/devices/somebody.json`, { headers: basic(app) })).status).toBe(400);
+    expect((await send(path, { headers: basic(own) })).status).toBe(200);
+    const wrong = basic({ ...app, password: 'another password' });
+    const statuses = [];
+    for (let n = 0; n < 12; n += 1) statuses.push((await send(path, { headers: wrong })).status);
+    expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
+    expect((await send(path, { headers: basic(app) })).status).toBe(200);
+  });
+
+  it("an app's password ends within five seconds, with the cookies that were given for it", async () => {
+    const { app, device, id } = await listener();
+    const path = `${base}/api/2/devices/${app.username}.json`;
+    const { headers } = await send(path, { headers: basic(app) });
+    const cookie = /^sessionid=[^;]+/.exec(headers.get('set-cookie')!)![0];
+    expect((await device.send('DELETE', `/tokens/${id}`)).status).toBe(200);
+    const since = performance.now();
+    for (const as of [{ cookie }, basic(app)]) {
+      let status = 200;
+      while (status === 200 && performance.now() - since < 5_000) ({ status } = await send(path, { headers: as }));
+      expect(status).toBe(401);
+    }
+  });
+
+  it('Kasts sees times without a zone, and one group of devices that are in step', async () => {
+    const { app } = await listener();
+    const at = (path: string) => `${base}/api/2${path}`;
+    const as = { headers: basic(app) };
+    for (const device of ['kasts', 'phone'])
+      await send(at(`/devices/${app.username}/${device}.json`), { method: 'POST', body: '{"type":"desktop"}', ...as });
+    const body = JSON.stringify([
+      { podcast: FEED, episode: enclosure(1), action: 'download', timestamp: '2026-11-20T12:00:00.500+02:00' },
+    ]);
+    await send(at(`/episodes/${app.username}.json`), { method: 'POST', body, ...as });
+    const { json } = await send(at(`/episodes/${app.username}.json?since=0&aggregated=true`), as);
+    expect(json.actions).toEqual([
+      { podcast: FEED, episode: enclosure(1), action: 'download', timestamp: '2026-11-20T10:00:00' },
+    ]);
+    const groups = { synchronized: [['kasts', 'phone']], 'not-synchronized': [] };
+    expect((await send(at(`/sync-devices/${app.username}.json`), as)).json).toEqual(groups);
+    const wish = JSON.stringify({ synchronize: [['kasts', 'phone']] });
+    expect((await send(at(`/sync-devices/${app.username}.json`), { method: 'POST', body: wish, ...as })).json).toEqual(
+      groups,
+    );
+  });
+
+  it('Cardo on Nextcloud speaks in capitals, asks from a fraction of a second on, and sees what gPodder sees', async () => {
+    const { app, device } = await listener();
+    const at = (path: string) => `${base}/index.php/apps/gpoddersync${path}`;
+    const as = { headers: { ...basic(app), ...JSON_BODY } };
+    const added = await send(at('/subscription_change/create'), {
+      method: 'POST',
+      body: JSON.stringify({ add: [FEED, OTHER], remove: [] }),
+      ...as,
+    });
+    expect([added.status, added.json]).toEqual([200, { timestamp: expect.any(Number) }]);
+    expect((await send(at('/subscriptions'), as)).json).toMatchObject({ add: [FEED, OTHER], remove: [] });
+    const action = {
+      podcast: FEED,
+      episode: enclosure(1),
+      guid: 'episode-1',
+      action: 'PLAY',
+      timestamp: '2026-11-20T10:00:00',
+      started: 0,
+      position: 90,
+      total: 1_800,
+    };
+    const download = {
+      ...action,
+      episode: enclosure(2),
+      guid: '',
+      action: 'DOWNLOAD',
+      started: -1,
+      position: -1,
+      total: -1,
+    };
+    await send(at('/episode_action/create'), { method: 'POST', body: JSON.stringify([action, download]), ...as });
+    const { json } = await send(at(`/episode_action?since=${Date.now() / 1_000 - 3.25}`), as);
+    expect(json.actions).toEqual([action, download]);
+    expect(await placesOf(device)).toEqual([[`episode-1,${enclosure(1)}`, 90, false]]);
+    const there = (await send(`${base}/api/2/episodes/${app.username}.json`, as)).json.actions;
+    expect(there).toEqual([
+      { ...action, action: 'play' },
+      { podcast: FEED, episode: enclosure(2), action: 'download', timestamp: action.timestamp },
+    ]);
+  });
+
+  it('one bad address does not sink the others, whoever contradicts themselves is refused, and nothing is changed', async () => {
+    const { app, device } = await listener();
+    const path = `${base}/api/2/subscriptions/${app.username}/phone.json`;
+    const post = (body: string) => send(path, { method: 'POST', body, headers: basic(app) });
+    const { json } = await post(
+      JSON.stringify({
+        add: ['  HTTPS://Feeds.example/show.xml?', 'feed://feeds.example/b', 'itpc://feeds.example/c', 'nonsense', ''],
+      }),
+    );
+    expect(json.update_urls).toEqual([
+      ['  HTTPS://Feeds.example/show.xml?', FEED],
+      ['feed://feeds.example/b', 'http://feeds.example/b'],
+      ['itpc://feeds.example/c', 'http://feeds.example/c'],
+      ['nonsense', ''],
+      ['', ''],
+    ]);
+    const held = await feedsOf(device);
+    expect(held.sort()).toEqual([FEED, 'http://feeds.example/b', 'http://feeds.example/c'].sort());
+    for (const body of ['{"add":["https://x.example/"],"remove":["https://x.example/"]}', '{"add":7}', '[]', 'x', ''])
+      expect((await post(body)).status).toBe(400);
+    expect((await feedsOf(device)).sort()).toEqual(held.sort());
+    const actions = JSON.stringify([
+      { podcast: 'nonsense', episode: enclosure(1), action: 'play', position: 9 },
+      { podcast: FEED, episode: 'nonsense', action: 'play', position: 9 },
+      { podcast: FEED, episode: enclosure(3), action: 'PLAY', position: 9, extra: { key: 1 } },
+    ]);
+    const uploaded = await send(`${base}/api/2/episodes/${app.username}.json`, {
+      method: 'POST',
+      body: actions,
+      headers: basic(app),
+    });
+    expect(uploaded.json.update_urls).toEqual([['nonsense', '']]);
+    expect(await placesOf(device)).toEqual([[`,${enclosure(3)}`, 9, false]]);
+  });
+
+  it('every front door sees what any of them wrote, and the last word is the newest', async () => {
+    const { app, device } = await listener();
+    const item = `episode-1,${enclosure(1)}`;
+    const actionsOf = async (): Promise<{ action: string; position?: number; timestamp: string }[]> =>
+      (await send(`${base}/api/2/episodes/${app.username}.json`, { headers: basic(app) })).json.actions;
+    await device.play(FEED, item, 30);
+    expect(await actionsOf()).toEqual([expect.objectContaining({ action: 'play', position: 30, guid: 'episode-1' })]);
+    const tell = (position: number, timestamp: string) =>
+      send(`${base}/index.php/apps/gpoddersync/episode_action/create`, {
+        method: 'POST',
+        headers: basic(app),
+        body: JSON.stringify([
+          {
+            podcast: FEED,
+            episode: enclosure(1),
+            guid: 'episode-1',
+            action: 'PLAY',
+            timestamp,
+            started: 0,
+            position,
+            total: 900,
+          },
+        ]),
+      });
+    await tell(60, new Date(Date.now() + 60_000).toISOString());
+    expect(await placesOf(device)).toEqual([[item, 60, false]]);
+    await tell(45, '2026-01-01T00:00:00');
+    expect(await placesOf(device)).toEqual([[item, 60, false]]);
+    await device.play(FEED, item, 75);
+    expect((await actionsOf()).at(-1)).toMatchObject({ position: 75, total: 900 });
+    const sync = await device.sync({});
+    expect(sync.body.data.play_statuses).toMatchObject([{ position: 75 }]);
+    await device.unsubscribe(FEED);
+    await device.subscribe(OTHER);
+    const { json } = await send(`${base}/api/2/subscriptions/${app.username}/phone.json?since=1`, {
+      headers: basic(app),
+    });
+    expect(json).toMatchObject({ add: [OTHER], remove: [] });
+  });
+
+  it('nothing that is uploaded late is missed by who asked meanwhile, whatever the clocks of devices say', async () => {
+    const random = randomFrom(newSeed('late uploads'));
+    const upTo = (n: number): number => Math.floor(random() * n);
+    const { app, device } = await listener();
+    const path = `${base}/api/2/episodes/${app.username}.json`;
+    const HOUR_S = 3_600;
+    const now = Math.floor(Date.now() / 1_000);
+    const devices = ['phone', 'laptop', 'watch'].map((name) => ({
+      name,
+      skewS: upTo(6 * HOUR_S) - 3 * HOUR_S,
+      kept: [] as object[],
+    }));
+    const sent: { key: string; episode: string; at: number; position: number }[] = [];
+    const received = new Set<string>();
+    const keyOf = (action: { device: string; episode: string; timestamp: string; position: number }): string =>
+      [action.device, action.episode, action.timestamp, action.position].join(' ');
+    let since = 0;
+    const listen = async (): Promise<void> => {
+      const { json } = await send(`${path}?since=${since}`, { headers: basic(app) });
+      for (const action of json.actions) received.add(keyOf(action));
+      since = json.timestamp;
+    };
+    await listen();
+    for (let step = 0; step < 60; step += 1) {
+      const speaker = devices[upTo(devices.length)]!;
+      // A week of listening, of which some is told at once and some much later.
+      const at = Math.min(now - 7 * 24 * HOUR_S + step * 2 * HOUR_S + speaker.skewS, now);
+      const action = {
+        podcast: FEED,
+        episode: enclosure(upTo(5)),
+        device: speaker.name,
+        action: 'play',
+        timestamp: new Date(at * 1_000).toISOString().slice(0, 19),
+        started: 0,
+        position: 1 + upTo(1_700),
+        total: 1_800,
+      };
+      speaker.kept.push(action);
+      sent.push({ key: keyOf(action), episode: action.episode, at, position: action.position });
+      if (random() < 0.3) {
+        const body = JSON.stringify(speaker.kept.splice(0));
+        expect((await send(path, { method: 'POST', body, headers: basic(app) })).status).toBe(200);
+      }
+      if (random() < 0.3) await listen();
+    }
+    for (const { kept } of devices)
+      await send(path, { method: 'POST', body: JSON.stringify(kept), headers: basic(app) });
+    await listen();
+    expect(sent.filter(({ key }) => !received.has(key))).toEqual([]);
+    const newest = new Map<string, { at: number; position: number }>();
+    for (const each of sent) {
+      const before = newest.get(each.episode);
+      if (!before || each.at > before.at || (each.at === before.at && each.position > before.position))
+        newest.set(each.episode, each);
+    }
+    expect(new Map((await placesOf(device)).map(([item, position]) => [item.slice(1), position]))).toEqual(
+      new Map([...newest].map(([episode, { position }]) => [episode, position])),
+    );
+  });
+
+  (packages ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
+    const clients: Mygpoclient[] = [];
+    const client = (of: Credentials): Mygpoclient => {
+      const started = Mygpoclient.start(packages!, base, of);
+      clients.push(started);
+      return started;
+    };
+    afterAll(() => clients.forEach((each) => each.stop()));
+
+    it('has two devices in step: subscriptions and actions both ways, and lists that replace', async () => {
+      const { app, device } = await listener();
+      const [phone, laptop] = [client(app), client(app)];
+      expect(await phone.call('tell_device', 'phone', 'My phone', 'mobile')).toBe(true);
+      expect(await laptop.call('tell_device', 'laptop', 'My laptop', 'laptop')).toBe(true);
+      const { since } = await laptop.call('changes', 'laptop', 0);
+      expect(await phone.call('change', 'phone', [FEED, ' HTTPS://feeds.example/other.xml'], [])).toMatchObject({
+        update_urls: [[' HTTPS://feeds.example/other.xml', OTHER]],
+      });
+      expect(await laptop.call('changes', 'laptop', since)).toMatchObject({ add: [FEED, OTHER], remove: [] });
+      await laptop.call('change', 'laptop', [], [FEED]);
+      expect(await phone.call('changes', 'phone', since)).toMatchObject({ add: [OTHER], remove: [FEED] });
+      expect(await phone.call('devices')).toEqual([
+        ['laptop', 'My laptop', 'laptop', 1],
+        ['phone', 'My phone', 'mobile', 1],
+      ]);
+
+      const action = { podcast: OTHER, episode: enclosure(1), device: 'phone', timestamp: '2026-11-20T10:00:00' };
+      const played = { ...action, action: 'play', started: 0, position: 90, total: 1_800 };
+      const kept = { ...action, episode: enclosure(2), action: 'download', started: null, position: null, total: null };
+      await phone.call('upload', [played, kept]);
+      expect((await laptop.call('download', since)).actions).toEqual([played, kept]);
+      await laptop.call('upload', [{ ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 }]);
+      expect((await phone.call('download', 0)).actions).toEqual([
+        kept,
+        { ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 },
+      ]);
+      // What our own API writes is played, too, as this client wants it: with all three places or none.
+      await device.play(OTHER, `,${enclosure(3)}`, 45);
+      expect((await phone.call('download', 0)).actions).toContainEqual(
+        expect.objectContaining({ episode: enclosure(3), action: 'play', position: 45 }),
+      );
+
+      expect(await phone.call('replace', 'phone', [FEED, 'https://feeds.example/third.xml'])).toBe(true);
+      expect((await laptop.call('list', 'laptop')).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
+      expect((await feedsOf(device)).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
+    });
+  });
+
+  it('a list is written and read in each of its formats', async () => {
+    const { app, device } = await listener();
+    const at = (format: string) => `${base}/subscriptions/${app.username}/phone.${format}`;
+    const feeds = [FEED, 'https://feeds.example/a?b=1&c=%22'];
+    for (const format of ['json', 'txt', 'opml']) {
+      await send(at('json'), { method: 'PUT', body: JSON.stringify(feeds), headers: basic(app) });
+      const list = await send(at(format), { headers: basic(app) });
+      expect(list.status).toBe(200);
+      await send(at('json'), { method: 'PUT', body: '[]', headers: basic(app) });
+      expect(await feedsOf(device)).toEqual([]);
+      const put = await send(at(format), { method: 'PUT', body: list.text, headers: basic(app) });
+      expect([put.status, put.text]).toEqual([200, '']);
+      expect((await feedsOf(device)).sort()).toEqual([...feeds].sort());
+    }
+    expect((await send(at('xml'), { headers: basic(app) })).status).toBe(422);
+    expect((await send(at('opml'), { method: 'PUT', body: '<opml', headers: basic(app) })).status).toBe(400);
+    expect((await send(`${base}/subscriptions/${app.username}.txt`, { headers: basic(app) })).text).toBe(
+      feeds.map((feed) => `${feed}\n`).join(''),
+    );
+  });
+
+  it('what was told is exported, and goes with what is erased', async () => {
+    const { app, device, own } = await listener();
+    const body = JSON.stringify([{ podcast: FEED, episode: enclosure(1), action: 'download', device: 'phone' }]);
+    await send(`${base}/api/2/episodes/${app.username}.json`, { method: 'POST', body, headers: basic(app) });
+    const exported = (await device.get('/account/export')).body;
+    expect(exported.devices).toMatchObject([{ device_id: 'phone' }]);
+    expect(exported.events).toContainEqual(expect.objectContaining({ type: 'EpisodeActionReported' }));
+    expect((await device.send('DELETE', '/history')).status).toBe(202);
+    expect((await send(`${base}/api/2/episodes/${app.username}.json`, { headers: basic(app) })).json.actions).toEqual(
+      [],
+    );
+    report(`of ${own.username} nothing is told any more`);
+    expect(
+      (
+        await request(`${base}/api/v1/account`, {
+          method: 'DELETE',
+          token: device.token,
+          body: { password: own.password },
+        })
+      ).status,
+    ).toBe(202);
+    expect((await send(`${base}/api/2/devices/${app.username}.json`, { headers: basic(app) })).status).toBe(401);
+  });
+});

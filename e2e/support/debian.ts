@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** Where packages are unpacked. */
+const CACHE = resolve('node_modules/.cache/debian');
+
+/** A package cannot be got here: no Debian, or its servers cannot be reached. */
+export class NoPackage extends Error {}
+
+/**
+ * The folder in which a package of Debian's lies unpacked, which apt fetches if it is not there yet; nothing is installed.
+ * @throws NoPackage
+ */
+export function unpackDebian(name: string): string {
+  const unpacked = join(CACHE, name);
+  if (existsSync(unpacked)) return unpacked;
+  mkdirSync(CACHE, { recursive: true });
+  // Of several that look for one at the same time the first has it unpacked.
+  const folder = mkdtempSync(`${unpacked}-`);
+  try {
+    const run = (command: string, ...args: string[]): unknown =>
+      execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
+    try {
+      run('apt-get', 'download', name);
+    } catch {
+      // No lists of packages yet.
+      run('apt-get', 'update');
+      run('apt-get', 'download', name);
+    }
+    run(
+      'dpkg-deb',
+      '-x',
+      readdirSync(folder).find((each) => each.endsWith('.deb'))!,
+      '.',
+    );
+    // The folder of others, and of an earlier run that was ended, is not empty.
+    if (!existsSync(unpacked)) renameSync(folder, unpacked);
+    return unpacked;
+  } catch (error) {
+    if (existsSync(unpacked)) return unpacked;
+    const reason = (error as Error).message.trim().split('\n').at(-1);
+    throw new NoPackage(`Debian's ${name} could not be fetched (${reason})`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

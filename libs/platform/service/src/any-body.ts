@@ -1,0 +1,20 @@
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+
+/** What the body of such a route is called inside, whatever its client called it. */
+const ANY = 'application/vnd.balados.any';
+
+const takesAnyBody = ({ routeOptions }: FastifyRequest): boolean =>
+  (routeOptions.config as { takesAnyBody?: boolean } | undefined)?.takesAnyBody === true;
+
+/** The route's body is handed over as the bytes that came, whatever they are called: its clients name their JSON a form, or nothing. */
+export const TakesAnyBody = () => RouteConfig({ takesAnyBody: true });
+
+/** A route that takes any body reads it itself. */
+export function acceptAnyBody(server: FastifyInstance): void {
+  server.addContentTypeParser(ANY, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  server.addHook('onRequest', (request, _reply, done) => {
+    if (takesAnyBody(request)) request.headers['content-type'] = ANY;
+    done();
+  });
+}

@@ -1,0 +1,122 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { Sql } from '@balados/platform-stores';
+import { LRUCache } from 'lru-cache';
+import { Accounts, Credentials } from './accounts';
+import { readAppPassword } from './app-password';
+import { LAST_USED_SECONDS, LiveAnswers } from './live-answers';
+import { sha256 } from './refresh-token';
+import { writeUse } from './session-checks';
+import { usernameKey } from './usernames';
+
+/** Names with their passwords, known by heart in one process, some 300 bytes each. */
+export const CREDENTIALS_REMEMBERED = 10_000;
+/** For this long after they were checked, in milliseconds: to hash a password takes 45 ms of a core, and some apps send it each time. */
+export const CREDENTIALS_REMEMBERED_MS = 600_000;
+
+/** By what a listener signed in: one of their apps' passwords, or the account's of that version. It may end, so it is asked each time. */
+export type Means = { appPassword: string } | { passwordVersion: number };
+
+export interface SignedIn {
+  userId: string;
+  /** As it stands in the account. */
+  username: string;
+  by: Means;
+}
+
+const ENDED = '';
+
+/**
+ * Name and password, as HTTP's Basic sends them with each request: the account's password, or one of an app. What was right is remembered
+ * under an HMAC by a key of this process; whether it still holds is asked at every request, and read again after ANSWER_MS.
+ */
+export class BasicCredentials {
+  private readonly remembered = new LRUCache<string, SignedIn>({
+    max: CREDENTIALS_REMEMBERED,
+    ttl: CREDENTIALS_REMEMBERED_MS,
+  });
+  private readonly secret = randomBytes(32);
+  /** By token's id → its owner. */
+  private readonly apps: LiveAnswers<string>;
+  /** By user id → the version of the password. */
+  private readonly passwords: LiveAnswers<string>;
+
+  constructor(
+    private readonly accounts: Accounts,
+    private readonly sql: Sql,
+  ) {
+    this.apps = new LiveAnswers(ENDED, (ids) => this.readApps(ids));
+    this.passwords = new LiveAnswers(ENDED, (ids) => this.readVersions(ids));
+  }
+
+  /** Who was right before, if anybody: no password is hashed for this. */
+  recall(credentials: Credentials): SignedIn | undefined {
+    return this.remembered.get(this.keyOf(credentials));
+  }
+
+  /** @throws Refusal `invalid_credentials`; Busy */
+  async check(credentials: Credentials): Promise<SignedIn> {
+    const signedIn = (await this.ofApp(credentials)) ?? (await this.ofAccount(credentials));
+    this.remembered.set(this.keyOf(credentials), signedIn);
+    return signedIn;
+  }
+
+  /** Whether what they signed in by still holds: it was not revoked, the password not changed, the account not closed. @throws AccountsUnavailable */
+  async holds({ userId, by }: Pick<SignedIn, 'userId' | 'by'>): Promise<boolean> {
+    if ('appPassword' in by) return (await this.apps.of(by.appPassword)) === userId;
+    return (await this.passwords.of(userId)) === String(by.passwordVersion);
+  }
+
+  /** For the process that revokes: from now on, here. */
+  markRevoked(id: string): void {
+    this.apps.set(id, ENDED);
+  }
+
+  /** The same for the account's password, of which no version holds any more, or this one alone. */
+  markPassword(userId: string, version?: number): void {
+    this.passwords.set(userId, version === undefined ? ENDED : String(version));
+  }
+
+  private keyOf({ username, password }: Credentials): string {
+    return createHmac('sha256', this.secret)
+      .update(JSON.stringify([username, password]))
+      .digest('base64');
+  }
+
+  private async ofApp({ username, password }: Credentials): Promise<SignedIn | undefined> {
+    const appPassword = readAppPassword(password);
+    if (appPassword === undefined) return undefined;
+    const [row] = await this.sql.query<{ id: string; userId: string; username: string }[]>(
+      `SELECT token.id, user_id AS "userId", username FROM users.api_tokens token JOIN users.accounts USING (user_id)
+       WHERE secret_hash = $1 AND kind = 'app' AND revoked_at IS NULL AND username_key = $2 AND closed_at IS NULL`,
+      [sha256(appPassword), usernameKey(username)],
+    );
+    return row && { userId: row.userId, username: row.username, by: { appPassword: row.id } };
+  }
+
+  private async ofAccount(credentials: Credentials): Promise<SignedIn> {
+    const { userId, username, passwordVersion } = await this.accounts.check(credentials);
+    return { userId, username, by: { passwordVersion } };
+  }
+
+  private async readApps(ids: string[]): Promise<Map<string, string>> {
+    const live = await this.sql.query<{ id: string; user_id: string; used: boolean }[]>(
+      `SELECT id, user_id, coalesce(last_used_at < now() - make_interval(secs => $2), true) AS used
+       FROM users.api_tokens WHERE id = ANY ($1::uuid[]) AND kind = 'app' AND revoked_at IS NULL`,
+      [ids, LAST_USED_SECONDS],
+    );
+    writeUse(
+      this.sql,
+      live.filter(({ used }) => used).map(({ id }) => id),
+    );
+    return new Map(live.map(({ id, user_id }) => [id, user_id]));
+  }
+
+  private async readVersions(ids: string[]): Promise<Map<string, string>> {
+    const open = await this.sql.query<{ user_id: string; version: string }[]>(
+      `SELECT user_id, password_version::text AS version FROM users.accounts
+       WHERE user_id = ANY ($1::uuid[]) AND closed_at IS NULL`,
+      [ids],
+    );
+    return new Map(open.map(({ user_id, version }) => [user_id, version]));
+  }
+}

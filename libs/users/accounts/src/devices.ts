@@ -1,0 +1,44 @@
+import { Sql } from '@balados/platform-stores';
+
+/** Devices that are kept of one listener: of more, those that were seen last. */
+export const DEVICES_PER_LISTENER = 100;
+export const DEVICE_TYPES = ['desktop', 'laptop', 'mobile', 'server', 'other'] as const;
+export type DeviceType = (typeof DEVICE_TYPES)[number];
+
+/** A device as its app has named it. */
+export interface KnownDevice {
+  deviceId: string;
+  caption: string;
+  type: DeviceType;
+}
+
+/** The devices that apps have told of, or only written from. */
+export class KnownDevices {
+  constructor(private readonly sql: Sql) {}
+
+  /** Names it as its app does; what is not said stays, and of a new one is its id and `other`. */
+  async tell(
+    userId: string,
+    { deviceId, caption, type }: Pick<KnownDevice, 'deviceId'> & Partial<KnownDevice>,
+  ): Promise<void> {
+    await this.sql.query(
+      `INSERT INTO users.devices AS known (user_id, device_id, caption, type)
+       VALUES ($1, $2, coalesce($3, $2), coalesce($4, 'other'))
+       ON CONFLICT (user_id, device_id) DO UPDATE
+         SET caption = coalesce($3, known.caption), type = coalesce($4, known.type), seen_at = now()`,
+      [userId, deviceId, caption ?? null, type ?? null],
+    );
+    await this.sql.query(
+      `DELETE FROM users.devices WHERE user_id = $1 AND device_id IN (
+         SELECT device_id FROM users.devices WHERE user_id = $1 ORDER BY seen_at DESC, device_id OFFSET $2)`,
+      [userId, DEVICES_PER_LISTENER],
+    );
+  }
+
+  list(userId: string): Promise<KnownDevice[]> {
+    return this.sql.query<KnownDevice[]>(
+      `SELECT device_id AS "deviceId", caption, type FROM users.devices WHERE user_id = $1 ORDER BY device_id`,
+      [userId],
+    );
+  }
+}

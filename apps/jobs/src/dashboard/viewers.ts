@@ -11,15 +11,14 @@ export const HEARTBEAT_MS = 15_000;
 export const UNREAD_MAX_BYTES = 1_048_576;
 /** Who has left something unread at so many signs of life in a row is gone, and makes room. */
 export const UNREAD_HEARTBEATS = 3;
-/** At a stop, what is not read by then is not waited for, in milliseconds. */
+/** What is not read so long after the end is not waited for, in milliseconds. */
 export const LAST_WORDS_MS = 1_000;
 /** A page whose connection ended asks again after this long, in milliseconds. */
 export const RECONNECT_MS = 2_000;
 
 /** Server-sent events, one to each viewer for each snapshot. */
 export class Viewers {
-  /** With the session that each belongs to. */
-  private readonly open = new Map<ServerResponse, string>();
+  private readonly open = new Set<{ session: string; end: () => void }>();
   private isStopping = false;
   /** Ids of one life of the process: a page that comes back may have missed some, and is told all that is now. */
   private readonly life = randomBytes(4).toString('hex');
@@ -36,7 +35,6 @@ export class Viewers {
 
   /** Writes to a response, whose headers are set, until its session ends (epoch milliseconds) or it is closed. */
   begin(response: ServerResponse, { session, endsAt }: { session: string; endsAt: number }): void {
-    this.open.set(response, session);
     response.writeHead(200);
     response.write(`retry: ${RECONNECT_MS}\n\n`);
     response.write(`event: history\ndata: ${JSON.stringify(this.collector.history)}\n\n`);
@@ -46,30 +44,38 @@ export class Viewers {
       if (unread >= UNREAD_HEARTBEATS) response.destroy();
       else response.write(': \n\n');
     }, HEARTBEAT_MS);
-    const ending = setTimeout(() => response.end(), Math.max(0, endsAt - Date.now()));
     const unwatch = this.collector.watch((snapshot, sample) => {
       if (response.writableLength < UNREAD_MAX_BYTES) response.write(this.eventOf(snapshot, sample));
     });
-    response.once('close', () => {
+    const leave = (): void => {
       clearInterval(heartbeat);
       clearTimeout(ending);
       unwatch();
-      this.open.delete(response);
-    });
+      this.open.delete(viewer);
+    };
+    const viewer = {
+      session,
+      // From its end on nothing may be written to a response, whether or not it is read to it.
+      end: () => {
+        leave();
+        response.end();
+        setTimeout(() => response.destroy(), LAST_WORDS_MS).unref();
+      },
+    };
+    const ending = setTimeout(viewer.end, Math.max(0, endsAt - Date.now()));
+    this.open.add(viewer);
+    response.once('close', leave);
   }
 
   /** Ends what this copy tells the pages of a session. */
   endSession(session: string): void {
-    for (const [response, own] of this.open) if (own === session) response.end();
+    for (const viewer of this.open) if (viewer.session === session) viewer.end();
   }
 
   /** Ends all, and takes no more. */
   stop(): void {
     this.isStopping = true;
-    for (const response of this.open.keys()) {
-      response.end();
-      setTimeout(() => response.destroy(), LAST_WORDS_MS).unref();
-    }
+    for (const { end } of this.open) end();
   }
 
   /** The same for all who look. */

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { createListeners } from '../bench/listeners';
 import { generate, runLoad } from '../bench/load';
 import { Mix } from '../bench/mix';
-import { perSecond, say } from '../bench/report';
+import { megabytes, perSecond, say } from '../bench/report';
 import { buildApps, Running, startCluster, startPostgres, stopEverything } from '../bench/systems';
 import { isWorker } from '../bench/workers';
 import { progressOf } from '../demo/progress';
@@ -24,6 +24,8 @@ const FULL_CONNECTIONS = 64;
 const FULL_WARM_UP_S = 8;
 const FULL_S = 8;
 const SAMPLE_EVERY_MS = 10_000;
+/** Of so many samples one is told. */
+const TOLD_EVERY = 6;
 
 interface Options {
   minutes: number;
@@ -72,8 +74,13 @@ async function sampling(system: Running, forMs: number, over: AbortSignal): Prom
   const start = performance.now();
   const progress = progressOf(Math.ceil(forMs / SAMPLE_EVERY_MS), process.stderr);
   for (let nth = 0; !over.aborted; nth += 1) {
-    samples.push(await takeSample(system, performance.now() - start));
+    const sample = await takeSample(system, performance.now() - start);
+    samples.push(sample);
     if (nth > 0) progress.done();
+    if (nth % TOLD_EVERY === 0) {
+      const resident = [...sample.used.values()].reduce((sum, used) => sum + used.resident, 0);
+      progress.doing(`${Math.round(sample.at / 60_000)} min: ${megabytes(resident)}, lag ${sample.lag.toFixed(1)} s`);
+    }
     const next = start + (nth + 1) * SAMPLE_EVERY_MS - performance.now();
     await delay(Math.max(next, 0), undefined, { signal: over }).catch(() => undefined);
   }

@@ -142,7 +142,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {
-      if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
+      if (!reply.sent && !reply.raw.headersSent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
     reply.raw.once('close', () => clearTimeout(timer));
     // Before the body is read: who asks too much costs as little as may be.

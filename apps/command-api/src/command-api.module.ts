@@ -29,6 +29,7 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
+import { EventsController } from './controllers/events.controller';
 import { ExportController } from './controllers/export.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
@@ -39,6 +40,7 @@ import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
+import { EVENT_STREAMS, EventStreams } from './event-streams';
 import { ACCOUNTS, CONFIG } from './tokens';
 
 export interface CommandApiDependencies {
@@ -46,11 +48,12 @@ export interface CommandApiDependencies {
   sql: Sql;
   accounts: AccountsParts;
   streams: ListenerStreams;
+  eventStreams: EventStreams;
 }
 
 @Module({})
 export class CommandApiModule {
-  static with({ config, sql, accounts, streams }: CommandApiDependencies): DynamicModule {
+  static with({ config, sql, accounts, streams, eventStreams }: CommandApiDependencies): DynamicModule {
     return {
       module: CommandApiModule,
       imports: [CqrsModule.forRoot()],
@@ -62,6 +65,7 @@ export class CommandApiModule {
         KeysController,
         SubscriptionsController,
         OpmlController,
+        EventsController,
         PlayController,
         SyncController,
         PlaylistsController,
@@ -74,6 +78,7 @@ export class CommandApiModule {
         { provide: ACCOUNTS, useValue: accounts },
         { provide: AUTHENTICATE, useValue: accounts.authenticate },
         { provide: LISTENER_STREAMS, useValue: streams },
+        { provide: EVENT_STREAMS, useValue: eventStreams },
         { provide: USERS_SQL, useValue: sql },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,

@@ -2,10 +2,12 @@ import { createRegistry, createService, Logger, patiently, Service } from '@bala
 import { isMigrated, openEventStore, openPostgres } from '@balados/platform-stores';
 import { createAccounts } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
+import { ChangeFeed } from '@balados/users-read';
 import { openListenerStreams } from '@balados/users-write';
 import { CommandApiModule } from './command-api.module';
 import { Config } from './config';
-import { exposeStateCache } from './metrics';
+import { EventStreams } from './event-streams';
+import { exposeEventStreams, exposeStateCache } from './metrics';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
 
 export { config, withOutsideIssuer } from './config';
@@ -22,11 +24,14 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const accounts = await createAccounts({ dataSource: users, config });
   const store = openEventStore({ url: config.EVENTSTORE_URL });
   const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE);
+  const feed = new ChangeFeed(store, log);
+  const eventStreams = new EventStreams({ feed, streams, authenticate: accounts.authenticate });
   const registry = createRegistry('command-api');
   exposeStateCache(registry, streams.cache);
+  exposeEventStreams(registry, eventStreams);
   return createService({
     name: 'command-api',
-    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),
+    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams, eventStreams }),
     config,
     log,
     registry,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Controller, Get, Module, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { ANSWER_TIMEOUT_MS } from './service';
+import { ANSWER_TIMEOUT_MS, stopOf } from './service';
 import { startService, stopServices } from './service.fixture';
 
 let text: Readable;
@@ -12,6 +12,7 @@ class EndlessController {
   endless(@Res() reply: FastifyReply): void {
     text = new Readable({ read: () => undefined });
     text.push('begun');
+    stopOf(reply.raw).addEventListener('abort', () => (text.push(', stopped'), text.push(null)));
     reply.type('text/plain').send(text);
   }
 }
@@ -42,4 +43,10 @@ it('an answer that has begun in time may take as long as it likes', async () => 
   text.push(', and goes on');
   text.push(null);
   expect(await whole).toBe('begun, and goes on');
+});
+
+it('and hears of it when its server stops', async () => {
+  const { whole } = await begun();
+  await stopServices();
+  expect(await whole).toBe('begun, stopped');
 });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { DynamicModule, Module, Type } from '@nestjs/common';
@@ -195,6 +196,12 @@ const notHttp = (
   return { status, headers, body };
 };
 
+const stops = new WeakMap<ServerResponse, AbortSignal>();
+const NEVER = new AbortController().signal;
+
+/** Aborts when the server stops that this answer is of: what would go on for as long as the client likes must end. */
+export const stopOf = (response: ServerResponse): AbortSignal => stops.get(response) ?? NEVER;
+
 /** What is no request at all has no reply either: the answer is written as it stands. */
 function refuseSocket(code: string | undefined, socket: Socket): void {
   if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
@@ -222,6 +229,9 @@ export async function listen(
 ): Promise<Listener> {
   let closing = false;
   let closingIdle = false;
+  const stop = new AbortController();
+  // Each answer that goes on listens to it.
+  setMaxListeners(0, stop.signal);
   const underWay = new Set<ServerResponse>();
   // A connection that stays open would keep sending us work.
   const announceEnd = (response: ServerResponse): void => {
@@ -231,6 +241,7 @@ export async function listen(
     { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: false },
     (request, response) => {
       underWay.add(response);
+      stops.set(response, stop.signal);
       response.once('close', () => {
         underWay.delete(response);
         // Those whose answer had begun before the stop are kept alive by their clients.
@@ -258,6 +269,7 @@ export async function listen(
     close: () => {
       closing = true;
       underWay.forEach(announceEnd);
+      stop.abort();
       return new Promise((resolve) => {
         const endIdle = setTimeout(() => {
           closingIdle = true;

@@ -1,7 +1,9 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { base64, Device, login, register, request } from './support/client';
 import { expectConformance, OpenApi } from './support/conformance';
+import { EventClient } from './support/events';
 import { Held, heldOf, untilHeld } from './support/held';
 import { LogReader } from './support/log';
 import { Me, Probe, PROBES, Target } from './support/probes';
@@ -15,6 +17,15 @@ const isNobodys = (path: string): boolean => /^\/(?:\.well-known|api\/v1\/public
 const publicPem = (): string =>
   generateKeyPairSync('rsa', { modulusLength: 2_048 }).publicKey.export({ type: 'spki', format: 'pem' }) as string;
 
+/** All of an answer; of one that goes on as long as one likes, what it begins with. */
+async function textOf(response: Response): Promise<string> {
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response.text();
+  let text = '';
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream()))
+    if (/^id: .*\n(?:.+\n)*\n/m.test((text += piece))) break;
+  return text;
+}
+
 describe.each(KINDS)('listeners of one another on %s', (kind) => {
   let system: System;
   let api: string;
@@ -26,6 +37,8 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
   let nobody: Target;
   let ownersDevice: Device;
   let before: Held;
+  /** Told of whatever changes of the owner's. */
+  let ownersEvents: EventClient;
 
   beforeAll(async () => {
     system = await startSystem(kind, {}, kind === 'services' ? ['projections'] : undefined);
@@ -53,8 +66,11 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     [owner, ownersDevice, nobody] = [target, device, await nowhere(target)];
     await untilHeld(client, log, [owner.userId]);
     before = await heldOf(client, log, owner.userId);
+    ownersEvents = new EventClient(api, ownersDevice.token);
+    await waitFor(() => ownersEvents.sent.lastId !== '', { what: 'the owner to be told' });
   }, 120_000);
   afterAll(async () => {
+    await ownersEvents?.stop();
     await client?.end();
     await log?.close();
     await system?.stop();
@@ -154,7 +170,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
         },
         body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
       });
-      const text = await response.text();
+      const text = await textOf(response);
       work.push(ways.map(({ asked }, index) => asked - counts[index]!));
       await expectConformance(url, method, {
         ...response,
@@ -177,7 +193,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     ]);
     for (const [name, value] of secrets) text = text.replaceAll(value!, `<${name}>`);
     return text
-      .replace(/"sync_token":"([\w-]+)"/, (_, token: string) => Buffer.from(token, 'base64url').toString())
+      .replace(/(?:"sync_token":"|^id: )([\w-]+)"?/m, (_, token: string) => Buffer.from(token, 'base64url').toString())
       .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
       .replace(/"listener-[\da-f]{12}"/g, '<username>')
@@ -223,6 +239,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     await untilHeld(client, log, [one.device.userId, other.device.userId]);
     expect(await heldOf(client, log, owner.userId)).toEqual(before);
     expect(await ownersReads()).toEqual(readBefore);
+    expect(ownersEvents.heard).toEqual([]);
   });
 
   it('learn of a name or a key for an account that is taken, and nothing of whose it is', async () => {

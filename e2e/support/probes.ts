@@ -119,6 +119,11 @@ export const PROBES: Record<string, Probe> = {
       headers: { 'content-type': 'text/x-opml' },
     },
   ],
+  'get /events': (target, me) => [
+    ...ofNobody('GET', '/events')(target, me),
+    { method: 'GET', path: `/events?since=${target.syncToken}` },
+    { method: 'GET', path: '/events', headers: { 'last-event-id': target.syncToken } },
+  ],
   'post /play': ({ feed, item }) => [
     {
       method: 'POST',

@@ -33,6 +33,7 @@ import { Config } from './config';
 import { AccountsController } from './controllers/accounts.controller';
 import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
+import { EventsController } from './controllers/events.controller';
 import { ExportController } from './controllers/export.controller';
 import { GpodderAuthController } from './gpodder/auth.controller';
 import { GpodderDevicesController } from './gpodder/devices.controller';
@@ -49,6 +50,7 @@ import { SubscriptionsController } from './controllers/subscriptions.controller'
 import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
 import { NextcloudSyncController } from './nextcloud/sync.controller';
+import { EVENT_STREAMS, EventStreams } from './event-streams';
 import { ACCOUNTS, CONFIG } from './tokens';
 
 export interface CommandApiDependencies {
@@ -56,11 +58,12 @@ export interface CommandApiDependencies {
   sql: Sql;
   accounts: AccountsParts;
   streams: ListenerStreams;
+  eventStreams: EventStreams;
 }
 
 @Module({})
 export class CommandApiModule {
-  static with({ config, sql, accounts, streams }: CommandApiDependencies): DynamicModule {
+  static with({ config, sql, accounts, streams, eventStreams }: CommandApiDependencies): DynamicModule {
     return {
       module: CommandApiModule,
       imports: [CqrsModule.forRoot()],
@@ -72,6 +75,7 @@ export class CommandApiModule {
         KeysController,
         SubscriptionsController,
         OpmlController,
+        EventsController,
         PlayController,
         SyncController,
         PlaylistsController,
@@ -90,6 +94,7 @@ export class CommandApiModule {
         { provide: ACCOUNTS, useValue: accounts },
         { provide: AUTHENTICATE, useValue: accounts.authenticate },
         { provide: LISTENER_STREAMS, useValue: streams },
+        { provide: EVENT_STREAMS, useValue: eventStreams },
         { provide: USERS_SQL, useValue: sql },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,

@@ -11,10 +11,12 @@ import {
 import { isMigrated, openEventStore, openPostgres, poolOf } from '@balados/platform-stores';
 import { createAccounts } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
+import { ChangeFeed } from '@balados/users-read';
 import { openListenerStreams } from '@balados/users-write';
 import { CommandApiModule } from './command-api.module';
 import { Config } from './config';
-import { exposeStateCache } from './metrics';
+import { EventStreams } from './event-streams';
+import { exposeEventStreams, exposeStateCache } from './metrics';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
 
 export { config, withOutsideIssuer } from './config';
@@ -32,11 +34,14 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const registry = createRegistry('command-api');
   const store = openEventStore({ url: config.EVENTSTORE_URL, onAppend: countAppends(registry) });
   const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE, countCommands(registry));
+  const feed = new ChangeFeed(store, log);
+  const eventStreams = new EventStreams({ feed, streams, authenticate: accounts.authenticate });
   exposePools(registry, { users: () => poolOf(users) });
   exposeStateCache(registry, streams.cache);
+  exposeEventStreams(registry, eventStreams);
   return createService({
     name: 'command-api',
-    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams }),
+    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams, eventStreams }),
     config,
     log,
     registry,

@@ -10,3 +10,6 @@ export function exposeStateCache(registry: Registry, cache: StateCache): void {
   const lookups = 'Commands and own reads that found a folded state here, or had none.';
   exposeLookups(registry, 'state_cache_lookups_total', lookups, cache.lookups);
 }
+
+export const exposeEventStreams = (registry: Registry, streams: { size: number }): void =>
+  exposeGauge(registry, 'event_streams_open', 'Devices that are told of changes as they are made.', () => streams.size);

@@ -166,6 +166,7 @@ describe('what is refused', () => {
     ['a page', '<html><body><outline xmlUrl="a"/></body></html>'],
     ['no body', '<opml><head/></opml>'],
     ['a document type', `<!DOCTYPE opml SYSTEM "http://127.0.0.1/x.dtd">${holding(feed(A))}`],
+    ['a document type that never ends', `<!DOCTYPE [>${holding(feed(A))}`],
     ['an entity', `<!DOCTYPE opml [<!ENTITY a "https://feeds.example/a">]>${holding(feed('&a;'))}`],
     ['an outside entity', `<!DOCTYPE opml [<!ENTITY a SYSTEM "file:///etc/passwd">]>${holding(feed('&a;'))}`],
   ])('%s', (_what, text) => expect(refusalOf(text).code).toBe('not_opml'));

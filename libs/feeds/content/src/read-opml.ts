@@ -107,6 +107,8 @@ function withKnownReferences(text: string): string {
 interface Sax {
   line: number;
   column: number;
+  /** Empty unless one has begun; within one it reads elements as well. */
+  doctype: string | true;
   onerror(error: Error): void;
   ondoctype(): void;
   onopentagstart(): void;
@@ -123,9 +125,11 @@ function guard(sax: Sax): { refusal?: NotOpml } {
     throw (guarded.refusal ??= new NotOpml(code, message, sax.line + 1, sax.column));
   };
   sax.onerror = ({ message }) => refuse('malformed', message.split('\n')[0]!);
-  sax.ondoctype = () => refuse('not_opml', 'A document type declaration is not taken.');
+  const refuseDoctype = (): never => refuse('not_opml', 'A document type declaration is not taken.');
+  sax.ondoctype = refuseDoctype;
   sax.onopentagstart = () => {
     [attributes, line] = [0, sax.line + 1];
+    if (sax.doctype) refuseDoctype();
     if (elements > 0 && depth === 0) refuse('malformed', 'There is more than one root.');
     if ((elements += 1) > OPML_MAX_ELEMENTS) refuse('opml_too_large', `More than ${OPML_MAX_ELEMENTS} elements.`);
     if ((depth += 1) > OPML_MAX_DEPTH) refuse('opml_too_large', `Nested deeper than ${OPML_MAX_DEPTH} levels.`);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createServer, IncomingMessage, Server, ServerResponse, STATUS_CODES } from 'node:http';
 import { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { startTracing, traceRequests } from '@balados/platform-tracing';
@@ -158,7 +159,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
   server.addHook('onRequest', (request, reply, done) => {
     ofAnswer(request as never, reply as never);
     const timer = setTimeout(() => {
-      if (!reply.sent) filter.answer(noAnswerInTime(), request as never, reply as never);
+      if (!reply.sent && !reply.raw.headersSent) filter.answer(noAnswerInTime(), request as never, reply as never);
     }, ANSWER_TIMEOUT_MS);
     reply.raw.once('close', () => clearTimeout(timer));
     // Before the body is read: who asks too much costs as little as may be.
@@ -213,6 +214,12 @@ const notHttp = (
   return { status, headers, body };
 };
 
+const stops = new WeakMap<ServerResponse, AbortSignal>();
+const NEVER = new AbortController().signal;
+
+/** Aborts when the server stops that this answer is of: what would go on for as long as the client likes must end. */
+export const stopOf = (response: ServerResponse): AbortSignal => stops.get(response) ?? NEVER;
+
 /** What is no request at all has no reply either: the answer is written as it stands. */
 function refuseSocket(code: string | undefined, socket: Socket): void {
   if (!socket.writable || code === 'ECONNRESET') return void socket.destroy();
@@ -240,6 +247,9 @@ export async function listen(
 ): Promise<Listener> {
   let closing = false;
   let closingIdle = false;
+  const stop = new AbortController();
+  // Each answer that goes on listens to it.
+  setMaxListeners(0, stop.signal);
   const underWay = new Set<ServerResponse>();
   // A connection that stays open would keep sending us work.
   const announceEnd = (response: ServerResponse): void => {
@@ -249,6 +259,7 @@ export async function listen(
     { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: false },
     (request, response) => {
       underWay.add(response);
+      stops.set(response, stop.signal);
       response.once('close', () => {
         underWay.delete(response);
         // Those whose answer had begun before the stop are kept alive by their clients.
@@ -285,6 +296,7 @@ export async function listen(
     close: () => {
       closing = true;
       underWay.forEach(announceEnd);
+      stop.abort();
       return new Promise((resolve) => {
         const endIdle = setTimeout(() => {
           closingIdle = true;

@@ -1,4 +1,6 @@
 export { GetEpisodeActions, GetEpisodeActionsHandler } from './episode-actions';
+export { CHANGE_KINDS, ChangeFeed } from './change-feed';
+export { beginEvents, EventStream } from './event-stream';
 export { exportOf } from './export';
 export * from './own-reads';
 export * from './playlists';

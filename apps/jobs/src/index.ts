@@ -55,7 +55,6 @@ export async function start(
     registry,
     checks,
     addRoutes: dashboard?.addRoutes,
-    onStopping: dashboard?.onStopping,
     onClose: close,
   });
 }

@@ -69,8 +69,12 @@ export interface Job {
   database: 'users' | 'site';
   /** Whatever the time is, it does the same. */
   isTimeless?: true;
-  /** By the clock it is run only when this says so. */
-  isDue?: (parts: JobParts) => Promise<boolean>;
+  /** Less often than in each round: by the clock it is run when `isDue` says so, whichever replica ran it last. */
+  rarely?: {
+    /** Milliseconds; 0 for never. */
+    everyMs: (dependencies: Pick<JobsDependencies, 'scavengeEveryMs'>) => number;
+    isDue: (parts: JobParts) => Promise<boolean>;
+  };
   /** Idempotent, bounded, and resumed by the next run wherever it ends. */
   run: (parts: JobParts) => Promise<Figures>;
   /** What a run would do; changes nothing. */
@@ -153,7 +157,7 @@ export const JOBS: readonly Job[] = [
     does: 'has the event store remove from its disk what was cut and erased, once a day',
     lock: 0x73637667,
     database: 'site',
-    isDue: scavengeIsDue,
+    rarely: { everyMs: ({ scavengeEveryMs }) => scavengeEveryMs, isDue: scavengeIsDue },
     run: async ({ streams }) => ({ begun: Number(await streams.store.scavenge()) }),
     foresee: async (parts) => ({ due: Number(await scavengeIsDue(parts)) }),
   },

@@ -1,6 +1,7 @@
 import { exposeGauge } from '@balados/platform-service';
 import { unfinishedErasures } from '@balados/users-accounts';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { lastRunOfEach } from './job-runs';
 import { JOBS } from './jobs';
 import type { Figures, JobsDependencies } from './jobs';
 import { clocksApart } from './run-job';
@@ -15,7 +16,10 @@ export interface Metrics {
 /** What jobs do, and what waits for them: that is read whenever Prometheus asks, and stays as it was where a store does not answer. */
 export function createMetrics(
   registry: Registry,
-  waiting: Pick<JobsDependencies, 'users' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch' | 'everyMs'>,
+  waiting: Pick<
+    JobsDependencies,
+    'users' | 'site' | 'checkpointAfterMs' | 'dropAfterMs' | 'checkpointBatch' | 'everyMs' | 'scavengeEveryMs'
+  >,
 ): Metrics {
   const registers = [registry];
   // Prometheus has a label of its own that is called `job`.
@@ -33,11 +37,17 @@ export function createMetrics(
     buckets: [0.01, 0.1, 1, 10, 60, 300],
     registers,
   });
+  const rare = JOBS.filter(({ rarely }) => rarely).map(({ name }) => name);
   const lastSuccess = new Gauge({
     name: 'jobs_last_success_timestamp_seconds',
-    help: 'When a run of this replica was last done.',
+    help: 'When a run was last done: of this replica, or where runs are rare, of any.',
     labelNames,
     registers,
+    async collect() {
+      const last = await lastRunOfEach(waiting.site, rare).catch(() => []);
+      for (const { job, outcome, beganAt } of last)
+        if (outcome === 'done') this.set({ job_name: job }, beganAt.getTime() / 1_000);
+    },
   });
   const drift = new Gauge({
     name: 'popularity_drift',
@@ -50,8 +60,9 @@ export function createMetrics(
     labelNames,
     registers,
   });
-  for (const { name, urgentMs } of JOBS) {
-    interval.set({ job_name: name }, (urgentMs ?? waiting.everyMs) / 1_000);
+  for (const { name, urgentMs, rarely } of JOBS) {
+    const everyMs = rarely ? rarely.everyMs(waiting) : (urgentMs ?? waiting.everyMs);
+    if (everyMs > 0) interval.set({ job_name: name }, everyMs / 1_000);
     // Otherwise the first one would make the series, and be no increase.
     runs.inc({ job_name: name, outcome: 'failed' }, 0);
   }

@@ -1,4 +1,5 @@
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
+import { createRegistry } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase } from '@balados/testing';
@@ -6,6 +7,7 @@ import { openListenerStreams } from '@balados/users-write';
 import { SchedulerRegistry } from '@nestjs/schedule';
 import { DataSource } from 'typeorm';
 import { keepRun } from './job-runs';
+import { createMetrics } from './metrics';
 import { SCAVENGE_AGAIN_AFTER_MS } from './scavenge';
 import { ScheduledJobs } from './scheduled-jobs';
 import { SETTINGS } from './settings.fixture';
@@ -62,6 +64,16 @@ it.each<[what: string, agoMs: number, outcome: 'done' | 'failed', expected: stri
 ])('after %s', async (_what, agoMs, outcome, expected) => {
   await asked(agoMs, outcome);
   expect(await round()).toEqual(expected);
+});
+
+it('tells Prometheus when it was last done, by whichever replica, and how often it is to be', async () => {
+  await asked(2 * HOUR_MS, 'done');
+  const registry = createRegistry('jobs');
+  createMetrics(registry, { ...SETTINGS, users: site, site });
+  const text = await registry.metrics();
+  const told = (name: string) => Number(new RegExp(`^${name}{job_name="scavenge".*} (.*)$`, 'm').exec(text)?.[1]);
+  expect(told('jobs_interval_seconds')).toBe(86_400);
+  expect(Math.abs(Date.now() / 1_000 - 7_200 - told('jobs_last_success_timestamp_seconds'))).toBeLessThan(60);
 });
 
 it('never asks where its operator wants none', async () => {

@@ -47,8 +47,8 @@ export class ScheduledJobs implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   /** True also where it cannot be told: then the job itself says why. */
-  private async isDue({ isDue }: Job): Promise<boolean> {
-    return isDue === undefined || isDue(this.parts()).catch(() => true);
+  private async isDue({ rarely }: Job): Promise<boolean> {
+    return rarely === undefined || rarely.isDue(this.parts()).catch(() => true);
   }
 
   private parts(): JobParts {

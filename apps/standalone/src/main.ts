@@ -40,7 +40,6 @@ async function main(): Promise<void> {
       host: config.HOST,
     });
     stopOnSignals(log, async () => {
-      for (const service of Object.values(services)) service.endStreams();
       await listener.close();
       // In the order of the flow: what takes work in stops before what works it off.
       for (const name of ['command-api', 'play-gateway', 'public-api', 'rss-proxy', 'jobs', 'projections'] as const) {

@@ -10,8 +10,6 @@ import { Viewers } from './viewers';
 
 export interface Dashboard {
   addRoutes(server: FastifyInstance, edge: Edge): void;
-  /** Ends what viewers are being told. */
-  onStopping(): void;
 }
 
 /** The operators' dashboard; undefined without an admin token, and then there is none. */
@@ -24,10 +22,7 @@ export function openDashboard(
   const collector = new Collector({ sections: sectionsOf(parts), sampleOf, log });
   const viewers = new Viewers(collector);
   const admission = new Admission(ADMIN_TOKEN, RATE_LOGIN_FAILED);
-  return {
-    addRoutes: dashboardRoutes({ admission, collector, viewers, log }),
-    onStopping: () => viewers.stop(),
-  };
+  return { addRoutes: dashboardRoutes({ admission, collector, viewers, log }) };
 }
 
 /** What the page draws. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { randomBytes } from 'node:crypto';
-import { Problem, RETRY_AFTER_SECONDS } from '@balados/platform-service';
+import { Problem, RETRY_AFTER_SECONDS, stopOf } from '@balados/platform-service';
 import type { Collector, Snapshot } from './collector';
 
 /** So many may look at the same time at one copy of the service. */
@@ -19,7 +19,6 @@ export const RECONNECT_MS = 2_000;
 /** Server-sent events, one to each viewer for each snapshot. */
 export class Viewers {
   private readonly open = new Set<{ session: string; end: () => void }>();
-  private isStopping = false;
   /** Ids of one life of the process: a page that comes back may have missed some, and is told all that is now. */
   private readonly life = randomBytes(4).toString('hex');
   private sent = 0;
@@ -27,13 +26,14 @@ export class Viewers {
 
   constructor(private readonly collector: Collector) {}
 
-  /** @throws Problem 503 when there are too many already, or the service stops */
+  /** @throws Problem 503 when there are too many already */
   assertRoom(): void {
-    if (this.isStopping) throw unavailable('The service stops; try again shortly.');
-    if (this.open.size >= VIEWERS_MAX) throw unavailable(`More than ${VIEWERS_MAX} are looking; close another page.`);
+    if (this.open.size < VIEWERS_MAX) return;
+    const detail = `More than ${VIEWERS_MAX} are looking; close another page.`;
+    throw new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });
   }
 
-  /** Writes to a response, whose headers are set, until its session ends (epoch milliseconds) or it is closed. */
+  /** Writes to a response, whose headers are set, until its session ends (epoch milliseconds), it is closed, or the server stops. */
   begin(response: ServerResponse, { session, endsAt }: { session: string; endsAt: number }): void {
     response.writeHead(200);
     response.write(`retry: ${RECONNECT_MS}\n\n`);
@@ -51,6 +51,7 @@ export class Viewers {
       clearInterval(heartbeat);
       clearTimeout(ending);
       unwatch();
+      stop.removeEventListener('abort', viewer.end);
       this.open.delete(viewer);
     };
     const viewer = {
@@ -62,6 +63,8 @@ export class Viewers {
         setTimeout(() => response.destroy(), LAST_WORDS_MS).unref();
       },
     };
+    const stop = stopOf(response);
+    stop.addEventListener('abort', viewer.end);
     const ending = setTimeout(viewer.end, Math.max(0, endsAt - Date.now()));
     this.open.add(viewer);
     response.once('close', leave);
@@ -70,12 +73,6 @@ export class Viewers {
   /** Ends what this copy tells the pages of a session. */
   endSession(session: string): void {
     for (const viewer of this.open) if (viewer.session === session) viewer.end();
-  }
-
-  /** Ends all, and takes no more. */
-  stop(): void {
-    this.isStopping = true;
-    for (const { end } of this.open) end();
   }
 
   /** The same for all who look. */
@@ -92,6 +89,3 @@ export class Viewers {
     return this.text.text;
   }
 }
-
-const unavailable = (detail: string): Problem =>
-  new Problem(503, 'unavailable', detail, { retryAfter: RETRY_AFTER_SECONDS });

@@ -64,8 +64,6 @@ export interface Service {
   /** Its part of the system's documentation; undefined when it has no routes. */
   document?: () => OpenAPIObject;
   handle(request: IncomingMessage, response: ServerResponse): void;
-  /** Ends answers that would go on for ever; the first thing of a stop, which waits for every answer. */
-  endStreams(): void;
   /** Finishes what is under way and lets go of all that the service holds. */
   close(): Promise<void>;
 }
@@ -98,8 +96,6 @@ export interface ServiceParts {
   keepsAnswers?: { outage?: Outage };
   /** Adds routes that are no part of the API: they are not documented, and say themselves who may read them. */
   addRoutes?: (server: FastifyInstance, edge: Edge) => void;
-  /** Ends answers that would go on for ever. */
-  onStopping?: () => void;
   /** Called after the last request, newest holdings first. */
   onClose: () => Promise<void>;
 }
@@ -183,7 +179,6 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     checks,
     document,
     handle: (request, response) => server.routing(request, response),
-    endStreams: () => parts.onStopping?.(),
     close: async () => {
       await app.close();
       await parts.onClose();
@@ -359,7 +354,6 @@ export async function runService<Schema extends z.ZodObject>(
     collectProcessMetrics(service.registry);
     const listener = await listen(service.handle, { port: PORT, host: HOST });
     stopOnSignals(log, async () => {
-      service.endStreams();
       await listener.close();
       await service.close();
       await tellTraces();

@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { Credentials, Device, login, register, request } from './support/client';
 import { newSeed, randomFrom, report } from './support/limits';
 import { Mygpoclient, mygpoclientOrNone } from './support/mygpoclient';
@@ -35,6 +36,22 @@ async function send(
     text,
     json: text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : undefined,
   };
+}
+
+/** The same past fetch, which keeps some headers to itself and paths in order. */
+function raw(url: string, body: string | undefined, headers: Record<string, string>): Promise<{ status: number }> {
+  const { hostname, port } = new URL(url);
+  const path = url.slice(url.indexOf('/', 'http://'.length));
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest(
+      { hostname, port, path, method: body === undefined ? 'GET' : 'POST', headers },
+      (answer) => {
+        answer.resume();
+        resolve({ status: answer.statusCode! });
+      },
+    );
+    sent.on('error', reject).end(body);
+  });
 }
 
 const basic = ({ username, password }: Credentials): Record<string, string> => ({
@@ -281,6 +298,67 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     });
     expect(uploaded.json.update_urls).toEqual([['nonsense', '']]);
     expect(await placesOf(device)).toEqual([[`,${enclosure(3)}`, 9, false]]);
+  });
+
+  it('a form of another site does not write by what its visitor’s browser remembers', async () => {
+    const { app, device } = await listener();
+    const path = `${base}/index.php/apps/gpoddersync/subscription_change/create`;
+    const body = JSON.stringify({ add: [FEED], remove: [] });
+    const by = (mode: string) => ({ ...basic(app), 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': mode });
+    // Fetch sets these itself in a browser, and lets nobody else; here it is Node's.
+    const statuses = await Promise.all(
+      ['navigate', 'no-cors'].map(async (mode) => (await raw(path, body, by(mode))).status),
+    );
+    expect(statuses).toEqual([403, 403]);
+    expect(await feedsOf(device)).toEqual([]);
+    expect((await raw(path, body, by('cors'))).status).toBe(200);
+  });
+
+  it('is found under a folder, and after one slash too many', async () => {
+    const { app } = await listener();
+    for (const folder of ['', '/', '/nextcloud', '/a/b/'])
+      expect(
+        (await raw(`${base}${folder}/index.php/apps/gpoddersync/subscriptions`, undefined, basic(app))).status,
+      ).toBe(200);
+  });
+
+  it('a list of which nothing can be read ends no subscription', async () => {
+    const { app, device } = await listener();
+    await device.subscribe(FEED);
+    const at = (format: string) => `${base}/subscriptions/${app.username}/phone.${format}`;
+    for (const [format, body] of [
+      ['txt', '<html>Not found</html>'],
+      ['json', '["oops"]'],
+      ['txt', undefined],
+    ] as const)
+      expect(
+        (await send(at(format), { method: 'PUT', headers: basic(app), ...(body !== undefined && { body }) })).status,
+      ).toBe(400);
+    expect(await feedsOf(device)).toEqual([FEED]);
+  });
+
+  it("an app's password is made by who logged in, and hides no place by a play without one", async () => {
+    const { app } = await listener();
+    const path = `${base}/api/2/episodes/${app.username}.json`;
+    const play = (timestamp: string, position: number, total: number) => ({
+      podcast: FEED,
+      episode: enclosure(1),
+      action: 'play',
+      timestamp,
+      started: position,
+      position,
+      total,
+    });
+    const body = JSON.stringify([
+      play('2026-11-20T10:00:00', 90, 1_800),
+      play('2026-11-20T10:00:05', -1, -1),
+      { ...play('not a time', 9e9, 1), episode: enclosure(2), device: 'x'.repeat(999) },
+      { ...play('2026-11-20T10:00:00', 1, 2), action: 'archive' },
+    ]);
+    expect((await send(path, { method: 'POST', body, headers: basic(app) })).status).toBe(200);
+    const { json } = await send(path, { headers: basic(app) });
+    const told = json.actions.filter(({ episode }: { episode: string }) => episode === enclosure(1));
+    expect(told).toContainEqual(expect.objectContaining({ position: 90, total: 1_800 }));
   });
 
   it('every front door sees what any of them wrote, and the last word is the newest', async () => {

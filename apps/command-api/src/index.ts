@@ -47,6 +47,8 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     registry,
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
     mappings: [usersProblem],
+    // Nextcloud's clients put what they were told before it, with its slash, or a folder.
+    rewriteUrl: (url) => url.replace(/^(?:\/[\w.~%-]*)*?\/+(?=index\.php\/)/, '/'),
     docs: { title: 'Balados Sync: the API of listeners', problems: LISTENER_PROBLEMS, bearer: true },
     onClose: async () => {
       await store.close();

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, UseGuards } from '@nestjs/common';
 import { Documented } from '@balados/platform-service';
-import { CurrentListener, ListenerGuard } from '@balados/users-accounts';
+import { CurrentListener, ListenerGuard, ownSession } from '@balados/users-accounts';
 import type { AccountsParts, Listener } from '@balados/users-accounts';
 import { plainText, TEXT_MAX_LENGTH, uuid } from '@balados/users-contracts';
 import { z } from 'zod';
@@ -41,16 +41,18 @@ export class TokensController {
   @Documented({
     summary: 'A token for feeds and play links, or a password for an app; it is shown this once',
     answer: newTokenAnswer,
-    problems: { 422: ['tokens_full', 'username_missing', 'idempotency_key_reused'] },
+    problems: { 403: ['login_required'], 422: ['tokens_full', 'username_missing', 'idempotency_key_reused'] },
   })
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   create(
-    @CurrentListener() { userId }: Listener,
+    @CurrentListener() listener: Listener,
     @Body({ schema: tokenBody }) { name, kind }: z.infer<typeof tokenBody>,
     @IdempotencyKey() key: string | undefined,
   ) {
-    return this.parts.tokens.create(userId, name, key, kind);
+    // It outlives the token that asks for it: as with keys, who logged in may make one.
+    if (kind === 'app') ownSession(listener);
+    return this.parts.tokens.create(listener.userId, name, key, kind);
   }
 
   @Get()

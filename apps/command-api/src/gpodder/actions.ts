@@ -1,44 +1,44 @@
 import { canonicalItem, InvalidId, splitItem } from '@balados/feeds-ids';
 import { EPISODE_ACTIONS, plainText, POSITION_MAX_SECONDS, TEXT_MAX_LENGTH } from '@balados/users-contracts';
 import type { EpisodeAction } from '@balados/users-domain';
+import { UNKNOWN_REST_SECONDS } from '@balados/users-read';
 import { z } from 'zod';
-import { feedOf } from './wire';
+import { feedOf, isWellFormed } from './wire';
 
 /** Actions of one upload. */
 export const ACTIONS_MAX = 15_000;
 
+// One flaw must not have an app send all of it again for ever: what cannot be what it is said to be is as if it were not said.
 /** Whole or not; what is below 0 is said in place of nothing. */
-const seconds = z
-  .number()
-  .max(POSITION_MAX_SECONDS)
-  .nullish()
-  .transform((value) => (value === null || value === undefined || value < 0 ? null : value));
+const seconds = z.number().min(0).max(POSITION_MAX_SECONDS).nullable().catch(null);
 
-/** `YYYY-MM-DDTHH:MM:SS`, with a fraction and a zone or without: then it is UTC. Or Unix seconds. Not before 1970. */
+const isZoned = (text: string): boolean => /(?:Z|GMT|[+-]\d\d:?\d\d)\s*$/i.test(text);
+
+/** `YYYY-MM-DDTHH:MM:SS`, with a fraction and a zone or without: then it is UTC. Or Unix seconds. From 1970 on. */
 const time = z
   .union([z.string(), z.number()])
-  .transform((given, context) => {
-    const at = typeof given === 'number' ? given * 1_000 : Date.parse(isZoned(given) ? given : `${given.trim()}Z`);
-    if (at >= 0 && at < 8.64e15) return Math.floor(at);
-    context.addIssue({ code: 'custom', message: 'is no time from 1970 on' });
-    return z.NEVER;
-  })
-  .nullish();
+  .transform((given) =>
+    typeof given === 'number' ? given * 1_000 : Date.parse(isZoned(given) ? given : `${given.trim()}Z`),
+  )
+  .pipe(z.number().min(0).max(8.64e15).transform(Math.floor))
+  .nullable()
+  .catch(null);
 
-const isZoned = (text: string): boolean => /(?:Z|[+-]\d\d:?\d\d)\s*$/i.test(text);
-
-const text = plainText(TEXT_MAX_LENGTH).nullish();
+const text = plainText(TEXT_MAX_LENGTH).min(1).nullable().catch(null);
 
 /** As gPodder's apps and Nextcloud's write it; keys that we do not know are left alone. */
 export const reportedAction = z.object({
   podcast: z.string(),
   episode: z.string(),
-  guid: z.string().nullish(),
+  guid: z.string().catch(''),
   device: text,
+  /** null: one that the protocol does not know. */
   action: z
     .string()
     .transform((name) => name.toLowerCase())
-    .pipe(z.enum(EPISODE_ACTIONS)),
+    .pipe(z.enum(EPISODE_ACTIONS))
+    .nullable()
+    .catch(null),
   timestamp: time,
   started: seconds,
   position: seconds,
@@ -55,11 +55,11 @@ export function readActions(
   const changed = new Map<string, string>();
   for (const { podcast, episode, guid, action, timestamp, started, position, total, ...said } of written) {
     const feed = feedOf(podcast);
-    const item = itemOf(guid ?? '', episode);
+    const item = itemOf(guid, episode);
     if (feed !== podcast) changed.set(podcast, feed ?? '');
     if (item === undefined) changed.set(episode, '');
     else if (splitItem(item).enclosure !== episode) changed.set(episode, splitItem(item).enclosure);
-    if (feed === undefined || item === undefined) continue;
+    if (feed === undefined || item === undefined || action === null) continue;
     const at = timestamp ?? now;
     actions.push({ feed, item, action, device: said.device ?? device ?? null, at, started, position, total });
   }
@@ -69,7 +69,7 @@ export function readActions(
 /** `<guid>,<enclosure>`; undefined where the enclosure is no address. */
 function itemOf(guid: string, enclosure: string): string | undefined {
   const address = enclosure.trim();
-  if (!/^https?:\/\/[^/]/i.test(address)) return undefined;
+  if (!/^https?:\/\/[^/]/i.test(address) || !isWellFormed(guid + address)) return undefined;
   try {
     return canonicalItem(`${guid.trim()},${address}`);
   } catch (error) {
@@ -78,10 +78,14 @@ function itemOf(guid: string, enclosure: string): string | undefined {
   }
 }
 
-/** As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. */
+/**
+ * As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. A place alone is none to most apps, so a
+ * length that nobody said is one.
+ */
 export function writtenAction({ feed, item, action, device, at, started, position, total }: EpisodeAction) {
   const { guid, enclosure } = splitItem(item);
-  const place = action === 'play' && position !== null;
+  const place = Math.floor(position ?? 0);
+  const length = total && total >= place ? Math.floor(total) : place + UNKNOWN_REST_SECONDS;
   return {
     podcast: feed,
     episode: enclosure,
@@ -89,7 +93,7 @@ export function writtenAction({ feed, item, action, device, at, started, positio
     ...(device !== null && { device }),
     action,
     timestamp: new Date(at).toISOString().slice(0, 19),
-    ...(place && { position: Math.floor(position) }),
-    ...(place && started !== null && total !== null && { started: Math.floor(started), total: Math.floor(total) }),
+    ...(action === 'play' &&
+      position !== null && { started: Math.floor(started ?? 0), position: place, total: length }),
   };
 }

@@ -30,7 +30,10 @@ export class AppGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<FastifyRequest & ListenerRequest>();
-    const signedIn = await this.authenticate(request, http.getResponse<FastifyReply>());
+    const reply = http.getResponse<FastifyReply>();
+    reply.header('cache-control', 'private, no-store');
+    if (isForeign(request)) throw new Problem(403, 'foreign_form', 'A page of another site may not send this.');
+    const signedIn = await this.authenticate(request, reply);
     if (!(await this.accounts.basic.holds(signedIn))) throw challenged('What this signed in by has ended.');
     this.limit(signedIn.userId);
     const { user, device } = namedIn(request);
@@ -50,7 +53,7 @@ export class AppGuard implements CanActivate {
     if (authorization !== undefined) {
       const credentials = basicOf(authorization);
       if (!credentials) throw challenged('Send username and password as HTTP Basic has it.');
-      const signedIn = this.accounts.basic.recall(credentials) ?? (await this.check(request, credentials));
+      const signedIn = (await this.accounts.basic.recall(credentials)) ?? (await this.check(request, credentials));
       reply.header('set-cookie', cookieOf(this.accounts.cookies.issue(signedIn, Date.now()), COOKIE_SECONDS, request));
       return signedIn;
     }
@@ -69,6 +72,15 @@ export class AppGuard implements CanActivate {
     }
   }
 }
+
+/**
+ * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers. A page that
+ * knows them itself asks by CORS.
+ */
+const isForeign = ({ method, headers }: FastifyRequest): boolean =>
+  method !== 'GET' &&
+  /^(?:cross|same)-site$/.test(String(headers['sec-fetch-site'])) &&
+  headers['sec-fetch-mode'] !== 'cors';
 
 /** A cookie that lasts so long; 0 takes it back. */
 export const cookieOf = (value: string, seconds: number, { protocol }: FastifyRequest): string =>

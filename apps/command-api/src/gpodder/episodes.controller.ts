@@ -3,6 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { splitItem } from '@balados/feeds-ids';
 import { TakesAnyBody } from '@balados/platform-service';
+import { DEVICES_PER_LISTENER } from '@balados/users-accounts';
 import type { AccountsParts } from '@balados/users-accounts';
 import { GetEpisodeActions } from '@balados/users-read';
 import { ReportEpisodeActions } from '@balados/users-write';
@@ -63,7 +64,7 @@ export class GpodderEpisodesController {
     const { actions, changed } = readActions(jsonOf(body, upload), { device: speaker.deviceId, now: Date.now() });
     await this.commands.execute(new ReportEpisodeActions(speaker, actions));
     const devices = new Set(actions.flatMap(({ device }) => device ?? []));
-    for (const deviceId of devices) await this.accounts.devices.tell(speaker.userId, { deviceId });
+    await this.accounts.devices.note(speaker.userId, [...devices].slice(0, DEVICES_PER_LISTENER));
     return { timestamp, update_urls: changed };
   }
 }

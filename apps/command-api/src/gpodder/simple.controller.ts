@@ -59,7 +59,11 @@ export class GpodderSimpleController {
     @Body() body: unknown,
     @Req() { headers }: FastifyRequest,
   ): Promise<void> {
-    const { feeds } = readFeeds(written(file.format, body, headers['content-type']));
+    const urls = written(file.format, body, headers['content-type']);
+    const { feeds } = readFeeds(urls);
+    // A page that tells of an error, or whatever it is, must not end all subscriptions.
+    if (feeds.length === 0 && urls.length > 0)
+      throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
     await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
     await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: feeds }));
   }
@@ -77,13 +81,14 @@ function send(reply: FastifyReply, format: string, feeds: readonly string[]): vo
 
 /** @throws Problem 400 for what is not of its format */
 function written(format: string, body: unknown, contentType: string | undefined): string[] {
+  if (!Buffer.isBuffer(body)) throw new Problem(400, 'malformed', 'The list is missing.');
   if (format === 'json') return jsonOf(body, list);
   if (format === 'txt')
     return textOf(body)
       .split(/\r?\n/)
       .filter((line) => line.trim() !== '');
   try {
-    return readOpml(Buffer.isBuffer(body) ? body : Buffer.alloc(0), contentType).map(({ url }) => url);
+    return readOpml(body, contentType).map(({ url }) => url);
   } catch (error) {
     if (error instanceof NotOpml) throw new Problem(400, error.code, error.message);
     throw error;

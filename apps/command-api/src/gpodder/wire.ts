@@ -46,8 +46,12 @@ export function textOf(body: unknown): string {
   return body.toString('utf8');
 }
 
+/** JSON may hold half a character, which nothing else can. */
+export const isWellFormed = (text: string): boolean => (text as string & { isWellFormed(): boolean }).isWellFormed();
+
 /** A feed's URL as apps write it → as we keep it; undefined for what is none. Names and passwords in it are the listener's own, and kept. */
 export function feedOf(written: string): string | undefined {
+  if (!isWellFormed(written)) return undefined;
   const text = written.trim().replace(/^(?:feed|itpc|pcast):(?:\/\/)?(?=https?:\/\/)/i, '');
   try {
     return canonicalFeed(text.replace(/^(?:feed|itpc|pcast):(?:\/\/)?/i, 'http://').replace(/\?(?=#|$)/, ''));

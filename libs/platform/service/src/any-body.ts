@@ -1,5 +1,6 @@
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from './problems';
 
 /** What the body of such a route is called inside, whatever its client called it. */
 const ANY = 'application/vnd.balados.any';
@@ -12,7 +13,10 @@ export const TakesAnyBody = () => RouteConfig({ takesAnyBody: true });
 
 /** A route that takes any body reads it itself. */
 export function acceptAnyBody(server: FastifyInstance): void {
-  server.addContentTypeParser(ANY, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  server.addContentTypeParser(ANY, { parseAs: 'buffer' }, (request, body, done) => {
+    if (takesAnyBody(request)) done(null, body);
+    else done(new Problem(415, 'unsupported_media_type', 'This is not taken here; send JSON.'));
+  });
   server.addHook('onRequest', (request, _reply, done) => {
     if (takesAnyBody(request)) request.headers['content-type'] = ANY;
     done();

@@ -90,6 +90,8 @@ export interface ServiceParts {
   docs?: ServiceDocs;
   /** What it answers is everybody's: any site may read it, and it has ETags. */
   publicReads?: boolean;
+  /** The path by which a request is known here, where some clients write it otherwise. */
+  rewriteUrl?: (url: string) => string;
   /** Answers some requests itself, before anything else is done for them, CORS included. */
   beforehand?: (server: FastifyInstance, edge: Edge) => void;
   /** Its public answers depend on nothing but the address, and are given again for a moment; with `outage`, longer while there are no new ones. */
@@ -118,6 +120,7 @@ export async function createService(parts: ServiceParts): Promise<Service> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     trustProxy: config.TRUSTED_PROXIES ?? false,
     routerOptions: { maxParamLength: PATH_PARAMETER_MAX_LENGTH },
+    ...(parts.rewriteUrl && { rewriteUrl: ({ url = '/' }: IncomingMessage) => parts.rewriteUrl!(url) }),
     // What Fastify refuses before it has found a route.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       filter.answer(error, request, reply.headers(security(request.url))),

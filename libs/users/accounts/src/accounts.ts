@@ -87,9 +87,10 @@ export class Accounts {
   }
 
   /** Unless the password was changed meanwhile. */
-  private async renew({ userId, passwordHash }: AccountRow, password: string): Promise<void> {
-    const renewed = await this.passwords.hash(password);
-    await withoutSecrets(this.rows.update({ userId, passwordHash }, { passwordHash: renewed }));
+  private async renew(row: AccountRow, password: string): Promise<void> {
+    const { userId, passwordHash } = row;
+    row.passwordHash = await this.passwords.hash(password);
+    await withoutSecrets(this.rows.update({ userId, passwordHash }, { passwordHash: row.passwordHash }));
   }
 
   private get rows() {

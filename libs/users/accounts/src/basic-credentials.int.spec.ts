@@ -34,7 +34,11 @@ const ends = async (signedIn: SignedIn): Promise<void> => {
 it("takes the account's password and that of an app, under the name however it is written", async () => {
   const { userId, username, app, own, id } = await listener();
   expect(app.password).toMatch(/^(\w{6}-){3}\w{6}$/);
-  expect(await one.basic.check(own)).toEqual({ userId, username, by: { passwordVersion: 1 } });
+  expect(await one.basic.check(own)).toEqual({
+    userId,
+    username,
+    by: { password: expect.stringMatching(/^[\w-]{43}$/) },
+  });
   const typed = { username: username.toUpperCase(), password: app.password.toUpperCase().replaceAll('-', ' ') };
   for (const credentials of [app, typed])
     expect(await two.basic.check(credentials)).toEqual({ userId, username, by: { appPassword: id } });
@@ -56,13 +60,15 @@ it('takes no other password, no other name, and no token of another kind', async
 
 it('hashes a password once, and remembers nothing that was wrong', async () => {
   const { own, username } = await listener();
-  expect(one.basic.recall(own)).toBeUndefined();
+  expect(await one.basic.recall(own)).toBeUndefined();
   const signedIn = await one.basic.check(own);
-  expect(one.basic.recall(own)).toEqual(signedIn);
+  expect(await one.basic.recall(own)).toEqual(signedIn);
   const mistyped = { username, password: 'another password' };
   await expect(one.basic.check(mistyped)).rejects.toEqual(wrong);
-  expect(one.basic.recall(mistyped)).toBeUndefined();
-  expect(one.basic.recall({ username: `${username}${password[0]}`, password: password.slice(1) })).toBeUndefined();
+  expect(await one.basic.recall(mistyped)).toBeUndefined();
+  expect(
+    await one.basic.recall({ username: `${username}${password[0]}`, password: password.slice(1) }),
+  ).toBeUndefined();
 });
 
 it("ends with an app's password, with another password of the account, and with the account", async () => {
@@ -82,8 +88,16 @@ it("ends with an app's password, with another password of the account, and with 
   await ends(byApp);
   await expect(two.basic.check(app)).rejects.toEqual(wrong);
 
-  const again = await two.basic.check({ ...own, password: newPassword });
-  await one.closing.close(session, newPassword);
+  // What was right once and is no more is forgotten, so that it is right again when it is set again.
+  expect(await two.basic.recall(own)).toBeUndefined();
+  await one.passwordChange.change(
+    { userId, sessionId: session.sessionId! },
+    { password: newPassword, newPassword: password },
+  );
+  expect(await one.basic.check(own)).toMatchObject({ userId });
+  const again = await one.basic.check(own);
+  expect(again).not.toEqual(byOwn);
+  await one.closing.close(session, password);
   await ends(again);
 });
 

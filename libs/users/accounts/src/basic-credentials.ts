@@ -3,6 +3,7 @@ import { Sql } from '@balados/platform-stores';
 import { LRUCache } from 'lru-cache';
 import { Accounts, Credentials } from './accounts';
 import { readAppPassword } from './app-password';
+import { withoutSecrets } from './errors';
 import { LAST_USED_SECONDS, LiveAnswers } from './live-answers';
 import { sha256 } from './refresh-token';
 import { writeUse } from './session-checks';
@@ -13,8 +14,11 @@ export const CREDENTIALS_REMEMBERED = 10_000;
 /** For this long after they were checked, in milliseconds: to hash a password takes 45 ms of a core, and some apps send it each time. */
 export const CREDENTIALS_REMEMBERED_MS = 600_000;
 
-/** By what a listener signed in: one of their apps' passwords, or the account's of that version. It may end, so it is asked each time. */
-export type Means = { appPassword: string } | { passwordVersion: number };
+/**
+ * By what a listener signed in: one of their apps' passwords, by its id, or the account's, by a digest of what is kept of it. It may end, so
+ * it is asked each time.
+ */
+export type Means = { appPassword: string } | { password: string };
 
 export interface SignedIn {
   userId: string;
@@ -37,7 +41,7 @@ export class BasicCredentials {
   private readonly secret = randomBytes(32);
   /** By token's id → its owner. */
   private readonly apps: LiveAnswers<string>;
-  /** By user id → the version of the password. */
+  /** By user id → the digest of the password's hash. */
   private readonly passwords: LiveAnswers<string>;
 
   constructor(
@@ -45,12 +49,17 @@ export class BasicCredentials {
     private readonly sql: Sql,
   ) {
     this.apps = new LiveAnswers(ENDED, (ids) => this.readApps(ids));
-    this.passwords = new LiveAnswers(ENDED, (ids) => this.readVersions(ids));
+    this.passwords = new LiveAnswers(ENDED, (ids) => this.readPasswords(ids));
   }
 
-  /** Who was right before, if anybody: no password is hashed for this. */
-  recall(credentials: Credentials): SignedIn | undefined {
-    return this.remembered.get(this.keyOf(credentials));
+  /** Who was right before and still is, if anybody: no password is hashed for this. @throws AccountsUnavailable */
+  async recall(credentials: Credentials): Promise<SignedIn | undefined> {
+    const key = this.keyOf(credentials);
+    const signedIn = this.remembered.get(key);
+    if (!signedIn || (await this.holds(signedIn))) return signedIn;
+    // It may have become right again, by another account of the name or a password that was changed back.
+    this.remembered.delete(key);
+    return undefined;
   }
 
   /** @throws Refusal `invalid_credentials`; Busy */
@@ -63,7 +72,7 @@ export class BasicCredentials {
   /** Whether what they signed in by still holds: it was not revoked, the password not changed, the account not closed. @throws AccountsUnavailable */
   async holds({ userId, by }: Pick<SignedIn, 'userId' | 'by'>): Promise<boolean> {
     if ('appPassword' in by) return (await this.apps.of(by.appPassword)) === userId;
-    return (await this.passwords.of(userId)) === String(by.passwordVersion);
+    return (await this.passwords.of(userId)) === by.password;
   }
 
   /** For the process that revokes: from now on, here. */
@@ -71,9 +80,9 @@ export class BasicCredentials {
     this.apps.set(id, ENDED);
   }
 
-  /** The same for the account's password, of which no version holds any more, or this one alone. */
-  markPassword(userId: string, version?: number): void {
-    this.passwords.set(userId, version === undefined ? ENDED : String(version));
+  /** The same for the account's password: none holds any more, or the one with this hash alone. */
+  markPassword(userId: string, passwordHash?: string): void {
+    this.passwords.set(userId, passwordHash === undefined ? ENDED : digestOf(passwordHash));
   }
 
   private keyOf({ username, password }: Credentials): string {
@@ -94,8 +103,8 @@ export class BasicCredentials {
   }
 
   private async ofAccount(credentials: Credentials): Promise<SignedIn> {
-    const { userId, username, passwordVersion } = await this.accounts.check(credentials);
-    return { userId, username, by: { passwordVersion } };
+    const { userId, username, passwordHash } = await this.accounts.check(credentials);
+    return { userId, username, by: { password: digestOf(passwordHash) } };
   }
 
   private async readApps(ids: string[]): Promise<Map<string, string>> {
@@ -111,12 +120,16 @@ export class BasicCredentials {
     return new Map(live.map(({ id, user_id }) => [id, user_id]));
   }
 
-  private async readVersions(ids: string[]): Promise<Map<string, string>> {
-    const open = await this.sql.query<{ user_id: string; version: string }[]>(
-      `SELECT user_id, password_version::text AS version FROM users.accounts
-       WHERE user_id = ANY ($1::uuid[]) AND closed_at IS NULL`,
-      [ids],
+  private async readPasswords(ids: string[]): Promise<Map<string, string>> {
+    const open = await withoutSecrets(
+      this.sql.query<{ user_id: string; password_hash: string }[]>(
+        `SELECT user_id, password_hash FROM users.accounts WHERE user_id = ANY ($1::uuid[]) AND closed_at IS NULL`,
+        [ids],
+      ),
     );
-    return new Map(open.map(({ user_id, version }) => [user_id, version]));
+    return new Map(open.map(({ user_id, password_hash }) => [user_id, digestOf(password_hash)]));
   }
 }
+
+/** With the salt in it, so that nobody can make it up who knows the account. */
+const digestOf = (passwordHash: string): string => sha256(passwordHash).toString('base64url');

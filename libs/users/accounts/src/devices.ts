@@ -21,12 +21,22 @@ export class KnownDevices {
     userId: string,
     { deviceId, caption, type }: Pick<KnownDevice, 'deviceId'> & Partial<KnownDevice>,
   ): Promise<void> {
+    await this.write(userId, [deviceId], caption, type);
+  }
+
+  /** Devices that something came from, by their ids. */
+  async note(userId: string, deviceIds: readonly string[]): Promise<void> {
+    if (deviceIds.length > 0) await this.write(userId, deviceIds);
+  }
+
+  private async write(userId: string, ids: readonly string[], caption?: string, type?: DeviceType): Promise<void> {
     await this.sql.query(
       `INSERT INTO users.devices AS known (user_id, device_id, caption, type)
-       VALUES ($1, $2, coalesce($3, $2), coalesce($4, 'other'))
+       SELECT $1, id, coalesce($3, id), coalesce($4, 'other') FROM unnest($2::text[]) AS id
+       WHERE EXISTS (SELECT 1 FROM users.accounts WHERE user_id = $1 AND closed_at IS NULL)
        ON CONFLICT (user_id, device_id) DO UPDATE
          SET caption = coalesce($3, known.caption), type = coalesce($4, known.type), seen_at = now()`,
-      [userId, deviceId, caption ?? null, type ?? null],
+      [userId, [...new Set(ids)], caption ?? null, type ?? null],
     );
     await this.sql.query(
       `DELETE FROM users.devices WHERE user_id = $1 AND device_id IN (

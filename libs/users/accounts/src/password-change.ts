@@ -49,6 +49,6 @@ export class PasswordChange {
       return sessions;
     });
     for (const { id } of ended) checks.markRevoked(id);
-    basic.markPassword(userId, account.passwordVersion + 1);
+    basic.markPassword(userId, passwordHash);
   }
 }

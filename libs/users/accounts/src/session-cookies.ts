@@ -12,7 +12,7 @@ const FORM = /^([\w-]+)\.([\w-]{43})$/;
 const content = z.object({
   userId: z.string(),
   username: z.string(),
-  by: z.union([z.object({ appPassword: z.string() }), z.object({ passwordVersion: z.number() })]),
+  by: z.union([z.object({ appPassword: z.string() }), z.object({ password: z.string() })]),
   /** Epoch seconds. */
   until: z.number(),
 });

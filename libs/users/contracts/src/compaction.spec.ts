@@ -81,21 +81,17 @@ it('tells in full what stands, what began anew, and what ended later, and when t
   expect(kept.endedAt()).toBe(at(5));
 });
 
-it('repeats of what apps reported of an episode the last of each hour, device and kind', () => {
+it('repeats of what apps reported of an episode the last of each kind and of each of seven days', () => {
   const kept = compaction();
-  const report = (revision: number, minutes: number, device: string, action: 'play' | 'download'): void => {
+  const report = (revision: number, day: number, device: string, action: 'play' | 'download'): void => {
     const data = { feed: FEED, item: ITEM, action, device, at: at(1), started: 0, position: revision, total: 9 };
-    kept.add({
-      type: 'EpisodeActionReported',
-      data,
-      revision,
-      metadata: { recordedAt: new Date(Date.UTC(2026, 0, 1, 0, minutes)).toISOString(), correlationId: 'c' },
-    });
+    const metadata = { recordedAt: at(day), correlationId: 'c' };
+    kept.add({ type: 'EpisodeActionReported', data, revision, metadata });
   };
   report(0, 1, 'phone', 'play');
-  report(1, 2, 'phone', 'download');
-  report(2, 3, 'laptop', 'play');
-  report(3, 59, 'phone', 'play');
-  report(4, 60, 'phone', 'play');
-  expect(kept.events().map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
+  report(1, 1, 'phone', 'download');
+  report(2, 1, 'laptop', 'play');
+  report(3, 2, 'phone', 'play');
+  report(4, 8, 'phone', 'play');
+  expect(kept.events().map(({ revision }) => revision)).toEqual([1, 3, 4]);
 });

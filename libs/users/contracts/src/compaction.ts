@@ -6,7 +6,7 @@ import { UsersEvent } from './events';
 /**
  * What a checkpoint of a listener's stream repeats: the last word on everything, and beside it the events that count: of listens and
  * shares the first of each day and the last, whose item is as it was sent; of saves and subscriptions the first since they were undone;
- * of what apps report of an episode the last of each hour.
+ * of what apps report of an episode the last of each of seven days.
  */
 export const compaction = (): Compaction<UsersEvent> => new Compaction<UsersEvent>(claims);
 
@@ -17,8 +17,7 @@ export const NO_CONTENT = {
   playlistItem: { itemTitle: null, feedTitle: null },
 } as const;
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 86_400_000;
 
 type Claims = readonly Claim<Recorded<UsersEvent>>[];
 const first = (...place: (string | number)[]) => ({ keeps: 'first' as const, place: place.join('\n') });
@@ -48,12 +47,9 @@ function claims(event: Recorded<UsersEvent>): Claims {
       const key = episodeOf(event.data);
       return [first('shared', key, day), last('shared', key, day, 'again'), last('share', key)];
     }
-    // Of each hour the last: who was away is told where it came to, hour by hour.
-    case 'EpisodeActionReported': {
-      const { action, device } = event.data;
-      const hour = Math.floor(Date.parse(metadata.recordedAt) / HOUR_MS);
-      return [last('action', episodeOf(event.data), action, device ?? '', hour)];
-    }
+    // Of each day of a week the last: who was away is told where it came to, day by day.
+    case 'EpisodeActionReported':
+      return [last('action', episodeOf(event.data), event.data.action, day % 7)];
     // What is of a playlist follows the event that made it.
     case 'PlaylistCreated':
     case 'PlaylistChanged':

@@ -1,7 +1,7 @@
 import { episodeKey } from '@balados/feeds-ids';
 import { partOf } from '@balados/users-contracts';
 import fc from 'fast-check';
-import { ACTIONS_KEPT, EpisodeAction } from './actions';
+import { EpisodeAction, REPORTS_OF_EPISODE } from './actions';
 import { allReports, findPlay, listening, ListeningCommand } from './listening';
 import { Accepted, replay } from './replay.fixture';
 
@@ -106,24 +106,61 @@ describe('what apps report', () => {
     expect(play?.listenedOn !== undefined).toBe(play !== undefined && (play.position > 0 || play.played));
   });
 
-  it(`is held up to the last ${ACTIONS_KEPT} of an episode, a device and a kind`, () => {
-    const of = (nth: number, device: string): EpisodeAction => ({
+  it(`is held up to the last ${REPORTS_OF_EPISODE} of an episode, whichever device they are of`, () => {
+    const of = (nth: number): EpisodeAction => ({
       feed: 'https://a.example/',
       item: 'one,',
       action: 'play',
-      device,
+      device: `device ${nth % 7}`,
       at: DAY + nth * 1_000,
       started: 0,
       position: nth + 1,
       total: 9_999,
     });
-    const actions = Array.from({ length: ACTIONS_KEPT + 3 }, (_, nth) => of(nth, 'phone'));
+    const actions = Array.from({ length: REPORTS_OF_EPISODE + 3 }, (_, nth) => of(nth));
     const now = DAY + 1e6;
-    const { state } = replay(listening, [
-      { command: { type: 'ReportActions', data: { actions: [of(0, 'laptop')], now } }, now },
-      { command: { type: 'ReportActions', data: { actions, now } }, now },
+    const { state } = replay(listening, [{ command: { type: 'ReportActions', data: { actions, now } }, now }]);
+    expect([...allReports(state)].map(said)).toEqual(actions.slice(3));
+    expect(state.reported).toBe(REPORTS_OF_EPISODE);
+  });
+
+  it('is whole when it is sent again after an upload that broke off at any place', () => {
+    fc.assert(
+      fc.property(history, upload, fc.nat(12), (before, sent, cut) => {
+        const whole = replay(listening, before);
+        const events = whole.accept(sent)!;
+        const broken = replay(listening, before);
+        for (const event of events.slice(0, cut)) {
+          const metadata = { recordedAt: new Date(sent.now).toISOString(), correlationId: 'c' };
+          broken.state = listening.evolve(broken.state, { ...event, revision: 0, metadata });
+        }
+        broken.accept(sent);
+        const places = ({ episodes }: typeof whole.state) =>
+          [...episodes.values()]
+            .flat()
+            .map(({ feed, item, position, played, updatedAt, listenedOn }) =>
+              JSON.stringify([feed, item, position, played, updatedAt, listenedOn]),
+            );
+        expect(places(broken.state).sort()).toEqual(places(whole.state).sort());
+        const reports = ({ reports }: typeof whole.state) =>
+          [...reports.values()].flat().map((each) => JSON.stringify(said(each)));
+        expect(reports(broken.state).sort()).toEqual(reports(whole.state).sort());
+      }),
+    );
+  });
+
+  it('that an episode is new is no listen, and the play that follows is one', () => {
+    const base = { feed: 'https://a.example/', item: 'one,', device: null, started: 0, total: 900 } as const;
+    const report = (action: 'new' | 'play', at: number): Accepted<ListeningCommand> => ({
+      command: { type: 'ReportActions', data: { actions: [{ ...base, action, position: 90, at }], now: at } },
+      now: at,
+    });
+    const listener = replay(listening, [report('new', DAY)]);
+    expect(findPlay(listener.state, base.feed, base.item)!.listenedOn).toBeUndefined();
+    expect(listener.accept(report('play', DAY + 1_000))!.map(({ type }) => type)).toEqual([
+      'EpisodeActionReported',
+      'PlayRecorded',
     ]);
-    expect([...allReports(state)].map(said)).toEqual([of(0, 'laptop'), ...actions.slice(3)]);
   });
 
   it('is of the episode whose guid is known, where an app names the enclosure alone', () => {

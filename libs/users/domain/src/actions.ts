@@ -5,8 +5,10 @@ import type { EpisodeActionName, EpisodeActionReported } from '@balados/users-co
 import { instant, rfc3339 } from './claims';
 import type { PlayClaim } from './listening';
 
-/** Of an episode, a device and a kind of action, those that are held of all that were ever reported: the last ones. */
-export const ACTIONS_KEPT = 100;
+/** Of all that was ever reported of an episode, so many of the last reports are held. */
+export const REPORTS_OF_EPISODE = 50;
+/** From so many reports of a listener on, of an episode that is reported again the last one alone is held. */
+export const REPORTS_KEPT = 100_000;
 
 /** What an app tells that was done with an episode. Times in epoch milliseconds, seconds as it says them, null where it says none. */
 export interface EpisodeAction {
@@ -55,25 +57,22 @@ export function withKnownItems(
 }
 
 /**
- * Those that were not reported before, with dates that are not in the future.
+ * Those that were not reported before.
  * @param held what is held, by episode key
- * @param isGone whether an action is of what was erased
  * @throws Refusal `library_full`
  */
 export function newActions(
-  { actions, now }: ReportActions['data'],
+  actions: readonly EpisodeAction[],
   held: ReadonlyMap<string, readonly ReportedAction[]>,
-  isGone: (action: EpisodeAction) => boolean,
 ): EpisodeAction[] {
   const known = new Set<string>();
   const episodes = new Set<string>();
   const news: EpisodeAction[] = [];
-  for (const said of actions) {
-    const action = { ...said, at: Math.min(said.at, now) };
+  for (const action of actions) {
     const key = episodeKey(action.item);
     if (!episodes.has(key)) for (const each of held.get(key) ?? []) known.add(saying(each));
     episodes.add(key);
-    if (known.has(saying(action)) || isGone(action)) continue;
+    if (known.has(saying(action))) continue;
     known.add(saying(action));
     news.push(action);
   }
@@ -101,16 +100,18 @@ export function claimOf({ feed, item, action, at, position, total }: EpisodeActi
 /** That an episode is new again is no listen. */
 export const isHeard = ({ position, played }: PlayClaim): boolean => position > 0 || played;
 
-/** The reports of an episode after one more: of its device and kind the last ones stay. */
+/** The reports of an item after one more; where there are too many, those of before go. */
 export function withReport(
   held: readonly ReportedAction[],
   { data }: EpisodeActionReported,
-  { feed, recordedAt }: { feed: string; recordedAt: number },
+  { recordedAt, isFull }: { recordedAt: number; isFull: boolean },
 ): ReportedAction[] {
-  const report: ReportedAction = { ...data, feed, at: instant(data.at), recordedAt };
-  const isLike = (each: ReportedAction): boolean =>
-    each.feed === feed && each.action === report.action && each.device === report.device;
-  const alike = held.filter(isLike);
-  const oldest = alike.length >= ACTIONS_KEPT ? alike[0] : undefined;
-  return [...held.filter((each) => each !== oldest), report];
+  const kept = isFull ? held.filter(({ feed }) => feed !== data.feed) : held.slice(-(REPORTS_OF_EPISODE - 1));
+  return [...kept, { ...data, at: instant(data.at), recordedAt }];
 }
+
+/** What a report takes in memory, beside the entry itself. */
+export const bytesOfReport = ({ feed, item, device }: EpisodeAction): number =>
+  REPORT_BYTES + feed.length + item.length + (device?.length ?? 0);
+
+const REPORT_BYTES = 280;

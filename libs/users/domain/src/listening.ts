@@ -11,13 +11,14 @@ import {
   PlayEvent,
 } from '@balados/users-contracts';
 import {
+  bytesOfReport,
   claimOf,
-  EpisodeAction,
   isHeard,
   newActions,
   ReportActions,
   reported,
   ReportedAction,
+  REPORTS_KEPT,
   withKnownItems,
   withReport,
 } from './actions';
@@ -57,8 +58,9 @@ export interface ListeningState {
   episodes: Map<string, Play[]>;
   /** By episode key as well. What is unsaved stays. A mark is no play: what is only marked has no position. */
   marks: Map<string, Mark[]>;
-  /** By episode key: what apps reported, in the order in which we heard of it. */
+  /** By episode key: what apps reported, in the order in which we heard of it; and how many that are. */
   reports: Map<string, ReportedAction[]>;
+  reported: number;
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
   erasures: Erasures;
@@ -161,7 +163,8 @@ function merged(
     const standing = newest.get(key)?.claim;
     // What finds no room is left out; the caller sees that it does not stand.
     if (!held && !standing && (isCrowded(state, episodeKey(claim.item)) || room-- <= 0)) continue;
-    if (!standing || comparePlays(claim, standing) > 0) newest.set(key, { claim, known: held !== undefined });
+    if (!standing || comparePlays(claim, standing) > 0)
+      newest.set(key, { claim, known: held !== undefined && isListen(held) });
   }
   // The first sight of an episode is a listen; what follows says where the listener is.
   return [...newest.values()].map(({ claim, known }) =>
@@ -174,7 +177,6 @@ const listenedOn = (held: Play | undefined, recordedAt: number): number =>
   Math.max(held?.listenedOn ?? -Infinity, utcDay(recordedAt));
 
 const ENTRY_BYTES = 393;
-const REPORT_BYTES = 280;
 
 /** Puts an entry in the place of the one that is held of its episode, and counts its bytes. */
 function put<Entry extends Play | Mark>(
@@ -214,15 +216,13 @@ function remove(state: ListeningState, target: ErasureTarget): void {
     }
   for (const [key, reports] of state.reports) {
     const left = reports.filter((report) => !concerns(target, report));
-    for (const { feed, item } of reports.filter((report) => !left.includes(report))) {
-      feeds.add(feed);
-      state.bytes -= REPORT_BYTES + item.length;
-    }
+    for (const report of reports) if (!left.includes(report)) state.bytes -= bytesOfReport(report);
+    state.reported -= reports.length - left.length;
     if (left.length === 0) state.reports.delete(key);
     else if (left.length < reports.length) state.reports.set(key, left);
   }
   if (feeds.size === 0) return;
-  for (const { feed } of [...allPlays(state), ...allMarks(state), ...allReports(state)]) feeds.delete(feed);
+  for (const { feed } of [...allPlays(state), ...allMarks(state)]) feeds.delete(feed);
   for (const feed of feeds) {
     state.feeds.delete(feed);
     state.bytes -= feed.length;
@@ -235,6 +235,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
     episodes: new Map(),
     marks: new Map(),
     reports: new Map(),
+    reported: 0,
     feeds: new Map(),
     erasures: NOTHING_ERASED,
     entries: 0,
@@ -272,11 +273,13 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'MergePlays':
         return merged(state, command.data.claims);
       case 'ReportActions': {
-        const isGone = (action: EpisodeAction) => isErased(action.at, floorOf(state.erasures, action));
         const held = [...allPlays(state), ...allMarks(state), ...allReports(state)];
-        const actions = withKnownItems(command.data.actions, held);
-        const news = newActions({ ...command.data, actions }, state.reports, isGone);
-        const claims = news.flatMap((action) => claimOf(action) ?? []);
+        const actions = withKnownItems(command.data.actions, held)
+          .map((action) => ({ ...action, at: Math.min(action.at, command.data.now) }))
+          .filter((action) => !isErased(action.at, floorOf(state.erasures, action)));
+        const news = newActions(actions, state.reports);
+        // Of all, not of the news alone: an upload that broke off between two appends is sent again.
+        const claims = actions.flatMap((action) => claimOf(action) ?? []);
         for (const { feed, item } of claims) if (!findPlay(state, feed, item)) assertRoom(state, item);
         return [...news.map(reported), ...merged(state, claims, isHeard)];
       }
@@ -313,6 +316,16 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
     }
     const { data, revision, metadata } = event;
     const key = episodeKey(data.item);
+    if (event.type === 'EpisodeActionReported') {
+      const held = state.reports.get(key) ?? [];
+      const isFull = state.reported >= REPORTS_KEPT;
+      const reports = withReport(held, event, { recordedAt: instant(metadata.recordedAt), isFull });
+      state.reports.set(key, reports);
+      state.reported += reports.length - held.length;
+      for (const report of held) if (!reports.includes(report)) state.bytes -= bytesOfReport(report);
+      state.bytes += bytesOfReport(reports.at(-1)!);
+      return state;
+    }
     let feed = state.feeds.get(data.feed);
     if (feed === undefined) {
       feed = data.feed;
@@ -342,13 +355,6 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'EpisodeShared': {
         const held = state.marks.get(key)?.find(ofFeed);
         put(state, state.marks, key, held, evolveMark(held, feed, event));
-        return state;
-      }
-      case 'EpisodeActionReported': {
-        const held = state.reports.get(key) ?? [];
-        const reports = withReport(held, event, { feed, recordedAt: instant(metadata.recordedAt) });
-        state.reports.set(key, reports);
-        state.bytes += (reports.length - held.length) * (REPORT_BYTES + data.item.length);
         return state;
       }
     }

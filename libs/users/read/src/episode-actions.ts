@@ -4,6 +4,8 @@ import { episodeKey } from '@balados/feeds-ids';
 import {
   allPlays,
   allReports,
+  claimOf,
+  comparePlays,
   EpisodeAction,
   ListeningState,
   Play,
@@ -56,14 +58,15 @@ export function actionsOf(state: ListeningState, { since, isAggregated, feed, de
   return actions.sort((one, other) => one.recordedAt - other.recordedAt || one.at - other.at);
 }
 
-const saysPlace = ({ action }: EpisodeAction): boolean => action === 'play' || action === 'new';
-
 function standing(actions: readonly ReportedAction[]): ReportedAction[] {
   const last = new Map<string, ReportedAction>();
   for (const action of actions) {
-    const place = `${saysPlace(action)} ${action.feed}\n${episodeKey(action.item)}`;
+    const claim = claimOf(action);
+    const place = `${claim !== undefined} ${action.feed}\n${episodeKey(action.item)}`;
     const before = last.get(place);
-    if (!before || before.at <= action.at) last.set(place, action);
+    // Of places the one that stands, as of claims.
+    const isLater = !before || (claim ? comparePlays(claim, claimOf(before)!) >= 0 : action.at >= before.at);
+    if (isLater) last.set(place, action);
   }
   return [...last.values()];
 }
@@ -73,9 +76,12 @@ function* unreported(state: ListeningState): Generator<ReportedAction> {
   for (const play of allPlays(state)) {
     if (play.updatedAt === UNDATED) continue;
     const reports = (state.reports.get(episodeKey(play.item)) ?? []).filter(({ feed }) => feed === play.feed);
-    if (!reports.some((report) => saysPlace(report) && report.at === play.updatedAt)) yield asReport(play, reports);
+    if (!reports.some((report) => claimOf(report) && report.at === play.updatedAt)) yield asReport(play, reports);
   }
 }
+
+/** Apps take a place alone for none: where the length is not known, so much is taken to be left, in seconds. */
+export const UNKNOWN_REST_SECONDS = 3_600;
 
 function asReport(
   { feed, item, position, played, updatedAt, recordedAt }: Play,
@@ -88,6 +94,3 @@ function asReport(
   const total = played ? Math.max(position, length, 1) : length > position ? length : position + UNKNOWN_REST_SECONDS;
   return { ...at, action: 'play', started: 0, position: played ? total : position, total };
 }
-
-/** Apps take a place alone for none: where the length is not known, so much is taken to be left, in seconds. */
-export const UNKNOWN_REST_SECONDS = 3_600;

@@ -1,4 +1,4 @@
-export { GetEpisodeActions, GetEpisodeActionsHandler } from './episode-actions';
+export { GetEpisodeActions, GetEpisodeActionsHandler, UNKNOWN_REST_SECONDS } from './episode-actions';
 export { CHANGE_KINDS, ChangeFeed } from './change-feed';
 export { beginEvents, EventStream } from './event-stream';
 export { exportOf } from './export';

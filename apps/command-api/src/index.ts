@@ -22,6 +22,7 @@ import { LISTENER_PROBLEMS, usersProblem } from './problems';
 export { config, withOutsideIssuer } from './config';
 
 const MEGABYTE = 1_048_576;
+const NEXTCLOUD_PATH = '/index.php/apps/gpoddersync/';
 
 export async function start(config: Config, log: Logger): Promise<Service> {
   const users = await patiently(log, 'Postgres', () =>
@@ -48,7 +49,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
     mappings: [usersProblem],
     // Nextcloud's clients put what they were told before it, with its slash, or a folder.
-    rewriteUrl: (url) => url.replace(/^(?:\/[\w.~%-]*)*?\/+(?=index\.php\/)/, '/'),
+    rewriteUrl: (url) => url.slice(Math.max(0, url.indexOf(NEXTCLOUD_PATH))),
     docs: { title: 'Balados Sync: the API of listeners', problems: LISTENER_PROBLEMS, bearer: true },
     onClose: async () => {
       await store.close();

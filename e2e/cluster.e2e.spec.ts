@@ -86,6 +86,8 @@ suite('two copies of each service behind nginx', () => {
     if (service === 'jobs' || !PROXIED.includes(service as (typeof PROXIED)[number])) return;
     await waitFor(
       async () => {
+        // Who does not say who asks is asked of any copy.
+        await fetch(`${system.listeners}/api/v1/subscriptions`).catch(() => undefined);
         const metrics = await (await fetch(`${url}/metrics`)).text();
         const routes = [
           ...metrics.matchAll(

@@ -140,6 +140,20 @@ suite('nginx', () => {
     expect(asked).toHaveLength(4);
   });
 
+  it('sends all of one device to one copy, and devices to all copies', async () => {
+    const copiesOf = async (times: number, authorization?: string): Promise<Set<string>> => {
+      const told = await Promise.all(
+        Array.from({ length: times }, () => ask('/api/v1/play', { headers: authorization ? { authorization } : {} })),
+      );
+      return new Set(told.map(({ body }) => body));
+    };
+    const devices = await Promise.all(Array.from({ length: 32 }, (_, device) => copiesOf(3, `Bearer ${device}`)));
+    expect(devices.map(({ size }) => size)).toEqual(devices.map(() => 1));
+    expect(new Set(devices.flatMap((copies) => [...copies])).size).toBe(2);
+    // Who has no token yet is nobody's.
+    expect((await copiesOf(40)).size).toBe(2);
+  });
+
   it('sends nothing twice that a server may have done, but what is the same done twice', async () => {
     misbehave = (request) => !!request.socket.destroy();
     const outcomes: Record<string, number[]> = { POST: [], PATCH: [], PUT: [], DELETE: [], GET: [] };

@@ -1,5 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { encodeBase64 } from '@balados/feeds-ids';
+import { episodeOf } from '../bench/events';
+import { send } from '../bench/http';
+import { Listener } from '../bench/listeners';
+import { projected } from '../bench/progress';
 import { Running } from '../bench/systems';
 
 /** Of a tick of /proc, in milliseconds, as in the bench. */
@@ -20,12 +25,15 @@ export interface Sample {
   /** Milliseconds from the beginning. */
   at: number;
   used: Map<string, Used>;
-  /** How far the slowest projector is behind, in seconds. */
-  lag: number;
+  /** From when a play was acknowledged until it was in the read models of both contexts, in milliseconds. */
+  lagMs: number;
 }
 
-/** How much everything uses at this moment. */
-export async function takeSample({ processes }: Running, at: number): Promise<Sample> {
+/** How much everything uses at this moment; `probe` says how far projectors are behind. */
+export async function takeSample(
+  { processes }: Running,
+  { at, probe }: { at: number; probe: () => Promise<number> },
+): Promise<Sample> {
   const names = new Map(Object.entries(processes).map(([name, { pid }]) => [pid, name]));
   const used = new Map<string, Used>();
   for (const pid of descendants()) {
@@ -38,20 +46,35 @@ export async function takeSample({ processes }: Running, at: number): Promise<Sa
       processorMs: own.processorMs + (sum?.processorMs ?? 0),
     });
   }
-  let lag = 0;
   await Promise.all(
     Object.entries(processes).map(async ([name, { url }]) => {
       // The stand-in for the event store speaks nothing but gRPC.
       if (name === 'eventstore') return;
       const metrics = await (await fetch(`${url}/metrics`)).text();
-      const figures = (of: string): number[] =>
-        [...metrics.matchAll(new RegExp(`^${of}(?:\\{.*\\})? (\\S+)$`, 'gm'))].map(([, figure]) => Number(figure));
-      lag = Math.max(lag, ...figures('projector_lag_seconds'));
+      const [, heap] = /^nodejs_heap_size_used_bytes(?:\{.*\})? (\S+)$/m.exec(metrics) ?? [];
       const own = used.get(name);
-      if (own) own.heap = figures('nodejs_heap_size_used_bytes')[0];
+      if (own && heap) own.heap = Number(heap);
     }),
   );
-  return { at, used, lag };
+  return { at, used, lagMs: await probe() };
+}
+
+/** Each time a listener of its own plays something new. */
+export function probeOf({ listeners: base, database }: Running, listener: Listener): () => Promise<number> {
+  let plays = 0;
+  return async () => {
+    const { feed, item } = episodeOf(0, plays);
+    const body = { rss_source_feed: encodeBase64(feed), rss_source_item: encodeBase64(item), position: 1 };
+    await send(base, listener, 'POST', '/play', JSON.stringify(body));
+    const acknowledged = performance.now();
+    const mark = { userId: listener.userId, category: 'listening', revision: plays };
+    plays += 1;
+    const [users, site] = await Promise.all([
+      projected(database, 'users', [mark]),
+      projected(database, 'site_private', [mark]),
+    ]);
+    return Math.max(users.last, site.last) - acknowledged;
+  };
 }
 
 /** Neither ours nor what supervises Postgres. */

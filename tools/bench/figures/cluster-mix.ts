@@ -5,7 +5,8 @@ import { processorTimes, timePerRequest } from '../processor-time';
 import { loadDetails, percent, perSecond, Row, say } from '../report';
 import { withWorker } from '../workers';
 
-const WARM_UP_SECONDS = 10;
+/** Until the code of each copy is compiled, of which two get half as many requests each. */
+const WARM_UP_SECONDS = 20;
 const SECONDS = 10;
 /** Of each connection. */
 const LISTENERS_EACH = 4;

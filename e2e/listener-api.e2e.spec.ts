@@ -438,6 +438,11 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
       const lists = await Promise.all([1, 2].map(() => fetch(`${system.public}/api/v1/public/trending/podcasts`)));
       expect(lists.map(({ status }) => status)).toEqual([200, 200]);
 
+      // A device that listens for changes, for as long as is measured.
+      const listening = new AbortController();
+      const { signal } = listening;
+      await fetch(`${api}/api/v1/events`, { headers: { authorization: `Bearer ${device.token}` }, signal });
+
       const documented = documentedMetrics();
       const found = await waitFor(
         async () => {
@@ -449,6 +454,7 @@ describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (k
         },
         { what: 'every metric to move', timeoutMs: 20_000 },
       );
+      listening.abort();
       for (const [service, metrics] of Object.entries(found)) {
         const expected = documented.filter(({ services }) => isSaidBy(services, service, kind));
         const names = [...metrics.keys()].filter((name) => !isOfNode(name) || name.endsWith('_limit_bytes'));

@@ -81,7 +81,7 @@ function send(reply: FastifyReply, format: string, feeds: readonly string[]): vo
 
 /** @throws Problem 400 for what is not of its format */
 function written(format: string, body: unknown, contentType: string | undefined): string[] {
-  if (!Buffer.isBuffer(body)) throw new Problem(400, 'malformed', 'The list is missing.');
+  if (!Buffer.isBuffer(body) || body.length === 0) throw new Problem(400, 'malformed', 'The list is missing.');
   if (format === 'json') return jsonOf(body, list);
   if (format === 'txt')
     return textOf(body)

@@ -214,6 +214,7 @@ const notHttp = (
 
 const stops = new WeakMap<ServerResponse, AbortSignal>();
 const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 
 /** Aborts when the server stops that this answer is of: what would go on for as long as the client likes must end. */
 export const stopOf = (response: ServerResponse): AbortSignal => stops.get(response) ?? NEVER;

@@ -192,7 +192,7 @@ it('names every table that projectors write, so that none is left behind', async
     [
       ...ofProjectors,
       ...[...others, ...ofBoth].map((name) => `users.${name}`),
-      ...[...ofBoth, 'segments_caught_up'].map((name) => `site_private.${name}`),
+      ...[...ofBoth, 'job_runs', 'segments_caught_up'].map((name) => `site_private.${name}`),
     ].sort(),
   );
 });

@@ -90,6 +90,7 @@ describe.each(KINDS)('keys and tokens on %s', (kind) => {
         token: expect.stringMatching(/^[\w-]{43}$/),
         user_id: device.userId,
         id: expect.any(String),
+        kind: 'personal',
         name: 'my feed reader',
         created_at: expect.stringMatching(/Z$/),
       });

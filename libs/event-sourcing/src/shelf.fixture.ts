@@ -40,9 +40,11 @@ export const shelf: Decider<ShelfCommand, Shelf, ShelfEvent> = {
   },
 
   evolve(state, { type, data, revision }) {
-    if (type === 'Placed') state.things.set(data.thing, revision);
-    else state.things.delete(data.thing);
-    state.bytes += (type === 'Placed' ? 1 : -1) * (100 + data.thing.length);
+    const bytes = 100 + data.thing.length;
+    if (type === 'Placed') {
+      if (!state.things.has(data.thing)) state.bytes += bytes;
+      state.things.set(data.thing, revision);
+    } else if (state.things.delete(data.thing)) state.bytes -= bytes;
     return state;
   },
 

@@ -50,9 +50,10 @@ it('counts each listener once, by the last thing that they did, and nobody whom 
 });
 
 it('finds them by an index among many', async () => {
+  await users.query('TRUNCATE users.listener_revisions');
   await users.query(
     `INSERT INTO users.listener_revisions (user_id, category, revision, active_at)
-     SELECT md5(n::text)::uuid, 'listening', 1, now() - n * interval '1 minute' FROM generate_series(1, 20000) AS n`,
+     SELECT md5(n::text)::uuid, 'listening', 1, now() - n * interval '1 minute' - interval '10 seconds' FROM generate_series(1, 20000) AS n`,
   );
   await users.query('ANALYZE users.listener_revisions');
   const indexes: string[] = [];

@@ -10,15 +10,17 @@ export class NoPackage extends Error {}
 
 /**
  * The folder in which a package of Debian's lies unpacked, which apt fetches if it is not there yet; nothing is installed.
+ * @param say told when it has to be fetched
  * @throws NoPackage
  */
-export function unpackDebian(name: string): string {
+export function unpackDebian(name: string, say: (text: string) => void = () => undefined): string {
   const unpacked = join(CACHE, name);
   if (existsSync(unpacked)) return unpacked;
   mkdirSync(CACHE, { recursive: true });
   // Of several that look for one at the same time the first has it unpacked.
   const folder = mkdtempSync(`${unpacked}-`);
   try {
+    say(`fetching ${name} from Debian`);
     const run = (command: string, ...args: string[]): unknown =>
       execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
     try {

@@ -1,24 +1,13 @@
 import { ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { waitFor } from '@balados/testing';
+import { unpackDebian } from './debian';
 import { report } from './limits';
 import type { ServiceName } from './logins';
 
-/** Where a nginx is unpacked that this machine has not installed. */
-const UNPACKED = resolve('node_modules/.cache/nginx');
 const TEMPLATE = 'deploy/nginx/nginx.conf.template';
 /** As in compose: a server that has refused once is left alone for a second. */
 const HEALTH = 'max_fails=1 fail_timeout=1s';
@@ -43,41 +32,16 @@ export function findNginx(say: (text: string) => void = () => undefined): string
   const [installed] = [...(process.env.PATH ?? '').split(':'), '/usr/sbin']
     .map((folder) => join(folder, 'nginx'))
     .filter((path) => existsSync(path));
-  const unpacked = join(UNPACKED, 'usr/sbin/nginx');
   if (installed) return installed;
-  if (existsSync(unpacked)) return unpacked;
-  mkdirSync(dirname(UNPACKED), { recursive: true });
-  // Of several that look for one at the same time the first has it unpacked.
-  const folder = mkdtempSync(`${UNPACKED}-`);
   try {
-    say('fetching nginx from Debian');
-    const run = (command: string, ...args: string[]): unknown =>
-      execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
-    try {
-      run('apt-get', 'download', 'nginx');
-    } catch {
-      // No lists of packages yet.
-      run('apt-get', 'update');
-      run('apt-get', 'download', 'nginx');
-    }
-    run(
-      'dpkg-deb',
-      '-x',
-      readdirSync(folder).find((name) => name.endsWith('.deb'))!,
-      '.',
-    );
-    run(join(folder, 'usr/sbin/nginx'), '-v');
-    // The folder of others, and of an earlier run that was ended, is not empty.
-    if (!existsSync(unpacked)) renameSync(folder, UNPACKED);
+    const unpacked = join(unpackDebian('nginx', say), 'usr/sbin/nginx');
+    execFileSync(unpacked, ['-v'], { stdio: 'ignore' });
     return unpacked;
   } catch (error) {
-    if (existsSync(unpacked)) return unpacked;
     throw new NoNginx(
-      `There is no nginx, and Debian's could not be fetched (${(error as Error).message.trim().split('\n').at(-1)}). ` +
+      `There is no nginx: ${(error as Error).message}. ` +
         'Install it, such as by `apt-get install nginx-light`, or put it on the PATH.',
     );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 

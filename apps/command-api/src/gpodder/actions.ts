@@ -78,6 +78,10 @@ function itemOf(guid: string, enclosure: string): string | undefined {
   }
 }
 
+/** Those that an app can be told of: to it an episode is its enclosure. */
+export const tellable = (actions: readonly EpisodeAction[]): EpisodeAction[] =>
+  actions.filter(({ item }) => splitItem(item).enclosure !== '');
+
 /**
  * As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. A place alone is none to most apps, so a
  * length that nobody said is one.

@@ -1,7 +1,6 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { splitItem } from '@balados/feeds-ids';
 import { TakesAnyBody } from '@balados/platform-service';
 import { DEVICES_PER_LISTENER } from '@balados/users-accounts';
 import type { AccountsParts } from '@balados/users-accounts';
@@ -11,7 +10,7 @@ import type { Speaker } from '@balados/users-write';
 import { z } from 'zod';
 import { CurrentSpeaker } from '../speaker';
 import { ACCOUNTS } from '../tokens';
-import { ACTIONS_MAX, readActions, reportedAction, writtenAction } from './actions';
+import { ACTIONS_MAX, readActions, reportedAction, tellable, writtenAction } from './actions';
 import { AppGuard } from './app.guard';
 import { feedOf, jsonOf, named, secondsNow, since } from './wire';
 
@@ -52,8 +51,7 @@ export class GpodderEpisodesController {
       feed: podcast === undefined ? undefined : (feedOf(podcast) ?? podcast),
     };
     const actions = await this.queries.execute(new GetEpisodeActions(userId, asked));
-    // To these apps an episode is its enclosure.
-    return { actions: actions.filter(({ item }) => splitItem(item).enclosure !== '').map(writtenAction), timestamp };
+    return { actions: tellable(actions).map(writtenAction), timestamp };
   }
 
   @Post()

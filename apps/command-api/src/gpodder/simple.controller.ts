@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Inject, Param, Put, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Put, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { NotOpml, readOpml, writeOpml } from '@balados/feeds-content';
@@ -8,7 +8,7 @@ import { SYNC_LIST_MAX } from '@balados/users-contracts';
 import { GetSubscriptionChanges } from '@balados/users-read';
 import { ChangeSubscriptions } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { CurrentSpeaker } from '../speaker';
 import { ACCOUNTS } from '../tokens';
@@ -57,9 +57,8 @@ export class GpodderSimpleController {
     @CurrentSpeaker() speaker: Speaker,
     @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
     @Body() body: unknown,
-    @Req() { headers }: FastifyRequest,
   ): Promise<void> {
-    const urls = written(file.format, body, headers['content-type']);
+    const urls = written(file.format, body);
     const { feeds } = readFeeds(urls);
     // A page that tells of an error, or whatever it is, must not end all subscriptions.
     if (feeds.length === 0 && urls.length > 0)
@@ -80,7 +79,7 @@ function send(reply: FastifyReply, format: string, feeds: readonly string[]): vo
 }
 
 /** @throws Problem 400 for what is not of its format */
-function written(format: string, body: unknown, contentType: string | undefined): string[] {
+function written(format: string, body: unknown): string[] {
   if (!Buffer.isBuffer(body) || body.length === 0) throw new Problem(400, 'malformed', 'The list is missing.');
   if (format === 'json') return jsonOf(body, list);
   if (format === 'txt')
@@ -88,7 +87,7 @@ function written(format: string, body: unknown, contentType: string | undefined)
       .split(/\r?\n/)
       .filter((line) => line.trim() !== '');
   try {
-    return readOpml(body, contentType).map(({ url }) => url);
+    return readOpml(body).map(({ url }) => url);
   } catch (error) {
     if (error instanceof NotOpml) throw new Problem(400, error.code, error.message);
     throw error;

@@ -1,14 +1,13 @@
 import { Body, Controller, Get, HttpCode, Post, Query, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { splitItem } from '@balados/feeds-ids';
 import { TakesAnyBody } from '@balados/platform-service';
 import type { EpisodeAction } from '@balados/users-domain';
 import { GetEpisodeActions, GetSubscriptionChanges } from '@balados/users-read';
 import { ChangeSubscriptions, ReportEpisodeActions } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import { z } from 'zod';
-import { ACTIONS_MAX, readActions, reportedAction, writtenAction } from '../gpodder/actions';
+import { ACTIONS_MAX, readActions, reportedAction, tellable, writtenAction } from '../gpodder/actions';
 import { AppGuard } from '../gpodder/app.guard';
 import { changes, jsonOf, readBoth, secondsNow, since } from '../gpodder/wire';
 import { CurrentSpeaker } from '../speaker';
@@ -47,7 +46,7 @@ export class NextcloudSyncController {
   async actions(@CurrentSpeaker() { userId }: Speaker, @Query({ schema: query }) { since }: z.infer<typeof query>) {
     const timestamp = secondsNow();
     const actions = await this.queries.execute(new GetEpisodeActions(userId, { since, isAggregated: false }));
-    return { actions: actions.filter(({ item }) => splitItem(item).enclosure !== '').map(capital), timestamp };
+    return { actions: tellable(actions).map(capital), timestamp };
   }
 
   @Post('episode_action/create')

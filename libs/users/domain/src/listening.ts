@@ -273,8 +273,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'MergePlays':
         return merged(state, command.data.claims);
       case 'ReportActions': {
-        const held = [...allPlays(state), ...allMarks(state), ...allReports(state)];
-        const actions = withKnownItems(command.data.actions, held)
+        const actions = withKnownItems(command.data.actions, allNamed(state))
           .map((action) => ({ ...action, at: Math.min(action.at, command.data.now) }))
           .filter((action) => !isErased(action.at, floorOf(state.erasures, action)));
         const news = newActions(actions, state.reports);
@@ -371,6 +370,13 @@ export function* allPlays(state: ListeningState): Generator<Play> {
 /** What is noted of any episode, unsaved ones included, in no particular order. */
 export function* allMarks(state: ListeningState): Generator<Mark> {
   for (const marks of state.marks.values()) yield* marks;
+}
+
+/** Whatever names an episode; what apps reported comes last. */
+function* allNamed(state: ListeningState): Generator<{ feed: string; item: string }> {
+  yield* allPlays(state);
+  yield* allMarks(state);
+  yield* allReports(state);
 }
 
 /** What apps reported of any episode, of each in the order in which we heard of it. */

@@ -8,8 +8,8 @@ export interface Placed<Event> {
 
 /**
  * What an event takes in the compaction of its stream: places where the first or the last that claims them is kept, and what it makes
- * void. An event is kept as long as it holds a place. What frees a place, or voids, holds one of its own: who has folded the stream up to
- * there learns of it by nothing else, once what came before the checkpoint is cut away.
+ * void. An event is kept as long as it holds a place. What frees a place, or voids, holds one of its own: rows that were put back from a
+ * backup learn of it by nothing else, once what came before the checkpoint is cut away. (A fold that is older begins anew.)
  */
 export type Claim<Event> =
   | { keeps: 'first' | 'last'; place: string; ends?: boolean }

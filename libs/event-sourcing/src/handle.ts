@@ -238,6 +238,11 @@ export class CommandHandler<Command extends { readonly type: string }, State, Ev
     let known = revision;
     try {
       for await (const stored of this.store.read(stream, revision + 1)) {
+        // What this fold was about to learn is cut away. What is left tells all of it, but not to who knows a part.
+        if (stored.revision > revision + 1) {
+          state = this.decider.initialState();
+          known = NO_EVENTS;
+        }
         for (const event of this.codec.decode(stored)) {
           if (event.revision <= known) continue;
           state = this.decider.evolve(state, event);

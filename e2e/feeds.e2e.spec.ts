@@ -6,7 +6,7 @@ import { distinctEpisodes, itemOf, openFeed } from '@balados/feeds-content';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
 import { isSigned, readPlayLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
-import { base64, base64Url, newListener, request } from './support/client';
+import { base64, base64Url, login, newListener, register, request } from './support/client';
 import { withSql } from './support/comparison';
 import { KINDS, LINK_KEY, startSystem, System } from './support/system';
 
@@ -28,6 +28,7 @@ const feedOf = (title: string, more = '') =>
 /** Of which listeners make the origin's podcasts known. */
 const HEARD = new Map([
   ['/titled.xml', feedOf('Titled &amp; heard')],
+  ['/new-home.xml', feedOf('At home')],
   ['/blocked.xml', feedOf('Not for lists', '<itunes:block>yes</itunes:block>')],
 ]);
 
@@ -38,6 +39,7 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
   beforeAll(async () => {
     origin = await startOrigin(({ url, headers }, response) => {
       const bytes = FEEDS.get(url!.split('?')[0]!) ?? HEARD.get(url!);
+      if (url === '/old-home.xml') return response.writeHead(301, { location: '/new-home.xml' }).end();
       if (isDown || !bytes) return response.writeHead(isDown ? 500 : 404).end();
       const isCompressed = String(headers['accept-encoding']).includes('gzip');
       return response
@@ -162,5 +164,59 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
       return rows;
     });
     expect(row).toEqual({ blocked: true, listeners: 1 });
+  }, 90_000);
+
+  it('stay one podcast when they move for good, and each app is told them by the address that it knows', async () => {
+    const own = await register(system.listeners);
+    const device = await login(system.listeners, own);
+    const appNamed = async (name: string) => {
+      const { body } = await device.send('POST', '/tokens', { name, kind: 'app' });
+      const authorization = `Basic ${base64(`${own.username}:${body.token}`)}`;
+      return async (path: string, sent?: object) => {
+        const answer = await fetch(`${system.listeners}/index.php/apps/gpoddersync/${path}`, {
+          headers: { authorization },
+          ...(sent && { method: 'POST', body: JSON.stringify(sent) }),
+        });
+        expect([path, answer.status]).toEqual([path, 200]);
+        return (await answer.json()) as { actions: unknown[] };
+      };
+    };
+    const [antennapod, kasts] = [await appNamed('AntennaPod'), await appNamed('Kasts')];
+    const [before, after] = [url('/old-home.xml'), url('/new-home.xml')];
+    const action = { episode: 'https://media.example/1.mp3', guid: 'one', action: 'PLAY', started: 0, total: 600 };
+    await antennapod('subscription_change/create', { add: [before], remove: [] });
+    await antennapod('episode_action/create', [
+      { ...action, podcast: before, timestamp: '2026-01-01T10:00:00', position: 60 },
+    ]);
+    const isMoved = () =>
+      withSql(system.database, async (client) => {
+        const { rows } = await client.query('SELECT 1 FROM users.feed_moves WHERE moved_to = $1', [after]);
+        return rows.length > 0;
+      });
+    await waitFor(isMoved, { what: 'the move to be known', timeoutMs: 60_000 });
+
+    await kasts('subscription_change/create', { add: [after], remove: [] });
+    expect(await kasts('subscriptions')).toMatchObject({ add: [after], remove: [] });
+    expect(await antennapod('subscriptions')).toMatchObject({ add: [before], remove: [] });
+    expect((await device.get('/subscriptions')).body.subscriptions).toMatchObject([
+      { rss_source_feed: base64(before) },
+    ]);
+    expect((await kasts('episode_action')).actions).toMatchObject([{ podcast: after, position: 60 }]);
+    await kasts('episode_action/create', [
+      { ...action, podcast: after, timestamp: '2026-01-02T10:00:00', position: 90 },
+    ]);
+    expect((await antennapod('episode_action')).actions).toMatchObject([{ podcast: before, position: 90 }]);
+    expect((await device.get('/play')).body.play_statuses).toMatchObject([
+      { rss_source_feed: base64(before), position: 90 },
+    ]);
+
+    // Who has followed the move says so by its list; that ends nothing.
+    await antennapod('subscription_change/create', { add: [after], remove: [before] });
+    expect(await antennapod('subscriptions')).toMatchObject({ add: [after], remove: [] });
+    expect((await device.get('/subscriptions')).body.subscriptions).toHaveLength(1);
+    await kasts('subscription_change/create', { add: [], remove: [after] });
+    expect((await device.get('/subscriptions')).body.subscriptions).toEqual([]);
+    const since = Math.floor(Date.now() / 1_000) - 30;
+    expect(await antennapod(`subscriptions?since=${since}`)).toMatchObject({ add: [], remove: [after] });
   }, 90_000);
 });

@@ -300,6 +300,54 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     expect(await placesOf(device)).toEqual([[`,${enclosure(3)}`, 9, false]]);
   });
 
+  it('an app that takes over no address is told each feed by the one that it wrote, the others by theirs', async () => {
+    const { own, app, device } = await listener();
+    const phone = (path: string, body?: string) =>
+      send(`${base}${path}`, { headers: basic(app), ...(body !== undefined && { method: 'POST', body }) });
+    // This one signs in by the account's own password.
+    const tablet = (path: string, body?: string) =>
+      send(`${base}${path}`, { headers: basic(own), ...(body !== undefined && { method: 'POST', body }) });
+    const written = 'HTTPS://Feeds.Example/show.xml?';
+    const list = `/api/2/subscriptions/${app.username}/phone.json`;
+    const actions = `/api/2/episodes/${app.username}.json`;
+    await phone(list, JSON.stringify({ add: [written], remove: [] }));
+    expect((await phone(list)).json.add).toEqual([written]);
+    expect((await phone(`/subscriptions/${app.username}/phone.txt`)).text).toBe(`${written}\n`);
+    expect((await tablet(list.replace('phone', 'tablet'))).json.add).toEqual([FEED]);
+    expect(await feedsOf(device)).toEqual([FEED]);
+
+    const action = { episode: enclosure(1), guid: 'one', action: 'play', started: 0, total: 600 };
+    await tablet(
+      actions,
+      JSON.stringify([{ ...action, podcast: FEED, device: 'tablet', position: 60, timestamp: '2026-01-01T10:00:00' }]),
+    );
+    expect((await phone(actions)).json.actions).toMatchObject([{ podcast: written, position: 60 }]);
+    await phone(
+      actions,
+      JSON.stringify([
+        { ...action, podcast: written, device: 'phone', position: 90, timestamp: '2026-01-02T10:00:00' },
+      ]),
+    );
+    for (const podcast of [FEED, written])
+      expect((await phone(`${actions}?podcast=${encodeURIComponent(podcast)}`)).json.actions).toMatchObject([
+        { podcast: written, position: 90 },
+      ]);
+    // Who cannot be told apart from the others of the account is told under all names that any of them has.
+    const told = (await tablet(actions)).json.actions as { podcast: string; position: number }[];
+    expect(told.map(({ podcast, position }) => [podcast, position])).toEqual([
+      [FEED, 90],
+      [written, 90],
+    ]);
+    expect(await placesOf(device)).toEqual([[`one,${enclosure(1)}`, 90, false]]);
+
+    const exported = (await device.get('/account/export')).body;
+    expect(exported.feed_names).toContainEqual({ client: 'device phone', feed: FEED, known_as: written });
+    const since = `?since=${Math.floor(Date.now() / 1_000)}`;
+    await phone(list, JSON.stringify({ add: [], remove: [written] }));
+    expect(await feedsOf(device)).toEqual([]);
+    expect((await phone(list + since)).json).toMatchObject({ add: [], remove: [written] });
+  });
+
   it('a form of another site does not write by what its visitor’s browser remembers', async () => {
     const { app, device } = await listener();
     const path = `${base}/index.php/apps/gpoddersync/subscription_change/create`;

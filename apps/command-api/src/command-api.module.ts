@@ -4,6 +4,7 @@ import { Sql } from '@balados/platform-stores';
 import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
 import {
   GetEpisodeActionsHandler,
+  GetKnownFeedsHandler,
   GetPlaylistsHandler,
   GetPlaysHandler,
   GetPrivacyHandler,
@@ -35,6 +36,7 @@ import { AuthController } from './controllers/auth.controller';
 import { EpisodesController } from './controllers/episodes.controller';
 import { EventsController } from './controllers/events.controller';
 import { ExportController } from './controllers/export.controller';
+import { FeedsOfApps } from './gpodder/feeds-of-app';
 import { GpodderAuthController } from './gpodder/auth.controller';
 import { GpodderDevicesController } from './gpodder/devices.controller';
 import { GpodderEpisodesController } from './gpodder/episodes.controller';
@@ -104,6 +106,8 @@ export class CommandApiModule {
         SyncHandler,
         GetSubscriptionsHandler,
         GetSubscriptionChangesHandler,
+        GetKnownFeedsHandler,
+        FeedsOfApps,
         GetPlaysHandler,
         ChangePlaylistHandler,
         ChangePlaylistItemHandler,

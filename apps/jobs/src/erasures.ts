@@ -8,7 +8,13 @@ import {
 } from '@balados/event-sourcing';
 import { hasPassed, Sql } from '@balados/platform-stores';
 import { forgetListener } from '@balados/site-projections';
-import { finishErasure, forgetAccount, PendingErasure, pendingErasures } from '@balados/users-accounts';
+import {
+  finishErasure,
+  forgetAccount,
+  forgetFeedNames,
+  PendingErasure,
+  pendingErasures,
+} from '@balados/users-accounts';
 import { compaction, ERASED_CATEGORIES, USERS_CATEGORIES, usersEvents } from '@balados/users-contracts';
 import { EraseHistory, markerOf } from '@balados/users-domain';
 import { forgetReadModels } from '@balados/users-projections';
@@ -67,7 +73,7 @@ export async function eraseDue(parts: JobParts): Promise<Figures> {
  * @returns whether it is done; if not, projectors are not there yet, or somebody wrote meanwhile: it is to be called again
  */
 export async function carryOn(erasure: PendingErasure, parts: ErasureParts): Promise<boolean> {
-  const { scope, userId } = erasure;
+  const { scope, userId, feedId, requestedAt } = erasure;
   const marked: Marked[] = [];
   for (const category of ERASED_CATEGORIES[scope]) {
     const stream = await unlessGone(() => mark(erasure, category, parts.streams));
@@ -85,7 +91,7 @@ export async function carryOn(erasure: PendingErasure, parts: ErasureParts): Pro
     if (scope === 'account') {
       await forgetReadModels(sql, userId);
       await forgetAccount(sql, userId);
-    }
+    } else if (scope !== 'episode') await forgetFeedNames(sql, userId, { feedId, before: requestedAt });
     await finishErasure(sql, erasure);
   });
   return true;

@@ -3,6 +3,7 @@ import { feedId } from '@balados/feeds-ids';
 import { createLogger, nestLogger } from '@balados/platform-service';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
+import { usersContext } from '@balados/users-schema';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import type { Figures } from './jobs';
@@ -14,8 +15,10 @@ const url = (name: string): string => `https://${name}.example/feed.xml`;
 
 let database: TestDatabase;
 let site: DataSource;
+let users: DataSource;
 let server: FeedsServer;
 let answerLate: () => void = () => undefined;
+let movesTo: string | null = null;
 
 /** What each podcast is named after is what comes of asking for it. */
 const feeds: Pick<FeedsClient, 'metadata'> = {
@@ -23,7 +26,8 @@ const feeds: Pick<FeedsClient, 'metadata'> = {
     const title = new URL(feed).host.split('.')[0]!;
     if (title === 'endless') await new Promise<void>((resolve) => (answerLate = resolve));
     if (title === 'dead') throw new FeedUnavailable('feed_not_found', 'The origin answers 404.');
-    return { title, author: null, link: null, cover: null, blocked: false, gone: false, movedTo: null };
+    const movedTo = title === 'moved' ? movesTo : null;
+    return { title, author: null, link: null, cover: null, blocked: false, gone: false, movedTo };
   },
 };
 
@@ -31,6 +35,8 @@ beforeAll(async () => {
   database = await createDatabase();
   site = await openPostgres(database.url, siteContext, { service: 'test', poolSize: 4 });
   await migrate(site, siteContext);
+  users = await openPostgres(database.url, usersContext, { service: 'test', poolSize: 1 });
+  await migrate(users, usersContext);
   server = await serveFeeds(feeds as FeedsClient, {
     host: '127.0.0.1',
     port: 0,
@@ -42,6 +48,7 @@ afterAll(async () => {
   answerLate();
   await server?.close();
   await site?.destroy();
+  await users?.destroy();
   await database?.drop();
 });
 beforeEach(() => site.query('DELETE FROM site_private.feeds'));
@@ -53,6 +60,7 @@ async function run(names: string[], { now = NOW, port = server.port } = {}): Pro
   try {
     return await refreshFeedMetadata({
       ...SETTINGS,
+      users,
       site,
       feeds: client,
       now: () => now,
@@ -111,4 +119,28 @@ it('goes on with the others when the database takes one amiss', async () => {
   } finally {
     await site.query('DROP FUNCTION refuse_odd CASCADE');
   }
+});
+
+it('keeps where a feed has moved to, until it is back or nobody has to do with it any more', async () => {
+  const moves = async (): Promise<string[]> => {
+    const rows: { moved_to: string }[] = await users.query('SELECT moved_to FROM users.feed_moves');
+    return rows.map(({ moved_to }) => moved_to);
+  };
+  movesTo = url('first');
+  await run(['moved', 'here']);
+  expect(await moves()).toEqual([url('first')]);
+  const later = NOW + 2 * METADATA_KEPT_MS;
+  movesTo = url('second');
+  await run([], { now: later });
+  expect(await moves()).toEqual([url('second')]);
+  movesTo = null;
+  await run([], { now: later + 2 * METADATA_KEPT_MS });
+  expect(await moves()).toEqual([]);
+
+  movesTo = url('first');
+  await run([], { now: later + 4 * METADATA_KEPT_MS });
+  expect(await moves()).toEqual([url('first')]);
+  await site.query('DELETE FROM site_private.feeds WHERE feed = $1', [url('moved')]);
+  await run([], { now: later + 4 * METADATA_KEPT_MS });
+  expect(await moves()).toEqual([]);
 });

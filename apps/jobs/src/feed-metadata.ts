@@ -1,6 +1,7 @@
 import { FeedsClient, FeedUnavailable } from '@balados/feeds-client';
 import { isPassingDatabaseError } from '@balados/platform-stores';
-import { describeFeed, DueFeed, feedsDue, putOff } from '@balados/site-projections';
+import { describeFeed, DueFeed, feedsAmong, feedsDue, putOff } from '@balados/site-projections';
+import { forgetMoves, noteMove } from '@balados/users-accounts';
 import { QueryFailedError } from 'typeorm';
 import type { Figures, JobParts, Turn } from './jobs';
 
@@ -13,19 +14,19 @@ export const METADATA_AT_A_TIME = 8;
 /** No feed is begun later than this in a run, in milliseconds: the next one goes on. */
 export const METADATA_RUN_MS = 60_000;
 
-type MetadataParts = Turn & Pick<JobParts, 'site' | 'feeds' | 'publicMinListeners' | 'metadataBatch'>;
+type MetadataParts = Turn & Pick<JobParts, 'users' | 'site' | 'feeds' | 'publicMinListeners' | 'metadataBatch'>;
 
 /** How many feeds a run would ask. */
 export const feedsAreDue = async ({ site, now, metadataBatch }: MetadataParts): Promise<number> =>
   (await feedsDue(site, new Date(now()), metadataBatch)).length;
 
 /**
- * Learns titles, authors and covers of the feeds that listeners have to do with, through rss-proxy; one that its publisher does not want
- * listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
+ * Learns titles, authors and covers of the feeds that listeners have to do with, and where they have moved to, through rss-proxy; one that
+ * its publisher does not want listed is withdrawn. When rss-proxy does not answer at all, the run ends, and nothing is put off.
  * @returns how many were described, and of the others how many failed for which reason; `unasked`: no rss-proxy is named
  */
 export async function refreshFeedMetadata(parts: MetadataParts): Promise<Figures> {
-  const { site, feeds, now, signal, metadataBatch, progress } = parts;
+  const { users, site, feeds, now, signal, metadataBatch, progress } = parts;
   const startedAt = now();
   const outcome: Figures & { described: number } = { described: 0 };
   const due = await feedsDue(site, new Date(startedAt), metadataBatch);
@@ -43,6 +44,7 @@ export async function refreshFeedMetadata(parts: MetadataParts): Promise<Figures
     }
   }
   await Promise.all(Array.from({ length: METADATA_AT_A_TIME }, inTurn));
+  await forgetMoves(users, (feedIds) => feedsAmong(site, feedIds));
   return outcome;
 }
 
@@ -52,14 +54,17 @@ const UNREACHABLE = 'unreachable';
 /** @returns why nothing was learned of it, or undefined */
 async function learn(
   { feedId, feed, failures }: DueFeed,
-  { site, feeds, publicMinListeners, now }: MetadataParts & { feeds: FeedsClient },
+  { users, site, feeds, publicMinListeners, now }: MetadataParts & { feeds: FeedsClient },
 ): Promise<string | undefined> {
   try {
     const metadata = await feeds.metadata({ feed });
     const dueAt = new Date(now() + METADATA_KEPT_MS * (0.75 + Math.random() / 2));
     // Of what is gone, what was known is the last word.
     if (metadata.gone) await putOff(site, feedId, dueAt);
-    else await describeFeed(site, feedId, metadata, { publicMinListeners, dueAt });
+    else {
+      await noteMove(users, feedId, metadata.movedTo);
+      await describeFeed(site, feedId, metadata, { publicMinListeners, dueAt });
+    }
     return undefined;
   } catch (error) {
     const reason = reasonOf(error);

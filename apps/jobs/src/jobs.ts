@@ -145,7 +145,7 @@ export const JOBS: readonly Job[] = [
   },
   {
     name: 'metadata',
-    does: 'asks feeds for their titles, authors and covers',
+    does: 'asks feeds for their titles, authors and covers, and where they have moved to',
     urgentMs: METADATA_EVERY_MS,
     lock: 0x66656564,
     database: 'site',

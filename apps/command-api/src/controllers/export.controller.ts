@@ -48,6 +48,7 @@ const exportAnswer = z
       }),
     ),
     devices: z.array(z.object({ device_id: z.string(), caption: z.string(), type: z.string(), seen_at: time })),
+    feed_names: z.array(z.object({ client: z.string(), feed: z.string(), known_as: z.string() })),
     idempotent_answers: z.array(z.object({ answer: z.unknown(), created_at: time })),
     state: z.object({
       subscriptions: z.array(subscriptionAnswer),

@@ -3,6 +3,7 @@ import { EPISODE_ACTIONS, plainText, POSITION_MAX_SECONDS, TEXT_MAX_LENGTH } fro
 import type { EpisodeAction } from '@balados/users-domain';
 import { UNKNOWN_REST_SECONDS } from '@balados/users-read';
 import { z } from 'zod';
+import type { FeedsOfApp } from './feeds-of-app';
 import { feedOf, isWellFormed } from './wire';
 
 /** Actions of one upload. */
@@ -46,12 +47,15 @@ export const reportedAction = z.object({
 });
 export type WrittenAction = z.infer<typeof reportedAction>;
 
+/** With the feed's address as it was written beside the canonical one. */
+export type ReadAction = EpisodeAction & { podcast: string };
+
 /** What of an upload can be kept, and the addresses that are kept otherwise, or not at all (''). */
 export function readActions(
   written: readonly WrittenAction[],
   { device, now }: { device: string | undefined; now: number },
-): { actions: EpisodeAction[]; changed: [written: string, kept: string][] } {
-  const actions: EpisodeAction[] = [];
+): { actions: ReadAction[]; changed: [written: string, kept: string][] } {
+  const actions: ReadAction[] = [];
   const changed = new Map<string, string>();
   for (const { podcast, episode, guid, action, timestamp, started, position, total, ...said } of written) {
     const feed = feedOf(podcast);
@@ -61,7 +65,7 @@ export function readActions(
     else if (splitItem(item).enclosure !== episode) changed.set(episode, splitItem(item).enclosure);
     if (feed === undefined || item === undefined || action === null) continue;
     const at = timestamp ?? now;
-    actions.push({ feed, item, action, device: said.device ?? device ?? null, at, started, position, total });
+    actions.push({ podcast, feed, item, action, device: said.device ?? device ?? null, at, started, position, total });
   }
   return { actions, changed: [...changed] };
 }
@@ -78,9 +82,11 @@ function itemOf(guid: string, enclosure: string): string | undefined {
   }
 }
 
-/** Those that an app can be told of: to it an episode is its enclosure. */
-export const tellable = (actions: readonly EpisodeAction[]): EpisodeAction[] =>
-  actions.filter(({ item }) => splitItem(item).enclosure !== '');
+/** Those that an app can be told of: to it an episode is its enclosure, and a podcast what it calls it. */
+export const told = (actions: readonly EpisodeAction[], feeds: FeedsOfApp): EpisodeAction[] =>
+  actions
+    .filter(({ item }) => splitItem(item).enclosure !== '')
+    .flatMap((action) => feeds.namesOf(action.feed).map((feed) => ({ ...action, feed })));
 
 /**
  * As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. A place alone is none to most apps, so a

@@ -6,6 +6,8 @@ import type { AccountsParts, ListenerRequest, SignedIn } from '@balados/users-ac
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isWrongPassword } from '../problems';
 import { ACCOUNTS } from '../tokens';
+import { speakingApp } from './speaking-app';
+import type { AppRequest } from './speaking-app';
 
 export const COOKIE = 'sessionid';
 
@@ -29,16 +31,16 @@ export class AppGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
-    const request = http.getRequest<FastifyRequest & ListenerRequest>();
+    const request = http.getRequest<FastifyRequest & ListenerRequest & AppRequest>();
     const reply = http.getResponse<FastifyReply>();
     reply.header('cache-control', 'private, no-store');
     if (isForeign(request)) throw new Problem(403, 'foreign_form', 'A page of another site may not send this.');
     const signedIn = await this.authenticate(request, reply);
-    if (!(await this.accounts.basic.holds(signedIn))) throw challenged('What this signed in by has ended.');
     this.limit(signedIn.userId);
     const { user, device } = namedIn(request);
     if (user !== undefined && usernameKey(user) !== usernameKey(signedIn.username))
       throw new Problem(400, 'other_user', 'The address names another user than the one who signed in.');
+    request.app = speakingApp(signedIn, { device, userAgent: request.headers['user-agent'] });
     request.listener = {
       userId: signedIn.userId,
       sessionId: null,
@@ -60,6 +62,7 @@ export class AppGuard implements CanActivate {
     const carried = cookie && new RegExp(`(?:^|;)\\s*${COOKIE}=([^;\\s]*)`).exec(cookie)?.[1];
     const signedIn = carried && this.accounts.cookies.read(carried, Date.now());
     if (!signedIn) throw challenged('Sign in with username and password.');
+    if (!(await this.accounts.basic.holds(signedIn))) throw challenged('What this signed in by has ended.');
     return signedIn;
   }
 

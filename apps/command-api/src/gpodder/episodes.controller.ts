@@ -10,8 +10,11 @@ import type { Speaker } from '@balados/users-write';
 import { z } from 'zod';
 import { CurrentSpeaker } from '../speaker';
 import { ACCOUNTS } from '../tokens';
-import { ACTIONS_MAX, readActions, reportedAction, tellable, writtenAction } from './actions';
+import { ACTIONS_MAX, readActions, reportedAction, told, writtenAction } from './actions';
 import { AppGuard } from './app.guard';
+import { FeedsOfApps } from './feeds-of-app';
+import { CurrentApp } from './speaking-app';
+import type { SpeakingApp } from './speaking-app';
 import { feedOf, jsonOf, named, secondsNow, since } from './wire';
 
 const path = z.object({ file: named('json') });
@@ -34,33 +37,37 @@ export class GpodderEpisodesController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+    private readonly feeds: FeedsOfApps,
   ) {}
 
   @Get()
   async actions(
-    @CurrentSpeaker() { userId }: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: path }) _path: unknown,
     @Query({ schema: query }) { since, podcast, device, aggregated: isAggregated }: z.infer<typeof query>,
   ) {
     // Before the reading: what comes meanwhile is told the next time.
     const timestamp = secondsNow();
-    const asked = {
-      since,
-      isAggregated,
-      device,
-      feed: podcast === undefined ? undefined : (feedOf(podcast) ?? podcast),
-    };
-    const actions = await this.queries.execute(new GetEpisodeActions(userId, asked));
-    return { actions: tellable(actions).map(writtenAction), timestamp };
+    const canonical = podcast === undefined ? undefined : (feedOf(podcast) ?? podcast);
+    const feeds = await this.feeds.of(app, canonical === undefined ? [] : [canonical]);
+    const feed = canonical === undefined ? undefined : feeds.kept(canonical);
+    const asked = { since, isAggregated, device, feed };
+    const actions = await this.queries.execute(new GetEpisodeActions(app.userId, asked));
+    return { actions: told(actions, feeds).map(writtenAction), timestamp };
   }
 
   @Post()
   @TakesAnyBody()
   @HttpCode(200)
-  async report(@CurrentSpeaker() speaker: Speaker, @Param({ schema: path }) _path: unknown, @Body() body: unknown) {
+  async report(
+    @CurrentSpeaker() speaker: Speaker,
+    @CurrentApp() app: SpeakingApp,
+    @Param({ schema: path }) _path: unknown,
+    @Body() body: unknown,
+  ) {
     const timestamp = secondsNow();
     const { actions, changed } = readActions(jsonOf(body, upload), { device: speaker.deviceId, now: Date.now() });
-    await this.commands.execute(new ReportEpisodeActions(speaker, actions));
+    await this.commands.execute(new ReportEpisodeActions(speaker, await this.feeds.reported(app, actions)));
     const devices = new Set(actions.flatMap(({ device }) => device ?? []));
     await this.accounts.devices.note(speaker.userId, [...devices].slice(0, DEVICES_PER_LISTENER));
     return { timestamp, update_urls: changed };

@@ -13,6 +13,9 @@ import { z } from 'zod';
 import { CurrentSpeaker } from '../speaker';
 import { ACCOUNTS } from '../tokens';
 import { AppGuard } from './app.guard';
+import { FeedsOfApps } from './feeds-of-app';
+import { CurrentApp } from './speaking-app';
+import type { SpeakingApp } from './speaking-app';
 import { jsonOf, named, readFeeds, textOf } from './wire';
 
 const FORMATS = ['json', 'opml', 'txt'] as const;
@@ -29,32 +32,34 @@ export class GpodderSimpleController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+    private readonly feeds: FeedsOfApps,
   ) {}
 
   @Get(':file')
   async ofUser(
-    @CurrentSpeaker() { userId }: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: userPath }) { file }: z.infer<typeof userPath>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const feeds = await this.feedsOf(userId);
+    const feeds = await this.feedsOf(app);
     if (file.format !== 'json') return send(reply, file.format, feeds);
     reply.send(feeds.map((url) => ({ url, title: url, description: '', website: '', logo_url: null, subscribers: 0 })));
   }
 
   @Get(':user/:file')
   async ofDevice(
-    @CurrentSpeaker() { userId }: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    send(reply, file.format, await this.feedsOf(userId));
+    send(reply, file.format, await this.feedsOf(app));
   }
 
   @Put(':user/:file')
   @TakesAnyBody()
   async replace(
     @CurrentSpeaker() speaker: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
     @Body() body: unknown,
   ): Promise<void> {
@@ -64,11 +69,12 @@ export class GpodderSimpleController {
     if (feeds.length === 0 && urls.length > 0)
       throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
     await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
-    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: feeds }));
+    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: await this.feeds.wanted(app, feeds) }));
   }
 
-  private async feedsOf(userId: string): Promise<string[]> {
-    return (await this.queries.execute(new GetSubscriptionChanges(userId, 0))).subscribed;
+  private async feedsOf(app: SpeakingApp): Promise<string[]> {
+    const feeds = await this.feeds.of(app);
+    return feeds.told(await this.queries.execute(new GetSubscriptionChanges(app.userId, 0))).add;
   }
 }
 

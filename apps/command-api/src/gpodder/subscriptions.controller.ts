@@ -10,6 +10,9 @@ import { z } from 'zod';
 import { CurrentSpeaker } from '../speaker';
 import { ACCOUNTS } from '../tokens';
 import { AppGuard } from './app.guard';
+import { FeedsOfApps } from './feeds-of-app';
+import { CurrentApp } from './speaking-app';
+import type { SpeakingApp } from './speaking-app';
 import { changes, jsonOf, named, readBoth, secondsNow, since } from './wire';
 
 const path = z.object({ user: z.string(), file: named('json') });
@@ -23,18 +26,20 @@ export class GpodderSubscriptionsController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+    private readonly feeds: FeedsOfApps,
   ) {}
 
   @Get()
   async list(
-    @CurrentSpeaker() { userId }: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: path }) _path: unknown,
     @Query({ schema: query }) asked: z.infer<typeof query>,
   ) {
     // Before the reading: what comes meanwhile is told the next time.
     const timestamp = secondsNow();
-    const { subscribed, unsubscribed } = await this.queries.execute(new GetSubscriptionChanges(userId, asked.since));
-    return { add: subscribed, remove: unsubscribed, timestamp };
+    const feeds = await this.feeds.of(app);
+    const changes = await this.queries.execute(new GetSubscriptionChanges(app.userId, asked.since));
+    return { ...feeds.told(changes), timestamp };
   }
 
   @Post()
@@ -42,13 +47,15 @@ export class GpodderSubscriptionsController {
   @HttpCode(200)
   async change(
     @CurrentSpeaker() speaker: Speaker,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: path }) { file }: z.infer<typeof path>,
     @Body() body: unknown,
   ) {
     const [add, remove] = readBoth(jsonOf(body, changes));
     await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
     const timestamp = secondsNow();
-    await this.commands.execute(new ChangeSubscriptions(speaker, { subscribe: add.feeds, unsubscribe: remove.feeds }));
+    const wanted = await this.feeds.changed(app, add.feeds, remove.feeds);
+    await this.commands.execute(new ChangeSubscriptions(speaker, wanted));
     return { timestamp, update_urls: [...add.changed, ...remove.changed] };
   }
 }

@@ -61,16 +61,19 @@ export function feedOf(written: string): string | undefined {
   }
 }
 
-/** Feeds as they were written, with what is kept of each: each that is kept otherwise, or not at all (''), is told to who wrote it. */
-export function readFeeds(written: readonly string[]): { feeds: string[]; changed: [written: string, kept: string][] } {
-  const feeds = new Set<string>();
-  const changed: [string, string][] = [];
+/** An address as an app wrote it, and its canonical form. */
+export type Written = readonly [written: string, canonical: string];
+
+/** Feeds as they were written; each that is none (''), or has another canonical form, is told to who wrote it. */
+export function readFeeds(written: readonly string[]): { feeds: Written[]; changed: Written[] } {
+  const feeds: Written[] = [];
+  const changed: Written[] = [];
   for (const each of written) {
     const feed = feedOf(each);
-    if (feed !== undefined) feeds.add(feed);
+    if (feed !== undefined) feeds.push([each, feed]);
     if (feed !== each) changed.push([each, feed ?? '']);
   }
-  return { feeds: [...feeds], changed };
+  return { feeds, changed };
 }
 
 const urls = z.array(z.string()).max(SYNC_LIST_MAX).default([]);
@@ -80,8 +83,8 @@ export const changes = z.object({ add: urls, remove: urls });
 /** Both lists as they are kept. @throws Problem 400 for a feed that is in both */
 export function readBoth({ add, remove }: z.infer<typeof changes>) {
   const both = [readFeeds(add), readFeeds(remove)] as const;
-  const removed = new Set(both[1].feeds);
-  const twice = both[0].feeds.find((feed) => removed.has(feed));
-  if (twice !== undefined) throw new Problem(400, 'contradiction', `${twice} is both to be added and to be removed.`);
+  const removed = new Set(both[1].feeds.map(([, feed]) => feed));
+  const twice = both[0].feeds.find(([, feed]) => removed.has(feed));
+  if (twice) throw new Problem(400, 'contradiction', `${twice[1]} is both to be added and to be removed.`);
   return both;
 }

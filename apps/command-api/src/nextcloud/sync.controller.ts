@@ -7,8 +7,11 @@ import { GetEpisodeActions, GetSubscriptionChanges } from '@balados/users-read';
 import { ChangeSubscriptions, ReportEpisodeActions } from '@balados/users-write';
 import type { Speaker } from '@balados/users-write';
 import { z } from 'zod';
-import { ACTIONS_MAX, readActions, reportedAction, tellable, writtenAction } from '../gpodder/actions';
+import { ACTIONS_MAX, readActions, reportedAction, told, writtenAction } from '../gpodder/actions';
 import { AppGuard } from '../gpodder/app.guard';
+import { FeedsOfApps } from '../gpodder/feeds-of-app';
+import { CurrentApp } from '../gpodder/speaking-app';
+import type { SpeakingApp } from '../gpodder/speaking-app';
 import { changes, jsonOf, readBoth, secondsNow, since } from '../gpodder/wire';
 import { CurrentSpeaker } from '../speaker';
 
@@ -23,39 +26,43 @@ export class NextcloudSyncController {
   constructor(
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
+    private readonly feeds: FeedsOfApps,
   ) {}
 
   @Get('subscriptions')
-  async subscriptions(@CurrentSpeaker() { userId }: Speaker, @Query({ schema: query }) asked: z.infer<typeof query>) {
+  async subscriptions(@CurrentApp() app: SpeakingApp, @Query({ schema: query }) asked: z.infer<typeof query>) {
     const timestamp = secondsNow();
-    const { subscribed, unsubscribed } = await this.queries.execute(new GetSubscriptionChanges(userId, asked.since));
-    return { add: subscribed, remove: unsubscribed, timestamp };
+    const feeds = await this.feeds.of(app);
+    const changes = await this.queries.execute(new GetSubscriptionChanges(app.userId, asked.since));
+    return { ...feeds.told(changes), timestamp };
   }
 
   @Post('subscription_change/create')
   @TakesAnyBody()
   @HttpCode(200)
-  async change(@CurrentSpeaker() speaker: Speaker, @Body() body: unknown) {
+  async change(@CurrentSpeaker() speaker: Speaker, @CurrentApp() app: SpeakingApp, @Body() body: unknown) {
     const [add, remove] = readBoth(jsonOf(body, changes));
     const timestamp = secondsNow();
-    await this.commands.execute(new ChangeSubscriptions(speaker, { subscribe: add.feeds, unsubscribe: remove.feeds }));
+    const wanted = await this.feeds.changed(app, add.feeds, remove.feeds);
+    await this.commands.execute(new ChangeSubscriptions(speaker, wanted));
     return { timestamp };
   }
 
   @Get('episode_action')
-  async actions(@CurrentSpeaker() { userId }: Speaker, @Query({ schema: query }) { since }: z.infer<typeof query>) {
+  async actions(@CurrentApp() app: SpeakingApp, @Query({ schema: query }) { since }: z.infer<typeof query>) {
     const timestamp = secondsNow();
-    const actions = await this.queries.execute(new GetEpisodeActions(userId, { since, isAggregated: false }));
-    return { actions: tellable(actions).map(capital), timestamp };
+    const feeds = await this.feeds.of(app);
+    const actions = await this.queries.execute(new GetEpisodeActions(app.userId, { since, isAggregated: false }));
+    return { actions: told(actions, feeds).map(capital), timestamp };
   }
 
   @Post('episode_action/create')
   @TakesAnyBody()
   @HttpCode(200)
-  async report(@CurrentSpeaker() speaker: Speaker, @Body() body: unknown) {
+  async report(@CurrentSpeaker() speaker: Speaker, @CurrentApp() app: SpeakingApp, @Body() body: unknown) {
     const timestamp = secondsNow();
     const { actions } = readActions(jsonOf(body, upload), { device: undefined, now: Date.now() });
-    await this.commands.execute(new ReportEpisodeActions(speaker, actions));
+    await this.commands.execute(new ReportEpisodeActions(speaker, await this.feeds.reported(app, actions)));
     return { timestamp };
   }
 }

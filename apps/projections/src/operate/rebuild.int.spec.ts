@@ -181,6 +181,8 @@ it('names every table that projectors write, so that none is left behind', async
     'accounts',
     'api_tokens',
     'devices',
+    'feed_moves',
+    'feed_names',
     'erasures',
     'idempotency_keys',
     'listener_keys',

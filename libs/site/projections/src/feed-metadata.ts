@@ -39,6 +39,14 @@ export async function feedsDue(sql: Sql, now: Date, limit: number): Promise<DueF
   );
 }
 
+/** Those of these feeds that somebody has to do with, by their ids. */
+export async function feedsAmong(sql: Sql, feedIds: readonly string[]): Promise<Set<string>> {
+  const rows = await sql.query<{ feed_id: string }[]>('SELECT feed_id FROM feeds WHERE feed_id = ANY ($1::uuid[])', [
+    feedIds,
+  ]);
+  return new Set(rows.map(({ feed_id }) => feed_id));
+}
+
 /** Nothing could be learned of it; what is known stays. */
 export async function putOff(sql: Sql, feedId: string, dueAt: Date): Promise<void> {
   await sql.query(

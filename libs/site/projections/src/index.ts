@@ -1,7 +1,7 @@
 export { POINTS } from './contributions';
 export { PEOPLE_MAX } from './expected';
 export { arrangeTimeline, timelineChanges } from './partitions';
-export { describeFeed, type DueFeed, type FeedDescription, feedsDue, putOff } from './feed-metadata';
+export { describeFeed, type DueFeed, type FeedDescription, feedsAmong, feedsDue, putOff } from './feed-metadata';
 export { storeDefaultPrivacy } from './privacy';
 export {
   applyDefaultPrivacy,

@@ -6,6 +6,7 @@ import { Authenticate, createAuthenticate } from './authenticate';
 import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
 import { KnownDevices } from './devices';
+import { FeedNames } from './feed-names';
 import { IdempotencyKeys } from './idempotency-keys';
 import { jwtStrategy } from './jwt.strategy';
 import { KeyTokens } from './key-tokens';
@@ -33,6 +34,7 @@ export interface AccountsParts {
   basic: BasicCredentials;
   cookies: SessionCookies;
   devices: KnownDevices;
+  feedNames: FeedNames;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -66,6 +68,7 @@ export async function createAccounts({
     basic,
     cookies: new SessionCookies(signingKeys),
     devices: new KnownDevices(dataSource),
+    feedNames: new FeedNames(dataSource),
     keys,
     jwks,
     authenticate: createAuthenticate({

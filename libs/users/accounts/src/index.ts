@@ -2,7 +2,7 @@ export { AccountClosing } from './account-closing';
 export { accountRecords, type AccountRecords } from './account-records';
 export { type Account, Accounts, type Credentials, type Self } from './accounts';
 export { type Authenticate } from './authenticate';
-export { BasicCredentials, type SignedIn } from './basic-credentials';
+export { BasicCredentials, type Means, type SignedIn } from './basic-credentials';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';
 export { type AccountsParts, createAccounts } from './create-accounts';
 export { DEVICE_TYPES, DEVICES_PER_LISTENER, type KnownDevice, KnownDevices } from './devices';
@@ -19,6 +19,14 @@ export {
   unfinishedErasures,
 } from './erasures';
 export { AccountsUnavailable, Busy, Unauthenticated, type UnauthenticatedReason } from './errors';
+export {
+  FEED_NAMES_PER_LISTENER,
+  type FeedName,
+  FeedNames,
+  forgetFeedNames,
+  forgetMoves,
+  noteMove,
+} from './feed-names';
 export { IDEMPOTENCY_KEY_MAX_LENGTH, isIdempotencyKey } from './idempotency-keys';
 export { type Listener, type ListenerRequest, ownSession } from './listener';
 export { AUTHENTICATE, CurrentListener, ListenerGuard } from './listener.guard';

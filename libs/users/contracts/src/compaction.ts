@@ -73,7 +73,7 @@ function claims(event: Recorded<UsersEvent>): Claims {
         held.type === 'HistoryErased' ? covers(target, held.data) : concerns(target, held.data as Subject);
       return [{ voids: isVoid }, last('erased', target.feedId ?? '', target.episodeId ?? '')];
     }
-    // All of them stay: who knows a stream up to a place between two must lose what others lost there.
+    // All of them stay: rows that were put back from a backup of between two must lose what others lost there.
     case 'ContentDropped':
       return [{ drops: (places) => dropContent(places, event.data.upTo) }, last('dropped', event.revision)];
   }

@@ -23,6 +23,31 @@ export class GetSubscriptionChanges extends Query<SubscriptionChanges> {
   }
 }
 
+/** Canonical URLs of what one is subscribed to, and of what one was. */
+export interface KnownFeeds {
+  subscribed: ReadonlySet<string>;
+  unsubscribed: ReadonlySet<string>;
+}
+
+export class GetKnownFeeds extends Query<KnownFeeds> {
+  constructor(readonly userId: string) {
+    super();
+  }
+}
+
+@QueryHandler(GetKnownFeeds)
+export class GetKnownFeedsHandler implements IQueryHandler<GetKnownFeeds> {
+  constructor(@Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams) {}
+
+  execute({ userId }: GetKnownFeeds): Promise<KnownFeeds> {
+    return this.streams.subscriptions.query(userId, ({ state }) => {
+      const feedsOf = (are: boolean): Set<string> =>
+        new Set([...state.feeds.values()].filter((each) => isSubscribed(each) === are).map(({ feed }) => feed));
+      return { subscribed: feedsOf(true), unsubscribed: feedsOf(false) };
+    });
+  }
+}
+
 @QueryHandler(GetSubscriptionChanges)
 export class GetSubscriptionChangesHandler implements IQueryHandler<GetSubscriptionChanges> {
   constructor(@Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams) {}

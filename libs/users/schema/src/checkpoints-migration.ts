@@ -1,7 +1,12 @@
 import { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A stream with more events than this since its checkpoint, and more than that repeats, gets another one. */
-export const LONG_STREAM_EVENTS = 2_000;
+/**
+ * A stream with more events than this since its checkpoint, and more than that repeats, gets another one: some 50 µs an event, so that it
+ * is folded anew within 100 ms.
+ */
+export const LONG_STREAM_EVENTS = 1_000;
+
+const isLong = (events: number): string => `revision - checkpointed > greatest(${events}, repeated)`;
 
 export class Checkpoints1700000000260 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -15,7 +20,7 @@ export class Checkpoints1700000000260 implements MigrationInterface {
         -- of the checkpoint before which the stream was cut last
         ADD COLUMN cut bigint NOT NULL DEFAULT -1,
         ADD COLUMN is_long boolean NOT NULL
-          GENERATED ALWAYS AS (revision - checkpointed > greatest(${LONG_STREAM_EVENTS}, repeated)) STORED;
+          GENERATED ALWAYS AS (${isLong(2_000)}) STORED;
       -- Streams that are older than this table: as if they began now.
       UPDATE users.listener_revisions SET oldest_at = now();
       CREATE INDEX listener_revisions_oldest ON users.listener_revisions (oldest_at);
@@ -29,4 +34,22 @@ export class Checkpoints1700000000260 implements MigrationInterface {
       ALTER TABLE users.listener_revisions DROP COLUMN is_long, DROP COLUMN cut, DROP COLUMN repeated, DROP COLUMN oldest_at,
         DROP COLUMN checkpointed;`);
   }
+}
+
+export class LongStreams1700000000495 implements MigrationInterface {
+  up(runner: QueryRunner): Promise<void> {
+    return judgeBy(runner, LONG_STREAM_EVENTS);
+  }
+
+  down(runner: QueryRunner): Promise<void> {
+    return judgeBy(runner, 2_000);
+  }
+}
+
+/** Dropping the column drops its index. */
+async function judgeBy(runner: QueryRunner, events: number): Promise<void> {
+  await runner.query(`
+    ALTER TABLE users.listener_revisions DROP COLUMN is_long,
+      ADD COLUMN is_long boolean NOT NULL GENERATED ALWAYS AS (${isLong(events)}) STORED;
+    CREATE INDEX listener_revisions_long ON users.listener_revisions (user_id) WHERE is_long;`);
 }

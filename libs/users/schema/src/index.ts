@@ -1,11 +1,12 @@
 import { Context } from '@balados/platform-stores';
 import { Activity1700000000410 } from './activity-migration';
 import { AppPasswords1700000000430 } from './app-passwords-migration';
-import { Checkpoints1700000000260 } from './checkpoints-migration';
+import { Checkpoints1700000000260, LongStreams1700000000495 } from './checkpoints-migration';
 import { Devices1700000000440 } from './devices-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
 import { Ends1700000000290 } from './ends-migration';
 import { Erasures1700000000231, ErasuresOfParts1700000000240 } from './erasures-migration';
+import { FeedNames1700000000490 } from './feed-names-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
 import { InterventionsInUsers1700000000370 } from './interventions-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
@@ -41,6 +42,8 @@ export const usersContext: Context = {
     Activity1700000000410,
     AppPasswords1700000000430,
     Devices1700000000440,
+    FeedNames1700000000490,
+    LongStreams1700000000495,
   ],
   rights: usersRights,
 };

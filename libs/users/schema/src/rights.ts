@@ -38,9 +38,13 @@ export const usersRights: Rights = {
     ...each(['users.migrations', ...READ_MODELS], READ),
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
-      ['users.api_tokens', 'users.devices', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+      [
+        ...['users.api_tokens', 'users.devices', 'users.feed_names'],
+        ...['users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+      ],
       [...KEEP, 'DELETE'],
     ),
+    'users.feed_moves': READ,
     'users.signing_keys': ['SELECT', 'INSERT'],
   },
   [USERS_CLEANER]: {
@@ -50,6 +54,8 @@ export const usersRights: Rights = {
     'users.erasures': ['SELECT', 'UPDATE', 'DELETE'],
     'users.projector_interventions': ['SELECT (stream)', 'UPDATE (stream, reason)'],
     ...each(['users.accounts', 'users.devices', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
+    'users.feed_names': ofListener('SELECT (feed_id, told_at)'),
+    'users.feed_moves': [...KEEP, 'DELETE'],
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
   },

@@ -1,0 +1,154 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { AccountsParts, FeedName } from '@balados/users-accounts';
+import type { EpisodeAction } from '@balados/users-domain';
+import { GetKnownFeeds, KnownFeeds, SubscriptionChanges } from '@balados/users-read';
+import { ACCOUNTS } from '../tokens';
+import type { ReadAction } from './actions';
+import { deviceClient, isOfAccount, SpeakingApp } from './speaking-app';
+import { feedOf, Written } from './wire';
+
+/** A longer address is not kept as an app's name for a feed, in characters. */
+const NAME_MAX_LENGTH = 1_024;
+const PLAIN = /^[^\p{Cc}]*$/u;
+
+/** What an app's addresses mean to us, and ours to it. One is kept as the listener first knew it, whatever else leads there. */
+@Injectable()
+export class FeedsOfApps {
+  constructor(
+    @Inject(ACCOUNTS) private readonly accounts: AccountsParts,
+    private readonly queries: QueryBus,
+  ) {}
+
+  /** @param written what the app has just named, in canonical form; where it is answered only, nothing */
+  async of(app: SpeakingApp, written: Iterable<string> = []): Promise<FeedsOfApp> {
+    const named = new Set(written);
+    const [names, known] = await Promise.all([
+      this.accounts.feedNames.of(app.userId, named.size === 0 && app.isTold ? app.clients[0] : undefined),
+      named.size === 0 ? NOTHING_KNOWN : this.queries.execute(new GetKnownFeeds(app.userId)),
+    ]);
+    const isUnheard = [...named].some((feed) => !known.subscribed.has(feed));
+    const moves = isUnheard
+      ? await this.accounts.feedNames.movedTo([...known.subscribed, ...known.unsubscribed])
+      : new Map<string, string>();
+    return new FeedsOfApp(app, names, known, moves);
+  }
+
+  /** What its list of all feeds that are to be left means to us; how it calls them is kept. */
+  async wanted(app: SpeakingApp, list: readonly Written[]): Promise<string[]> {
+    const feeds = await this.of(app, canonicals(list));
+    const wanted = list.map((each) => feeds.take(each));
+    await this.keepNames(feeds);
+    return [...new Set(wanted)];
+  }
+
+  /** The same of what it adds and removes. Where it has only found a new address for a podcast, that is all that changes. */
+  async changed(app: SpeakingApp, add: readonly Written[], remove: readonly Written[]) {
+    const feeds = await this.of(app, canonicals([...add, ...remove]));
+    const subscribe = new Set(add.map((each) => feeds.take(each)));
+    const left = remove.map((each) => feeds.leave(each)).filter((feed) => feed !== undefined);
+    await this.keepNames(feeds);
+    return { subscribe: [...subscribe], unsubscribe: [...new Set(left)].filter((feed) => !subscribe.has(feed)) };
+  }
+
+  /** The same of what it reports. */
+  async reported(app: SpeakingApp, actions: readonly ReadAction[]): Promise<EpisodeAction[]> {
+    const feeds = await this.of(
+      app,
+      actions.map(({ feed }) => feed),
+    );
+    const kept = actions.map(({ podcast, ...action }) => ({
+      ...action,
+      feed: feeds.take([podcast, action.feed], action.device ?? undefined),
+    }));
+    await this.keepNames(feeds);
+    return kept;
+  }
+
+  private keepNames(feeds: FeedsOfApp): Promise<void> {
+    return this.accounts.feedNames.tell(feeds.app.userId, feeds.said());
+  }
+}
+
+const canonicals = (feeds: readonly Written[]): string[] => feeds.map(([, canonical]) => canonical);
+
+const NOTHING_KNOWN: KnownFeeds = { subscribed: new Set(), unsubscribed: new Set() };
+
+export class FeedsOfApp {
+  /** By client and feed. */
+  private readonly names: Map<string, FeedName>;
+  /** Other addresses of feeds, in canonical form: what any of the listener's apps call them. */
+  private readonly others = new Map<string, string[]>();
+  private readonly news = new Map<string, { client: string; feed: string; knownAs: string | null }>();
+
+  constructor(
+    readonly app: SpeakingApp,
+    names: readonly FeedName[],
+    private readonly known: KnownFeeds,
+    moves: ReadonlyMap<string, string>,
+  ) {
+    this.names = new Map(names.map((name) => [placeOf(name), name]));
+    for (const { feed, knownAs } of names) this.lead(feedOf(knownAs), feed);
+    for (const [to, feed] of moves) this.lead(to, feed);
+  }
+
+  private lead(to: string | undefined, feed: string): void {
+    if (to !== undefined && to !== feed) this.others.set(to, [...(this.others.get(to) ?? []), feed]);
+  }
+
+  /** What is kept under this address: the podcast itself, another one that has moved there or that an app calls so, or none yet. */
+  kept(canonical: string): string {
+    const { subscribed, unsubscribed } = this.known;
+    if (subscribed.has(canonical)) return canonical;
+    const others = this.others.get(canonical) ?? [];
+    const standing = others.find((feed) => subscribed.has(feed));
+    if (standing !== undefined || unsubscribed.has(canonical)) return standing ?? canonical;
+    return others.find((feed) => unsubscribed.has(feed)) ?? canonical;
+  }
+
+  /** The app, or a device of it, calls it so from now on. @returns what it is kept as */
+  take([written, canonical]: Written, device?: string): string {
+    const feed = this.kept(canonical);
+    const isName = written.length <= NAME_MAX_LENGTH && PLAIN.test(written) && !this.app.renames;
+    const knownAs = isName ? written : canonical;
+    const { clients } = this.app;
+    for (const client of new Set(device === undefined ? clients : [deviceClient(device), ...clients])) {
+      const place = placeOf({ client, feed });
+      if ((this.names.get(place)?.knownAs ?? feed) === knownAs) continue;
+      this.names.set(place, { client, feed, knownAs });
+      this.news.set(place, { client, feed, knownAs: knownAs === feed ? null : knownAs });
+    }
+    return feed;
+  }
+
+  /** The same for one that it does not want any more. @returns undefined where it has another name for it: that one it still wants */
+  leave(written: Written): string | undefined {
+    const feed = this.kept(written[1]);
+    const name = this.app.isTold && this.names.get(placeOf({ client: this.app.clients[0], feed }));
+    if (name && feedOf(name.knownAs) !== written[1]) return undefined;
+    return this.take(written);
+  }
+
+  /** How this app calls it. */
+  name(feed: string): string {
+    return this.names.get(placeOf({ client: this.app.clients[0], feed }))?.knownAs ?? feed;
+  }
+
+  /** As it is told of subscriptions. */
+  told({ subscribed, unsubscribed }: SubscriptionChanges): { add: string[]; remove: string[] } {
+    return { add: subscribed.map((feed) => this.name(feed)), remove: unsubscribed.map((feed) => this.name(feed)) };
+  }
+
+  /** All that it may be called by who signed in so: of what an app has no podcast for, it takes no notice. */
+  namesOf(feed: string): string[] {
+    if (this.app.isTold) return [this.name(feed)];
+    const others = [...this.names.values()].filter((name) => name.feed === feed && isOfAccount(name.client));
+    return [...new Set([feed, ...others.map(({ knownAs }) => knownAs)])];
+  }
+
+  said(): { client: string; feed: string; knownAs: string | null }[] {
+    return [...this.news.values()];
+  }
+}
+
+const placeOf = ({ client, feed }: { client: string; feed: string }): string => `${client}\n${feed}`;

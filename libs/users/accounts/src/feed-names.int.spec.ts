@@ -26,7 +26,7 @@ async function listener({ isClosed = false } = {}): Promise<string> {
   const id = randomUUID();
   await dataSource.query(
     `INSERT INTO users.accounts (user_id, username, username_key, password_hash, closed_at)
-     VALUES ($1, $1::text, $1::text, 'hash', CASE WHEN $2 THEN now() END)`,
+     VALUES ($1::uuid, $1::uuid::text, $1::uuid::text, 'hash', CASE WHEN $2 THEN now() END)`,
     [id, isClosed],
   );
   return id;

@@ -6,6 +6,7 @@ import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
 import { base64, base64Url, Credentials, Device, login, newListener, request } from './support/client';
 import { withSql } from './support/comparison';
+import { nextcloudApp } from './support/nextcloud-app';
 import { KINDS, startSystem, System } from './support/system';
 
 const SHARED = 'https://feeds.example/shared.xml';
@@ -34,6 +35,8 @@ describe.each(KINDS)('an account that is deleted on %s', (kind) => {
       const other = await newListener(system.listeners);
       await liveALittle(other, false);
       await liveALittle(device, true);
+      const app = nextcloudApp(system.listeners, credentials);
+      await app('subscription_change/create', { add: [OWN.replace('https', 'HTTPS')], remove: [] });
       await withSql(system.database, async (client) => {
         const names = [device.userId, SECRET, feedId(OWN), feedId(LEFT), episodeId(OWN, ITEM)];
         await waitFor(async () => (await tracesOf(client, names)).some((trace) => trace.includes('public_events')), {

@@ -8,6 +8,7 @@ import { isSigned, readPlayLink } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { base64, base64Url, login, newListener, register, request } from './support/client';
 import { withSql } from './support/comparison';
+import { nextcloudApp } from './support/nextcloud-app';
 import { KINDS, LINK_KEY, startSystem, System } from './support/system';
 
 /** Feeds to serve, by the path at which the origin has them: REAL_FEEDS when there are some, and those of the demo. */
@@ -171,15 +172,7 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
     const device = await login(system.listeners, own);
     const appNamed = async (name: string) => {
       const { body } = await device.send('POST', '/tokens', { name, kind: 'app' });
-      const authorization = `Basic ${base64(`${own.username}:${body.token}`)}`;
-      return async (path: string, sent?: object) => {
-        const answer = await fetch(`${system.listeners}/index.php/apps/gpoddersync/${path}`, {
-          headers: { authorization },
-          ...(sent && { method: 'POST', body: JSON.stringify(sent) }),
-        });
-        expect([path, answer.status]).toEqual([path, 200]);
-        return (await answer.json()) as { actions: unknown[] };
-      };
+      return nextcloudApp(system.listeners, { username: own.username, password: body.token });
     };
     const [antennapod, kasts] = [await appNamed('AntennaPod'), await appNamed('Kasts')];
     const [before, after] = [url('/old-home.xml'), url('/new-home.xml')];

@@ -1,7 +1,8 @@
 import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
-import { base64, base64Url, Device, login, newListener, register } from './support/client';
+import { base64, base64Url, Credentials, Device, login, newListener, register } from './support/client';
 import { withSql } from './support/comparison';
+import { nextcloudApp } from './support/nextcloud-app';
 import { KINDS, startSystem, System } from './support/system';
 
 const SECRET = 'wombat';
@@ -61,6 +62,7 @@ async function expectAllErased(system: System): Promise<void> {
   const other = await newListener(system.listeners);
   await other.subscribe(NEW);
   await listen(phone);
+  await isCalled(system, credentials, FEED);
   const settings = (await phone.get('/privacy')).body;
   // An old tablet has seen all that, and holds it as its own.
   const seen = (await tablet.sync({})).body;
@@ -105,6 +107,7 @@ async function expectPartsErased(system: System): Promise<void> {
   const episode = [KEPT_FEED, PART_ITEM] as const;
   const { id } = (await phone.send('POST', '/playlists', { name: 'walks' })).body.data;
   for (const feed of [PART_FEED, KEPT_FEED]) await phone.subscribe(feed);
+  await isCalled(system, credentials, PART_FEED);
   for (const [feed, item] of [[PART_FEED, KEPT_ITEM], episode, [KEPT_FEED, KEPT_ITEM]] as const) {
     await phone.play(feed, item, 10);
     await phone.save(item, feed);
@@ -186,6 +189,14 @@ async function listen(phone: Device): Promise<void> {
   const entry = { rss_source_feed: base64(FEED), rss_source_item: base64(ITEM), item_title: SECRET };
   answers.push(playlist, await phone.send('POST', `/playlists/${playlist.body.data.id}/items`, entry));
   for (const { status } of answers) expect(status).toBe(200);
+}
+
+/** An app has a name of its own for the feed. */
+async function isCalled({ listeners }: System, credentials: Credentials, feed: string): Promise<void> {
+  const app = nextcloudApp(listeners, credentials);
+  const written = feed.replace('https', 'HTTPS');
+  await app('subscription_change/create', { add: [written], remove: [] });
+  expect((await app('subscriptions')).add).toContain(written);
 }
 
 async function expectOnlyNew(phone: Device): Promise<void> {

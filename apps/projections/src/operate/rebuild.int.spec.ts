@@ -146,7 +146,7 @@ const both = async () => ({ ...(await contents(users, usersRebuildable)), ...(aw
 const described = (): Promise<object[]> =>
   users.query(
     `SELECT n.nspname, c.relname, c.relkind, c.reloptions, c.relacl::text, c.relowner::regrole::text,
-       ARRAY(SELECT format('%s %s %s', attname, atttypid::regtype, attacl) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 ORDER BY attname) AS columns,
+       ARRAY(SELECT format('%s %s %s', attname, atttypid::regtype, attacl) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname) AS columns,
        ARRAY(SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = c.oid ORDER BY 1) AS constraints,
        CASE WHEN c.relkind IN ('i', 'I') THEN pg_get_indexdef(c.oid) END AS index
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -5,34 +5,60 @@ import type { Credentials } from './client';
 import { NoPackage, unpackDebian } from './debian';
 import { report } from './limits';
 
-const DRIVER = resolve('e2e/support/mygpoclient.py');
+/** A program of Debian's in Python that syncs, by what it consists of and what drives it. */
+interface Program {
+  packages: readonly [string, ...string[]];
+  driver: string;
+}
+const MYGPOCLIENT: Program = { packages: ['python3-mygpoclient'], driver: resolve('e2e/support/mygpoclient.py') };
+/** What its engine imports; what only its windows need is left out. */
+const GPODDER: Program = {
+  packages: [
+    'gpodder',
+    'python3-mygpoclient',
+    'python3-podcastparser',
+    'python3-requests',
+    'python3-urllib3',
+    'python3-charset-normalizer',
+    'python3-idna',
+    'python3-certifi',
+    'python3-six',
+  ],
+  driver: resolve('e2e/support/gpodder.py'),
+};
 
-/** Where Debian's mygpoclient lies; undefined where it or Python cannot be had, which is said once. */
-export function mygpoclientOrNone(): string | undefined {
+/** Starts a device with it. @param args what its driver wants beside the packages, the server, name and password */
+export type Start = (root: string, credentials: Credentials, ...args: string[]) => DebianClient;
+
+/** Undefined where it or Python cannot be had, which is said once. */
+function starterOrNone({ packages, driver }: Program): Start | undefined {
   try {
     if (spawnSync('python3', ['--version']).status !== 0) throw new NoPackage('there is no python3');
-    return join(unpackDebian('python3-mygpoclient'), 'usr/lib/python3/dist-packages');
+    const unpacked = join(unpackDebian(packages), 'usr/lib/python3/dist-packages');
+    return (root, { username, password }, ...args) =>
+      new DebianClient(spawn('python3', [driver, unpacked, root, username, password, ...args], { stdio: 'pipe' }));
   } catch (error) {
     if (!(error instanceof NoPackage)) throw error;
     report(`skipped: ${error.message}`);
     return undefined;
   }
 }
+export const mygpoclientOrNone = (): Start | undefined => starterOrNone(MYGPOCLIENT);
+/** Its driver wants the device's name and a folder for it. */
+export const gpodderOrNone = (): Start | undefined => starterOrNone(GPODDER);
 
-/** A device that speaks with Debian's mygpoclient. */
-export class Mygpoclient {
+/** A device that speaks with a program of Debian's. */
+export class DebianClient {
   private readonly waiting: ((line: string) => void)[] = [];
 
-  private constructor(private readonly process: ChildProcess) {
+  constructor(private readonly process: ChildProcess) {
     createInterface({ input: process.stdout! }).on('line', (line) => this.waiting.shift()?.(line));
-    process.once('exit', () => {
-      for (const each of this.waiting.splice(0)) each(JSON.stringify({ error: 'the client has ended' }));
+    // Of interest when it has ended; before, it chats.
+    let said = '';
+    process.stderr!.on('data', (text: Buffer) => (said = `${said}${text.toString()}`.slice(-2_000)));
+    process.once('close', () => {
+      for (const each of this.waiting.splice(0)) each(JSON.stringify({ error: `the client has ended: ${said}` }));
     });
-  }
-
-  static start(packages: string, root: string, { username, password }: Credentials): Mygpoclient {
-    const args = [DRIVER, packages, root, username, password];
-    return new Mygpoclient(spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 
   /** @throws Error with what the client raised */

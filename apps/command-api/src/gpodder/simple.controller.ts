@@ -58,13 +58,19 @@ export class GpodderSimpleController {
     @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
     @Body() body: unknown,
   ): Promise<void> {
-    const urls = written(file.format, body);
-    const { feeds } = readFeeds(urls);
-    // A page that tells of an error, or whatever it is, must not end all subscriptions.
-    if (feeds.length === 0 && urls.length > 0)
-      throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
+    const exactly = feedsIn(file.format, body);
     await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
-    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: feeds }));
+    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly }));
+  }
+
+  @Put(':file')
+  @TakesAnyBody()
+  async replaceOfUser(
+    @CurrentSpeaker() speaker: Speaker,
+    @Param({ schema: userPath }) { file }: z.infer<typeof userPath>,
+    @Body() body: unknown,
+  ): Promise<void> {
+    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: feedsIn(file.format, body) }));
   }
 
   private async feedsOf(userId: string): Promise<string[]> {
@@ -76,6 +82,16 @@ function send(reply: FastifyReply, format: string, feeds: readonly string[]): vo
   if (format === 'json') reply.send(feeds);
   else if (format === 'txt') reply.type('text/plain; charset=utf-8').send(feeds.map((feed) => `${feed}\n`).join(''));
   else reply.type('text/x-opml; charset=utf-8').send([...writeOpml('Subscriptions', feeds)].join(''));
+}
+
+/** The feeds of a list. @throws Problem 400 for what is not of its format */
+function feedsIn(format: string, body: unknown): string[] {
+  const urls = written(format, body);
+  const { feeds } = readFeeds(urls);
+  // A page that tells of an error, or whatever it is, must not end all subscriptions.
+  if (feeds.length === 0 && urls.length > 0)
+    throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
+  return feeds;
 }
 
 /** @throws Problem 400 for what is not of its format */

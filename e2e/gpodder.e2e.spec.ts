@@ -194,6 +194,7 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     ]);
     expect((await send(path, { headers: { cookie: 'sessionid=forged.abc' } })).status).toBe(401);
     expect((await send(path, { headers: { authorization: 'Bearer x' } })).status).toBe(401);
+    expect((await send(path, { headers: basic({ ...app, username: `${app.username}\u0000` }) })).status).toBe(401);
     expect((await send(`${base}/api/2/devices/somebody.json`, { headers: basic(app) })).status).toBe(400);
     expect((await send(path, { headers: basic(own) })).status).toBe(200);
     const wrong = basic({ ...app, password: 'another password' });

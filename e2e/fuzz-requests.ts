@@ -13,7 +13,7 @@ export interface FuzzCase {
   expected: 'refused' | 'harmless';
 }
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Schema = {
   type?: string | string[];
   anyOf?: Schema[];
@@ -63,7 +63,7 @@ function fitting(name: string, schema: Schema): Json {
   return 'some text';
 }
 
-const OF_TYPES: Record<string, Json[]> = {
+export const OF_TYPES: Record<string, Json[]> = {
   null: [null],
   boolean: [true, false],
   number: [0, -1, 1.5, 1e308, -1e308, 5e-324, 2 ** 53, -0],
@@ -216,7 +216,12 @@ function badBody(random: Random, schema: Schema): { what: string; body: string |
 const OPML = '<opml><body><outline text="a" xmlUrl="not an address"/></body></opml>';
 
 /** A body that a route of XML must refuse, or of which it takes nothing. */
-function badXml(random: Random): { what: string; body: string | Buffer; type: string; expected: FuzzCase['expected'] } {
+export function badXml(random: Random): {
+  what: string;
+  body: string | Buffer;
+  type: string;
+  expected: FuzzCase['expected'];
+} {
   const cut = Math.floor(random() * (OPML.length - 1));
   const depth = oneOf(random, [NESTED_TOO_DEEP, 1_000, 100_000]);
   const refused: [what: string, body: string | Buffer, type?: string][] = [
@@ -255,7 +260,7 @@ function badXml(random: Random): { what: string; body: string | Buffer; type: st
   return { what, body, type, expected: 'refused' };
 }
 
-const BAD_IN_PATH = [
+export const BAD_IN_PATH = [
   '%00',
   '%ff',
   '%',
@@ -295,7 +300,7 @@ function badQuery(random: Random, name: string): string {
   return `${name}=${oneOf(random, bad[name] ?? ['%00&', '%ff'])}`;
 }
 
-const METHODS = [
+export const METHODS = [
   'HEAD',
   'OPTIONS',
   'TRACE',
@@ -311,7 +316,7 @@ const METHODS = [
 ];
 
 /** Whole header lines; those that break the request itself first. */
-const BROKEN_HEADERS = [
+export const BROKEN_HEADERS = [
   'Content-Length: -1',
   'Content-Length: abc',
   'Content-Length: 5\r\nContent-Length: 6',
@@ -324,7 +329,7 @@ const BROKEN_HEADERS = [
   `X-Long: ${'x'.repeat(20_000)}`,
   'Host: a\r\nHost: b',
 ];
-const ODD_HEADERS = [
+export const ODD_HEADERS = [
   'Expect: 100-continue',
   'Expect: something',
   'Upgrade: websocket\r\nConnection: Upgrade',
@@ -358,6 +363,36 @@ const BAD_TOKENS = [
   `Bearer ${base64Url('{"alg":"RS256","kid":"../x"}')}.e30.e30`,
   'Bearer a b',
 ];
+
+/** A request as it goes over the wire, right or wrong. */
+export interface RawRequest {
+  method: string;
+  path: string;
+  host: string;
+  /** '': none. */
+  authorization: string;
+  version?: string;
+  body?: string | Buffer;
+  type?: string | undefined;
+  headers?: string[];
+  tail?: string;
+}
+
+export function bytesOf(parts: RawRequest): Buffer {
+  const { method, path, host, authorization, version = 'HTTP/1.1', body, headers = [], tail = '' } = parts;
+  const { type = 'application/json' } = parts;
+  const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(body as string);
+  const lines = [
+    `${method} ${path} ${version}`,
+    `Host: ${host}`,
+    ...(authorization === '' ? [] : [`Authorization: ${authorization}`]),
+    ...(body === undefined
+      ? []
+      : [...(type === '' ? [] : [`Content-Type: ${type}`]), `Content-Length: ${bytes.length}`]),
+    ...headers,
+  ];
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), bytes, Buffer.from(tail)]);
+}
 
 /** Makes requests to every route of a document that must all change nothing. */
 export class FuzzRequests {
@@ -482,28 +517,7 @@ export class FuzzRequests {
     return path.replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? this.parts.ids[name] ?? KNOWN[name] ?? UUID);
   }
 
-  private write(parts: {
-    method: string;
-    path: string;
-    version?: string;
-    body?: string | Buffer;
-    type?: string | undefined;
-    token?: string;
-    headers?: string[];
-    tail?: string;
-  }): Buffer {
-    const { method, path, version = 'HTTP/1.1', body, type = 'application/json', headers = [], tail = '' } = parts;
-    const token = parts.token ?? `Bearer ${this.parts.token}`;
-    const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(body as string);
-    const lines = [
-      `${method} ${path} ${version}`,
-      `Host: ${this.parts.host}`,
-      ...(token === '' ? [] : [`Authorization: ${token}`]),
-      ...(body === undefined
-        ? []
-        : [...(type === '' ? [] : [`Content-Type: ${type}`]), `Content-Length: ${bytes.length}`]),
-      ...headers,
-    ];
-    return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), bytes, Buffer.from(tail)]);
+  private write(parts: Omit<RawRequest, 'host' | 'authorization'> & { token?: string }): Buffer {
+    return bytesOf({ ...parts, host: this.parts.host, authorization: parts.token ?? `Bearer ${this.parts.token}` });
   }
 }

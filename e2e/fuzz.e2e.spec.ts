@@ -1,14 +1,17 @@
 import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
+import { FuzzApps } from './fuzz-apps';
 import { FUZZ_FEED, FUZZ_ITEM, FuzzCase, FuzzRequests } from './fuzz-requests';
 import { RawAnswer, RawSocket } from './fuzz-socket';
-import { base64, Device, newListener } from './support/client';
+import { APP_ROUTES, undocumented } from './support/app-routes';
+import { base64, Credentials, Device, login, register } from './support/client';
 import { withSql } from './support/comparison';
 import { Conformance, conformanceOf } from './support/conformance';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
 import { startSystem, System } from './support/system';
 
 const REQUESTS = LONG ? 200_000 : 10_000;
+const APP_REQUESTS = LONG ? 100_000 : 1_200;
 const CONNECTIONS = 8;
 /** What moves by itself: leases of projectors, and the window that a job moves on. */
 const RESTLESS = /projector|popularity_window|segments_caught_up/;
@@ -16,11 +19,17 @@ const STACK = /\bat .+:\d+:\d+|node_modules|\.(?:ts|js):\d+/;
 
 describe('every route, whatever is sent', () => {
   let system: System;
+  let credentials: Credentials;
   let device: Device;
   let ids: Record<string, string>;
+  let notDocumented: string[];
   beforeAll(async () => {
-    system = await startSystem('standalone', { ACCESS_TOKEN_TTL: '86400' });
-    device = await newListener(system.listeners);
+    // What is mapped to routes is said at debug, and no more than that many lines of the log are kept.
+    system = await startSystem('standalone', { ACCESS_TOKEN_TTL: '86400', LOG_LEVEL: 'debug' });
+    const { document } = (await conformanceOf(system.listeners))!;
+    notDocumented = undocumented(system.processes['standalone']!, document);
+    credentials = await register(system.listeners);
+    device = await login(system.listeners, credentials);
     await device.subscribe(FUZZ_FEED);
     await device.play(FUZZ_FEED, FUZZ_ITEM, 10);
     await device.save(FUZZ_ITEM, FUZZ_FEED);
@@ -41,30 +50,12 @@ describe('every route, whatever is sent', () => {
       const before = await withSql(system.database, untilQuiet);
       const startedAt = performance.now();
 
-      const complaints: string[] = [];
-      const statuses = new Map<number, number>();
-      let sent = 0;
-      const work = async (): Promise<void> => {
-        const socket = new RawSocket(url.hostname, Number(url.port));
-        while (sent < REQUESTS && complaints.length < 20) {
-          sent += 1;
-          const one = requests.next();
-          try {
-            const answer = await socket.send(one.bytes, one.method);
-            statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-            for (const flaw of flaws(one, answer, conformance)) complaints.push(told(one, flaw));
-          } catch (error) {
-            complaints.push(told(one, (error as Error).message));
-            socket.close();
-          }
-        }
-        socket.close();
-      };
-      await Promise.all(Array.from({ length: CONNECTIONS }, work));
-
+      const { complaints, sent, counts } = await sendAll(url, requests, REQUESTS, (one, answer) => [
+        ...flaws(one, answer),
+        ...undocumentedAnswer(one, answer, conformance),
+      ]);
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
-      const counts = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
-      report(`${sent} requests to ${requests.routes} routes in ${seconds} s; ${counts.join(', ')}`);
+      report(`${sent} requests to ${requests.routes} routes in ${seconds} s; ${counts}`);
       expect(complaints).toEqual([]);
       expect(sent).toBe(REQUESTS);
       expect(await withSql(system.database, contents)).toEqual(before);
@@ -73,18 +64,80 @@ describe('every route, whatever is sent', () => {
     },
     LONG ? 1_200_000 : 400_000,
   );
+
+  it(
+    `answers ${APP_REQUESTS} requests to the routes of podcast apps, right and wrong, none with a 5xx, and nobody else is touched`,
+    async () => {
+      expect(notDocumented.sort()).toEqual(Object.keys(APP_ROUTES).sort());
+      const app = await register(system.listeners);
+      const own = await login(system.listeners, app);
+      const ofOther = async (): Promise<unknown> => [
+        (await device.get('/subscriptions')).body,
+        (await device.get('/play')).body,
+      ];
+      const before = await ofOther();
+      const url = new URL(system.listeners);
+      const parts = { host: url.host, credentials: app, others: credentials.username };
+      const requests = new FuzzApps(randomFrom(newSeed('fuzz of apps')), parts);
+      const startedAt = performance.now();
+      const { complaints, sent, counts } = await sendAll(url, requests, APP_REQUESTS, flaws);
+      report(`${sent} requests of apps in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s; ${counts}`);
+      expect(complaints).toEqual([]);
+      expect(sent).toBe(APP_REQUESTS);
+      expect(await ofOther()).toEqual(before);
+      // What was kept of it can be read by all.
+      const headers = {
+        authorization: `Basic ${base64(`${app.username}:${app.password}`)}`,
+      };
+      for (const path of ['/api/2/devices/', '/api/2/episodes/', '/subscriptions/'])
+        expect((await fetch(`${system.listeners}${path}${app.username}.json`, { headers })).status).toBe(200);
+      expect((await own.get('/play')).status).toBe(200);
+    },
+    LONG ? 1_200_000 : 400_000,
+  );
 });
+
+/** Sends so many requests over a few connections. @returns what was wrong with which answers, and how many of which status there were */
+async function sendAll(
+  { hostname, port }: URL,
+  requests: { next(): FuzzCase },
+  count: number,
+  flawsOf: (one: FuzzCase, answer: RawAnswer) => string[],
+): Promise<{ complaints: string[]; sent: number; counts: string }> {
+  const complaints: string[] = [];
+  const statuses = new Map<number, number>();
+  let sent = 0;
+  const work = async (): Promise<void> => {
+    const socket = new RawSocket(hostname, Number(port));
+    while (sent < count && complaints.length < 20) {
+      sent += 1;
+      const one = requests.next();
+      try {
+        const answer = await socket.send(one.bytes, one.method);
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        for (const flaw of flawsOf(one, answer)) complaints.push(told(one, flaw));
+      } catch (error) {
+        complaints.push(told(one, (error as Error).message));
+        socket.close();
+      }
+    }
+    socket.close();
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, work));
+  const counts = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
+  return { complaints, sent, counts: counts.join(', ') };
+}
 
 /** What went wrong with which request; its token is of no interest. */
 const told = ({ what, bytes }: FuzzCase, flaw: string): string =>
   `${what}: ${flaw.slice(0, 500)} to ${JSON.stringify(
     bytes
       .toString('latin1')
-      .replace(/[\w-]{20,}\.[\w-]+\.[\w-]+/g, '…')
+      .replace(/[\w-]{20,}\.[\w-]+\.[\w-]+|(?<=Basic )\S+/g, '…')
       .slice(0, 500),
   )}`;
 
-function flaws({ method, path, expected }: FuzzCase, answer: RawAnswer, conformance: Conformance): string[] {
+function flaws({ method, path, expected }: FuzzCase, answer: RawAnswer): string[] {
   const { status, headers, body } = answer;
   const type = headers['content-type'] ?? '';
   // A feed that nobody has is its origin's failure, not ours.
@@ -98,12 +151,17 @@ function flaws({ method, path, expected }: FuzzCase, answer: RawAnswer, conforma
     if (!type.startsWith('application/problem+json')) found.push(`${status} is ${type}: ${body}`);
     else if (JSON.parse(body).status !== status) found.push(`${status} says ${body}`);
   }
-  // Where it is clear which route was asked.
+  return found;
+}
+
+/** What of an answer is not as documented, where it is clear which route was asked. */
+function undocumentedAnswer({ method, path }: FuzzCase, answer: RawAnswer, conformance: Conformance): string[] {
+  const { status, headers, body } = answer;
+  const type = headers['content-type'] ?? '';
   const parsed = type.includes('json') && method !== 'HEAD' ? (JSON.parse(body) as unknown) : body;
   const pathname = path.split('?')[0]!;
-  if (/^[\w/.=-]*$/.test(pathname) && !pathname.includes('..') && method === method.toUpperCase())
-    found.push(...conformance.problems(method, pathname, status, type, parsed));
-  return found;
+  if (!/^[\w/.=-]*$/.test(pathname) || pathname.includes('..') || method !== method.toUpperCase()) return [];
+  return conformance.problems(method, pathname, status, type, parsed);
 }
 
 /** The rows of every table that listeners' doings end in, by a hash of each. */

@@ -1,13 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitFor } from '@balados/testing';
 import { Credentials, Device, login, register, request } from './support/client';
-import { newSeed, randomFrom, report } from './support/limits';
-import { Mygpoclient, mygpoclientOrNone } from './support/mygpoclient';
+import { DebianClient, gpodderOrNone, mygpoclientOrNone } from './support/debian-clients';
+import { liveApart } from './support/late-uploads';
+import { LONG, newSeed, randomFrom, report } from './support/limits';
 import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/show.xml';
 const OTHER = 'https://feeds.example/other.xml';
 const enclosure = (n: number): string => `https://media.example/${n}.mp3`;
-const packages = mygpoclientOrNone();
+const startMygpoclient = mygpoclientOrNone();
+const startGpodder = gpodderOrNone();
+/** Lives of late uploads. */
+const LIVES = LONG ? 80 : 2;
 
 interface AppAnswer {
   status: number;
@@ -52,6 +60,13 @@ function raw(url: string, body: string | undefined, headers: Record<string, stri
     );
     sent.on('error', reject).end(body);
   });
+}
+
+/** An action, as gPodder's apps read it. */
+interface Told {
+  episode: string;
+  timestamp: string;
+  position?: number;
 }
 
 const basic = ({ username, password }: Credentials): Record<string, string> => ({
@@ -179,6 +194,7 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     ]);
     expect((await send(path, { headers: { cookie: 'sessionid=forged.abc' } })).status).toBe(401);
     expect((await send(path, { headers: { authorization: 'Bearer x' } })).status).toBe(401);
+    expect((await send(path, { headers: basic({ ...app, username: `${app.username}\u0000` }) })).status).toBe(401);
     expect((await send(`${base}/api/2/devices/somebody.json`, { headers: basic(app) })).status).toBe(400);
     expect((await send(path, { headers: basic(own) })).status).toBe(200);
     const wrong = basic({ ...app, password: 'another password' });
@@ -449,70 +465,35 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     expect(json).toMatchObject({ add: [OTHER], remove: [] });
   });
 
-  it('nothing that is uploaded late is missed by who asked meanwhile, whatever the clocks of devices say', async () => {
+  it('nothing that is uploaded late is missed by anybody, whatever the clocks of devices say and however long they are away', async () => {
     const random = randomFrom(newSeed('late uploads'));
-    const upTo = (n: number): number => Math.floor(random() * n);
-    const { app, device } = await listener();
-    const path = `${base}/api/2/episodes/${app.username}.json`;
-    const HOUR_S = 3_600;
-    const now = Math.floor(Date.now() / 1_000);
-    const devices = ['phone', 'laptop', 'watch'].map((name) => ({
-      name,
-      skewS: upTo(6 * HOUR_S) - 3 * HOUR_S,
-      kept: [] as object[],
-    }));
-    const sent: { key: string; episode: string; at: number; position: number }[] = [];
-    const received = new Set<string>();
-    const keyOf = (action: { device: string; episode: string; timestamp: string; position: number }): string =>
-      [action.device, action.episode, action.timestamp, action.position].join(' ');
-    let since = 0;
-    const listen = async (): Promise<void> => {
-      const { json } = await send(`${path}?since=${since}`, { headers: basic(app) });
-      for (const action of json.actions) received.add(keyOf(action));
-      since = json.timestamp;
-    };
-    await listen();
-    for (let step = 0; step < 60; step += 1) {
-      const speaker = devices[upTo(devices.length)]!;
-      // A week of listening, of which some is told at once and some much later.
-      const at = Math.min(now - 7 * 24 * HOUR_S + step * 2 * HOUR_S + speaker.skewS, now);
-      const action = {
-        podcast: FEED,
-        episode: enclosure(upTo(5)),
-        device: speaker.name,
-        action: 'play',
-        timestamp: new Date(at * 1_000).toISOString().slice(0, 19),
-        started: 0,
-        position: 1 + upTo(1_700),
-        total: 1_800,
-      };
-      speaker.kept.push(action);
-      sent.push({ key: keyOf(action), episode: action.episode, at, position: action.position });
-      if (random() < 0.3) {
-        const body = JSON.stringify(speaker.kept.splice(0));
-        expect((await send(path, { method: 'POST', body, headers: basic(app) })).status).toBe(200);
-      }
-      if (random() < 0.3) await listen();
+    for (let life = 0; life < LIVES; life += 1) {
+      const { app, device } = await listener();
+      const path = `${base}/api/2/episodes/${app.username}.json`;
+      const { missed, newest } = await liveApart(
+        random,
+        {
+          upload: async (actions) => {
+            const answer = await send(path, { method: 'POST', body: JSON.stringify(actions), headers: basic(app) });
+            expect(answer.status).toBe(200);
+            return answer.json.timestamp;
+          },
+          download: async (since) => (await send(`${path}?since=${since}`, { headers: basic(app) })).json,
+        },
+        { podcast: FEED, enclosure },
+      );
+      expect([life, missed]).toEqual([life, missed.map(() => [])]);
+      expect(new Map((await placesOf(device)).map(([item, position]) => [item.slice(1), position]))).toEqual(newest);
+      // A new device asks for how it stands.
+      const { json } = await send(path, { headers: basic(app) });
+      expect(new Map(json.actions.map((each: Told) => [each.episode, each.position]))).toEqual(newest);
     }
-    for (const { kept } of devices)
-      await send(path, { method: 'POST', body: JSON.stringify(kept), headers: basic(app) });
-    await listen();
-    expect(sent.filter(({ key }) => !received.has(key))).toEqual([]);
-    const newest = new Map<string, { at: number; position: number }>();
-    for (const each of sent) {
-      const before = newest.get(each.episode);
-      if (!before || each.at > before.at || (each.at === before.at && each.position > before.position))
-        newest.set(each.episode, each);
-    }
-    expect(new Map((await placesOf(device)).map(([item, position]) => [item.slice(1), position]))).toEqual(
-      new Map([...newest].map(([episode, { position }]) => [episode, position])),
-    );
-  });
+  }, 600_000);
 
-  (packages ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
-    const clients: Mygpoclient[] = [];
-    const client = (of: Credentials): Mygpoclient => {
-      const started = Mygpoclient.start(packages!, base, of);
+  (startMygpoclient ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
+    const clients: DebianClient[] = [];
+    const client = (of: Credentials): DebianClient => {
+      const started = startMygpoclient!(base, of);
       clients.push(started);
       return started;
     };
@@ -554,6 +535,262 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
       expect(await phone.call('replace', 'phone', [FEED, 'https://feeds.example/third.xml'])).toBe(true);
       expect((await laptop.call('list', 'laptop')).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
       expect((await feedsOf(device)).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
+    });
+  });
+
+  (startGpodder ? describe : describe.skip)("Debian's gPodder, unmodified", () => {
+    const clients: DebianClient[] = [];
+    const homes: string[] = [];
+    const gpodder = (of: Credentials, name: string): DebianClient => {
+      const home = mkdtempSync(join(tmpdir(), 'balados-gpodder-'));
+      homes.push(home);
+      const started = startGpodder!(base, of, name, home);
+      clients.push(started);
+      return started;
+    };
+    afterAll(() => {
+      clients.forEach((each) => each.stop());
+      for (const home of homes) rmSync(home, { recursive: true, force: true });
+    });
+
+    it('has two devices in step: subscriptions, addresses that are kept otherwise, places both ways, and a list that replaces', async () => {
+      const { app, device } = await listener();
+      const [desk, lap] = [gpodder(app, 'desk'), gpodder(app, 'lap')];
+      await Promise.all([desk.call('sync'), lap.call('sync')]);
+      expect((await desk.call('devices')).sort()).toEqual([
+        ['desk', 'gPodder on desk', 'desktop'],
+        ['lap', 'gPodder on lap', 'desktop'],
+      ]);
+
+      const written = 'https://feeds.example:443/other.xml';
+      await desk.call('subscribe', [FEED, written]);
+      expect(await desk.call('sync')).toEqual({ rewritten: [[written, OTHER]], podcasts: [OTHER, FEED] });
+      expect((await lap.call('sync')).podcasts).toEqual([OTHER, FEED]);
+      await lap.call('unsubscribe', [FEED]);
+      await lap.call('sync');
+      expect((await desk.call('sync')).podcasts).toEqual([OTHER]);
+      expect(await feedsOf(device)).toEqual([OTHER]);
+
+      for (const each of [desk, lap]) await each.call('know', OTHER, enclosure(1));
+      await desk.call('play', OTHER, enclosure(1), 0, 90, 1_800);
+      const playedAt = Math.floor(Date.now() / 1_000);
+      await desk.call('sync');
+      await lap.call('sync');
+      expect(await lap.call('stands', OTHER, enclosure(1))).toEqual([90, 1_800, false, false]);
+      // It takes a later second for a later word.
+      await waitFor(() => Math.floor(Date.now() / 1_000) > playedAt, { what: 'the next second' });
+      await lap.call('play', OTHER, enclosure(1), 90, 120, 1_800);
+      await lap.call('sync');
+      await desk.call('sync');
+      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, false]);
+      expect(await placesOf(device)).toEqual([[`,${enclosure(1)}`, 120, false]]);
+      await lap.call('delete', OTHER, enclosure(1));
+      await lap.call('sync');
+      await desk.call('sync');
+      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, true]);
+
+      const third = 'https://feeds.example/third.xml';
+      await desk.call('replace', [FEED, third]);
+      expect((await lap.call('sync')).podcasts).toEqual([FEED, third]);
+      expect((await feedsOf(device)).sort()).toEqual([FEED, third]);
+    });
+  });
+
+  describe("of gPodder's protocol", () => {
+    const at = (path: string) => `${base}/api/2${path}`;
+    const post = (url: string, of: Credentials, body: unknown, method = 'POST') =>
+      send(url, { method, body: JSON.stringify(body), headers: { ...basic(of), ...JSON_BODY } });
+    const told = async (of: Credentials, query = ''): Promise<Told[]> =>
+      (await send(at(`/episodes/${of.username}.json${query}`), { headers: basic(of) })).json.actions;
+    /** What was received of late. */
+    const lately = (): string => `?since=${Math.floor(Date.now() / 1_000) - 1}`;
+    const play = <More extends object>(nth: number, position: number, more: More = {} as More) => ({
+      podcast: FEED,
+      episode: enclosure(nth),
+      action: 'play',
+      timestamp: '2026-11-20T10:00:00',
+      started: 0,
+      position,
+      total: 1_800,
+      ...more,
+    });
+
+    it('any request with name and password gets a cookie, which is taken from then on for what is its own alone', async () => {
+      const [{ app }, other] = [await listener(), await listener()];
+      const answer = await send(`${base}/subscriptions/${app.username}.txt`, { headers: basic(app) });
+      const cookie = /^sessionid=[^;]+/.exec(answer.headers.get('set-cookie')!)![0];
+      const statuses = async (of: Credentials): Promise<number[]> =>
+        Promise.all(
+          [
+            at(`/devices/${of.username}.json`),
+            at(`/subscriptions/${of.username}/phone.json`),
+            at(`/episodes/${of.username}.json`),
+            `${base}/subscriptions/${of.username}/phone.opml`,
+          ].map(async (url) => (await send(url, { headers: { cookie } })).status),
+        );
+      expect(await statuses(app)).toEqual([200, 200, 200, 200]);
+      expect(await statuses(other.app)).toEqual([400, 400, 400, 400]);
+      for (const step of ['login', 'logout']) {
+        const foreign = await send(at(`/auth/${other.app.username}/${step}.json`), {
+          method: 'POST',
+          headers: { cookie },
+        });
+        expect([step, foreign.status]).toEqual([step, 400]);
+      }
+    });
+
+    it('pages of any site may ask, by CORS', async () => {
+      const { app } = await listener();
+      const origin = 'https://app.example';
+      const url = `${base}/subscriptions/${app.username}/phone.json`;
+      const asked = { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' };
+      const preflight = await send(url, { method: 'OPTIONS', headers: { origin, ...asked } });
+      expect(preflight.status).toBeLessThan(300);
+      expect(preflight.headers.get('access-control-allow-methods')).toContain('PUT');
+      expect(preflight.headers.get('access-control-allow-headers')).toMatch(/authorization/i);
+      for (const headers of [{ origin, ...basic(app) }, { origin }])
+        expect((await send(url, { headers })).headers.get('access-control-allow-origin')).toBe('*');
+    });
+
+    it('a device is made by whatever is written from it, and named by POST and PUT, each answered by nothing at all', async () => {
+      const { app } = await listener();
+      const devices = async () => (await send(at(`/devices/${app.username}.json`), { headers: basic(app) })).json;
+      await post(at(`/subscriptions/${app.username}/by-change.json`), app, { add: [FEED] });
+      await post(`${base}/subscriptions/${app.username}/by-list.json`, app, [FEED], 'PUT');
+      await post(at(`/episodes/${app.username}.json`), app, [play(1, 9, { device: 'by-action' })]);
+      const unnamed = ['by-action', 'by-change', 'by-list'].map((id) => ({
+        id,
+        caption: id,
+        type: 'other',
+        subscriptions: 1,
+      }));
+      expect(await devices()).toEqual(unnamed);
+      for (const [method, body, named] of [
+        ['POST', { caption: 'My phone', type: 'mobile' }, { caption: 'My phone', type: 'mobile' }],
+        ['PUT', { caption: 'Another' }, { caption: 'Another', type: 'mobile' }],
+        ['PUT', { type: 'toaster' }, { caption: 'Another', type: 'other' }],
+        ['POST', {}, { caption: 'Another', type: 'other' }],
+      ] as const) {
+        const answer = await post(at(`/devices/${app.username}/by-list.json`), app, body, method);
+        expect([answer.status, answer.text]).toEqual([200, '']);
+        expect((await devices())[2]).toEqual({ id: 'by-list', ...named, subscriptions: 1 });
+      }
+      const sync = at(`/sync-devices/${app.username}.json`);
+      expect((await post(sync, app, { 'stop-synchronize': ['by-list'] })).status).toBe(400);
+    });
+
+    it('a list is that of the listener: it is written and read with a device and without', async () => {
+      const { app, device } = await listener();
+      const url = `${base}/subscriptions/${app.username}.json`;
+      const put = await post(url, app, [OTHER, ' HTTPS://Feeds.example/show.xml'], 'PUT');
+      expect([put.status, put.text]).toEqual([200, '']);
+      expect((await feedsOf(device)).sort()).toEqual([OTHER, FEED]);
+      expect((await send(url, { headers: basic(app) })).json.map((each: { url: string }) => each.url)).toEqual([
+        OTHER,
+        FEED,
+      ]);
+      const ofDevice = await send(`${base}/subscriptions/${app.username}/phone.json`, { headers: basic(app) });
+      expect(ofDevice.json).toEqual([OTHER, FEED]);
+      expect((await post(url, app, ['oops'], 'PUT')).status).toBe(400);
+      expect((await feedsOf(device)).sort()).toEqual([OTHER, FEED]);
+    });
+
+    it('actions are told of one podcast, of one device, and each episode’s last', async () => {
+      const { app } = await listener();
+      const actions = [
+        play(1, 10, { device: 'phone' }),
+        play(1, 20, { device: 'tablet', timestamp: '2026-11-20T11:00:00' }),
+        play(2, 30, { device: 'phone', podcast: OTHER }),
+        play(3, 40),
+      ];
+      expect((await post(at(`/episodes/${app.username}.json`), app, actions)).status).toBe(200);
+      const places = async (query: string) => (await told(app, query)).map(({ position }) => position).sort();
+      expect(await places(lately())).toEqual([10, 20, 30, 40]);
+      expect(await places('')).toEqual([20, 30, 40]);
+      expect(await places('?since=0')).toEqual([20, 30, 40]);
+      expect(await places(`${lately()}&aggregated=true`)).toEqual([20, 30, 40]);
+      expect(await places(`${lately()}&aggregated=false`)).toEqual([10, 20, 30, 40]);
+      expect(await places(`${lately()}&podcast=${encodeURIComponent(OTHER)}`)).toEqual([30]);
+      expect(await places(`${lately()}&device=phone`)).toEqual([10, 30]);
+      expect(await places(`${lately()}&device=nobodys`)).toEqual([]);
+      expect(await places(`${lately()}&device=phone&podcast=${encodeURIComponent(FEED)}`)).toEqual([10]);
+    });
+
+    it('since is missing, 0, a fraction or before all time, and what is answered are whole seconds of few digits', async () => {
+      const { app } = await listener();
+      await post(at(`/episodes/${app.username}.json`), app, [play(1, 10)]);
+      for (const query of ['', '?since=0', `?since=${Date.now() / 1_000 - 1}`, '?since=0.5', '?since=-1']) {
+        for (const path of [`/episodes/${app.username}.json`, `/subscriptions/${app.username}/phone.json`]) {
+          const { status, json } = await send(at(`${path}${query}`), { headers: basic(app) });
+          expect([path, query, status, Number.isInteger(json.timestamp)]).toEqual([path, query, 200, true]);
+          expect(json.timestamp).toBeLessThan(2 ** 31);
+        }
+        expect(await told(app, query)).toHaveLength(1);
+      }
+      expect(await told(app, `?since=${Math.ceil(Date.now() / 1_000) + 120}`)).toEqual([]);
+    });
+
+    it('a time comes in any form, and goes out as one of UTC without a zone', async () => {
+      const { app } = await listener();
+      const forms = [
+        '2026-11-20T10:00:00',
+        '2026-11-20T10:00:00Z',
+        '2026-11-20T10:00:00.999',
+        '2026-11-20T11:30:00+01:30',
+        '2026-11-20T05:00:00-0500',
+        '2026-11-20 10:00:00',
+        'Fri, 20 Nov 2026 10:00:00 GMT',
+        1_795_168_800,
+        1_795_168_800.75,
+      ];
+      const actions = forms.map((timestamp, nth) => play(nth, 10, { timestamp }));
+      await post(at(`/episodes/${app.username}.json`), app, [...actions, play(99, 10, { timestamp: undefined })]);
+      const times = new Map((await told(app)).map(({ episode, timestamp }) => [episode, timestamp]));
+      for (const [nth, form] of forms.entries())
+        expect([form, times.get(enclosure(nth))]).toEqual([form, '2026-11-20T10:00:00']);
+      expect(times.get(enclosure(99))).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/);
+    });
+
+    it('each of the five actions comes back as it was told, with seconds where it is a play', async () => {
+      const { app } = await listener();
+      const actions = ['download', 'delete', 'new', 'flattr', 'Play'].map((action, nth) =>
+        play(nth, 10, { action, guid: `guid-${nth}`, device: 'phone', key: ['that', 'nobody', 'knows'] }),
+      );
+      const answer = await post(at(`/episodes/${app.username}.json`), app, actions);
+      expect(answer.json).toEqual({ timestamp: expect.any(Number), update_urls: [] });
+      const expected = actions.map(({ podcast, episode, guid, device, timestamp, action }) => ({
+        ...{ podcast, episode, guid, device, timestamp, action: action.toLowerCase() },
+        ...(action === 'Play' && { started: 0, position: 10, total: 1_800 }),
+      }));
+      const byName = (one: Told, other: Told): number => (one.episode < other.episode ? -1 : 1);
+      expect((await told(app, lately())).sort(byName)).toEqual(expected);
+    });
+
+    it('a play without a place, or at none, is kept and moves nothing', async () => {
+      const { app, device } = await listener();
+      const later = (minute: number) => ({ timestamp: `2026-11-20T10:0${minute}:00` });
+      const none = { started: -1, position: -1, total: -1 };
+      await post(at(`/episodes/${app.username}.json`), app, [
+        play(1, 90),
+        play(1, 0, { ...none, ...later(1) }),
+        play(1, 0, { started: undefined, position: undefined, total: undefined, ...later(2) }),
+        play(1, 0, later(3)),
+      ]);
+      expect(await placesOf(device)).toEqual([[`,${enclosure(1)}`, 90, false]]);
+      const kept = await told(app, lately());
+      expect(kept.map(({ timestamp }) => timestamp.slice(14, 16))).toEqual(['00', '01', '02', '03']);
+      expect(kept[1]).not.toHaveProperty('position');
+    });
+
+    it('nothing is cut off, and what is sent again is told once', async () => {
+      const { app } = await listener();
+      const episodes = Array.from({ length: 300 }, (_, nth) => nth);
+      const actions = episodes.flatMap((nth) => [play(nth, 10, { action: 'download' }), play(nth, 10 + (nth % 1_000))]);
+      for (let again = 0; again < 2; again += 1)
+        expect((await post(at(`/episodes/${app.username}.json`), app, actions)).status).toBe(200);
+      expect(await told(app, lately())).toHaveLength(actions.length);
+      expect(await told(app)).toHaveLength(actions.length);
+      expect((await post(at(`/episodes/${app.username}.json`), app, [])).json.update_urls).toEqual([]);
     });
   });
 

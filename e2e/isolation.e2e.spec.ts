@@ -1,12 +1,13 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { waitFor } from '@balados/testing';
 import { Client } from 'pg';
+import { APP_ROUTES, undocumented } from './support/app-routes';
 import { base64, Device, login, register, request } from './support/client';
 import { expectConformance, OpenApi } from './support/conformance';
 import { EventClient } from './support/events';
 import { Held, heldOf, untilHeld } from './support/held';
 import { LogReader } from './support/log';
-import { Me, Probe, PROBES, Target } from './support/probes';
+import { basicOf, Me, Probe, PROBES, probesOfApp, Target } from './support/probes';
 import { ServiceProcess } from './support/service-process';
 import { KINDS, startSystem, System } from './support/system';
 import { CountedWay, HTTP2, POSTGRES } from './support/traffic';
@@ -37,11 +38,14 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
   let nobody: Target;
   let ownersDevice: Device;
   let before: Held;
+  let notDocumented: string[];
   /** Told of whatever changes of the owner's. */
   let ownersEvents: EventClient;
 
   beforeAll(async () => {
-    system = await startSystem(kind, {}, kind === 'services' ? ['projections'] : undefined);
+    // Which routes a service has it says at debug.
+    system = await startSystem(kind, { LOG_LEVEL: 'debug' }, kind === 'services' ? ['projections'] : undefined);
+    let service = system.processes['standalone']!;
     api = system.listeners;
     if (kind === 'services') {
       const [sql, store] = [
@@ -55,10 +59,11 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
         USERS_DATABASE_URL: sql.by(own.USERS_DATABASE_URL!),
         EVENTSTORE_URL: store.by(system.eventStore),
       };
-      const service = new ServiceProcess('command-api', 'command-api/main', env);
+      service = new ServiceProcess('command-api', 'command-api/main', env);
       system.processes['command-api'] = service;
       api = (await service.start()).url;
     }
+    notDocumented = undocumented(service, (await request(`${api}/api/openapi.json`)).body as OpenApi);
     log = new LogReader(system.eventStore);
     client = new Client({ connectionString: system.database });
     await client.connect();
@@ -111,6 +116,14 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     const { kid } = await post('/keys', { name: 'mine', public_key: publicKey });
     const { id: tokenId, token: personalToken } = await post('/tokens', { name: 'mine' });
     const { tokens } = (await device.get('/tokens')).body as { tokens: { id: string; kind: string }[] };
+    const [guid, episode] = item.split(',');
+    const deviceId = 'phone-of-somebody';
+    const acted = await fetch(`${api}/api/2/episodes/${credentials.username}.json`, {
+      method: 'POST',
+      headers: { authorization: basicOf(credentials) },
+      body: JSON.stringify([{ podcast: feed, episode, guid, device: deviceId, action: 'download' }]),
+    });
+    expect(acted.status).toBe(200);
     const target: Target = {
       ...credentials,
       userId: device.userId,
@@ -126,12 +139,13 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
       idempotencyKey,
       personalToken,
       accessToken: device.token,
+      deviceId,
     };
     return { target, device };
   }
 
   /** As `target`, and there is none of it. */
-  async function nowhere({ syncToken, accessToken, item, feed }: Target): Promise<Target> {
+  async function nowhere({ syncToken, accessToken, item, feed, deviceId }: Target): Promise<Target> {
     const userId = randomUUID();
     const token = JSON.parse(Buffer.from(syncToken, 'base64url').toString()) as object;
     return {
@@ -140,6 +154,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
       password: randomBytes(12).toString('hex'),
       feed: feed.replace('somebody', 'noneatal'),
       item: item.replace('somebody', 'noneatal'),
+      deviceId: deviceId.replace('somebody', 'noneatal'),
       playlistId: randomUUID(),
       itemId: randomUUID(),
       sessionId: randomUUID(),
@@ -158,13 +173,13 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     const [told, work]: [string[], number[][]] = [[], []];
     // So that it is known who asks.
     await me.device.get('/account');
-    for (const { method, path, body, headers } of probe(target, me)) {
+    for (const { method, path, body, headers, isOfApp } of probe(target, me)) {
       const counts = ways.map(({ asked }) => asked);
-      const url = `${api}/api/v1${path}`;
+      const url = `${api}${isOfApp ? '' : '/api/v1'}${path}`;
       const response = await fetch(url, {
         method,
         headers: {
-          authorization: `Bearer ${me.device.token}`,
+          ...(!isOfApp && { authorization: `Bearer ${me.device.token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...headers,
         },
@@ -176,7 +191,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
         ...response,
         status: response.status,
         headers: response.headers,
-        body: response.headers.get('content-type')!.includes('json') ? JSON.parse(text) : text,
+        body: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text,
       });
       const own = ['date', 'x-correlation-id'];
       const answered = [...response.headers].filter(([name]) => !own.includes(name));
@@ -186,7 +201,8 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
   }
 
   function masked(text: string, target: Target, me: Me): string {
-    const secrets = Object.entries({ ...target, mine: me.credentials.username }).flatMap(([name, value]) => [
+    const [guid] = target.item.split(',') as [string];
+    const secrets = Object.entries({ ...target, guid, mine: me.credentials.username }).flatMap(([name, value]) => [
       [name, value],
       [name, base64(value)],
       [name, JSON.stringify(value).slice(1, -1)],
@@ -196,6 +212,7 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
       .replace(/(?:"sync_token":"|^id: )([\w-]+)"?/m, (_, token: string) => Buffer.from(token, 'base64url').toString())
       .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '<uuid>')
       .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
+      .replace(/(?<=sessionid=)[\w.-]+|(?<="timestamp":)\d+/g, '<now>')
       .replace(/"listener-[\da-f]{12}"/g, '<username>')
       .replace(/"token":"[\w-]{43}"/g, '<token>');
   }
@@ -218,6 +235,12 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
         ),
       );
     read.push((await ownersDevice.sync({ since: owner.syncToken })).body);
+    for (const path of ['/api/2/devices/', '/api/2/episodes/', '/subscriptions/']) {
+      const answer = await fetch(`${api}${path}${owner.username}.json`, { headers: { authorization: basicOf(owner) } });
+      expect(answer.status).toBe(200);
+      const told = (await answer.json()) as object;
+      read.push('timestamp' in told ? { ...told, timestamp: null } : told);
+    }
     return read;
   };
 
@@ -236,6 +259,21 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
     expect(ofOwner.told).toEqual(ofNobody.told);
     expect(ofOwner.work).toEqual(ofNobody.work);
     for (const way of ways) expect(way.asked).toBeGreaterThan(0);
+    await untilHeld(client, log, [one.device.userId, other.device.userId]);
+    expect(await heldOf(client, log, owner.userId)).toEqual(before);
+    expect(await ownersReads()).toEqual(readBefore);
+    expect(ownersEvents.heard).toEqual([]);
+  });
+
+  it('are to podcast apps as if they never were, on every route of theirs that there is', async () => {
+    expect(notDocumented.sort()).toEqual(Object.keys(APP_ROUTES).sort());
+    const [one, other] = [await newMe(), await newMe()];
+    const readBefore = await ownersReads();
+    for (const route of Object.keys(APP_ROUTES)) {
+      const probe = probesOfApp(route);
+      const [ofOwner, ofNobody] = [await answers(probe, owner, one), await answers(probe, nobody, other)];
+      expect([route, ofOwner.told]).toEqual([route, ofNobody.told]);
+    }
     await untilHeld(client, log, [one.device.userId, other.device.userId]);
     expect(await heldOf(client, log, owner.userId)).toEqual(before);
     expect(await ownersReads()).toEqual(readBefore);

@@ -9,11 +9,16 @@ const CACHE = resolve('node_modules/.cache/debian');
 export class NoPackage extends Error {}
 
 /**
- * The folder in which a package of Debian's lies unpacked, which apt fetches if it is not there yet; nothing is installed.
- * @param say told when it has to be fetched
+ * The folder in which packages of Debian's lie unpacked together, which apt fetches if they are not there yet; nothing is installed.
+ * @param names it is called by the first
+ * @param say told when they have to be fetched
  * @throws NoPackage
  */
-export function unpackDebian(name: string, say: (text: string) => void = () => undefined): string {
+export function unpackDebian(
+  names: readonly [string, ...string[]],
+  say: (text: string) => void = () => undefined,
+): string {
+  const [name] = names;
   const unpacked = join(CACHE, name);
   if (existsSync(unpacked)) return unpacked;
   mkdirSync(CACHE, { recursive: true });
@@ -24,18 +29,13 @@ export function unpackDebian(name: string, say: (text: string) => void = () => u
     const run = (command: string, ...args: string[]): unknown =>
       execFileSync(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000 });
     try {
-      run('apt-get', 'download', name);
+      run('apt-get', 'download', ...names);
     } catch {
       // No lists of packages yet.
       run('apt-get', 'update');
-      run('apt-get', 'download', name);
+      run('apt-get', 'download', ...names);
     }
-    run(
-      'dpkg-deb',
-      '-x',
-      readdirSync(folder).find((each) => each.endsWith('.deb'))!,
-      '.',
-    );
+    for (const each of readdirSync(folder).filter((file) => file.endsWith('.deb'))) run('dpkg-deb', '-x', each, '.');
     // The folder of others, and of an earlier run that was ended, is not empty.
     if (!existsSync(unpacked)) renameSync(folder, unpacked);
     return unpacked;

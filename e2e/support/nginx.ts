@@ -34,7 +34,7 @@ export function findNginx(say: (text: string) => void = () => undefined): string
     .filter((path) => existsSync(path));
   if (installed) return installed;
   try {
-    const unpacked = join(unpackDebian('nginx', say), 'usr/sbin/nginx');
+    const unpacked = join(unpackDebian(['nginx'], say), 'usr/sbin/nginx');
     execFileSync(unpacked, ['-v'], { stdio: 'ignore' });
     return unpacked;
   } catch (error) {

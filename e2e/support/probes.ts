@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { APP_ROUTES, pathOf } from './app-routes';
 import { base64, base64Url, Credentials, Device } from './client';
 
 /** What a listener might know of another, or guess: ids, names, addresses, tokens. As long as what exists nowhere. */
@@ -20,11 +21,15 @@ export interface Target {
   /** What may be mistaken for a refresh token. */
   personalToken: string;
   accessToken: string;
+  /** Of a podcast app. */
+  deviceId: string;
 }
 
 export interface Sent {
   method: string;
+  /** Below /api/v1, unless it is of a podcast app, which says itself who it is. */
   path: string;
+  isOfApp?: true;
   /** Text is sent as it is. */
   body?: unknown;
   headers?: Record<string, string>;
@@ -184,3 +189,32 @@ export const PROBES: Record<string, Probe> = {
     },
   ],
 };
+
+export const basicOf = ({ username, password }: Credentials): string => `Basic ${base64(`${username}:${password}`)}`;
+
+/** On a route of podcast apps: by the other's name in its path, by what may be mistaken for it, and by what they might have been given. */
+export const probesOfApp =
+  (route: string): Probe =>
+  (target, { credentials }) => {
+    const send = (username: string, headers: Record<string, string>, query = ''): Sent => {
+      const [method, path] = pathOf(route, { user: username, device: target.deviceId });
+      const body = APP_ROUTES[route]?.({ feed: target.feed, item: target.item, device: target.deviceId });
+      return { method, path: `${path}${query}`, body, headers, isOfApp: true };
+    };
+    const own = { authorization: basicOf(credentials) };
+    const said = { userId: target.userId, username: target.username, by: { appPassword: target.tokenId }, until: 9e9 };
+    const forged = `${Buffer.from(JSON.stringify(said)).toString('base64url')}.${'A'.repeat(43)}`;
+    return [
+      send(target.username, own),
+      send(
+        credentials.username,
+        { ...own, 'x-user-id': target.userId },
+        `?user_id=${target.userId}&user=${target.username}`,
+      ),
+      send(credentials.username, { ...own, cookie: `sessionid=${forged}` }),
+      send(target.username, { cookie: `sessionid=${forged}` }),
+      ...(route.includes('login')
+        ? [send(target.username, { authorization: basicOf({ ...credentials, username: target.username }) })]
+        : []),
+    ];
+  };

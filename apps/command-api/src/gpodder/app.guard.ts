@@ -95,7 +95,8 @@ const BASIC_MAX_LENGTH = 4_096;
 function basicOf(header: string): { username: string; password: string } | undefined {
   const [, encoded] = (header.length <= BASIC_MAX_LENGTH && /^Basic +([\w+/=-]+) *$/i.exec(header)) || [];
   if (encoded === undefined) return undefined;
-  const [, username, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? [];
+  // No name has a control character, and NUL the tables cannot even be asked for.
+  const [, username, password] = /^([^:\p{Cc}]*):(.*)$/su.exec(Buffer.from(encoded, 'base64').toString('utf8')) ?? [];
   return username === undefined || password === undefined ? undefined : { username, password };
 }
 

@@ -16,7 +16,7 @@ import { AppGuard } from './app.guard';
 import { FeedsOfApps } from './feeds-of-app';
 import { CurrentApp } from './speaking-app';
 import type { SpeakingApp } from './speaking-app';
-import { jsonOf, named, readFeeds, textOf } from './wire';
+import { jsonOf, named, readFeeds, textOf, Written } from './wire';
 
 const FORMATS = ['json', 'opml', 'txt'] as const;
 const userPath = z.object({ file: named(...FORMATS) });
@@ -63,13 +63,24 @@ export class GpodderSimpleController {
     @Param({ schema: devicePath }) { file }: z.infer<typeof devicePath>,
     @Body() body: unknown,
   ): Promise<void> {
-    const urls = written(file.format, body);
-    const { feeds } = readFeeds(urls);
-    // A page that tells of an error, or whatever it is, must not end all subscriptions.
-    if (feeds.length === 0 && urls.length > 0)
-      throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
+    const list = feedsIn(file.format, body);
     await this.accounts.devices.tell(speaker.userId, { deviceId: file.name });
-    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: await this.feeds.wanted(app, feeds) }));
+    await this.replaceBy(speaker, app, list);
+  }
+
+  @Put(':file')
+  @TakesAnyBody()
+  replaceOfUser(
+    @CurrentSpeaker() speaker: Speaker,
+    @CurrentApp() app: SpeakingApp,
+    @Param({ schema: userPath }) { file }: z.infer<typeof userPath>,
+    @Body() body: unknown,
+  ): Promise<void> {
+    return this.replaceBy(speaker, app, feedsIn(file.format, body));
+  }
+
+  private async replaceBy(speaker: Speaker, app: SpeakingApp, list: readonly Written[]): Promise<void> {
+    await this.commands.execute(new ChangeSubscriptions(speaker, { exactly: await this.feeds.wanted(app, list) }));
   }
 
   private async feedsOf(app: SpeakingApp): Promise<string[]> {
@@ -82,6 +93,16 @@ function send(reply: FastifyReply, format: string, feeds: readonly string[]): vo
   if (format === 'json') reply.send(feeds);
   else if (format === 'txt') reply.type('text/plain; charset=utf-8').send(feeds.map((feed) => `${feed}\n`).join(''));
   else reply.type('text/x-opml; charset=utf-8').send([...writeOpml('Subscriptions', feeds)].join(''));
+}
+
+/** The feeds of a list. @throws Problem 400 for what is not of its format */
+function feedsIn(format: string, body: unknown): Written[] {
+  const urls = written(format, body);
+  const { feeds } = readFeeds(urls);
+  // A page that tells of an error, or whatever it is, must not end all subscriptions.
+  if (feeds.length === 0 && urls.length > 0)
+    throw new Problem(400, 'malformed', 'None of these is the address of a feed.');
+  return feeds;
 }
 
 /** @throws Problem 400 for what is not of its format */

@@ -2,8 +2,6 @@ import { Inject } from '@nestjs/common';
 import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { episodeKey } from '@balados/feeds-ids';
 import {
-  allPlays,
-  allReports,
   claimOf,
   comparePlays,
   EpisodeAction,
@@ -53,7 +51,10 @@ export function actionsOf(state: ListeningState, { since, isAggregated, feed, de
     action.recordedAt >= since &&
     (feed === undefined || action.feed === feed) &&
     (device === undefined || action.device === device);
-  const told = [...allReports(state), ...unreported(state)].filter(isAsked);
+  const told: ReportedAction[] = [];
+  // All that is held is gone through, and little of it is asked for most of the time: nothing is made of the rest.
+  for (const reports of state.reports.values()) for (const each of reports) if (isAsked(each)) told.push(each);
+  for (const each of unreported(state, since)) if (isAsked(each)) told.push(each);
   const actions = since === 0 || isAggregated ? standing(told) : told;
   return actions.sort((one, other) => one.recordedAt - other.recordedAt || one.at - other.at);
 }
@@ -72,12 +73,17 @@ function standing(actions: readonly ReportedAction[]): ReportedAction[] {
 }
 
 /** The plays that stand and that no app has reported so: of the other front doors. An undated one says nothing of where the listener is. */
-function* unreported(state: ListeningState): Generator<ReportedAction> {
-  for (const play of allPlays(state)) {
-    if (play.updatedAt === UNDATED) continue;
-    const reports = (state.reports.get(episodeKey(play.item)) ?? []).filter(({ feed }) => feed === play.feed);
-    if (!reports.some((report) => claimOf(report) && report.at === play.updatedAt)) yield asReport(play, reports);
-  }
+function* unreported({ episodes, reports }: ListeningState, since: number): Generator<ReportedAction> {
+  for (const [key, plays] of episodes)
+    for (const play of plays) {
+      if (play.recordedAt < since || play.updatedAt === UNDATED) continue;
+      const ofEpisode = (reports.get(key) ?? []).filter(({ feed }) => feed === play.feed);
+      const isSaid = ofEpisode.some((report) => {
+        const claim = claimOf(report);
+        return claim !== undefined && comparePlays(claim, play) === 0;
+      });
+      if (!isSaid) yield asReport(play, ofEpisode);
+    }
 }
 
 /** Apps take a place alone for none: where the length is not known, so much is taken to be left, in seconds. */

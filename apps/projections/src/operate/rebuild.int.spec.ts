@@ -180,6 +180,7 @@ it('names every table that projectors write, so that none is left behind', async
   const others = [
     'accounts',
     'api_tokens',
+    'app_settings',
     'devices',
     'erasures',
     'idempotency_keys',

@@ -2,6 +2,7 @@ import { DataSource } from 'typeorm';
 import { AccessTokens } from './access-token';
 import { AccountClosing } from './account-closing';
 import { Accounts } from './accounts';
+import { AppSettings } from './app-settings';
 import { Authenticate, createAuthenticate } from './authenticate';
 import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
@@ -33,6 +34,7 @@ export interface AccountsParts {
   basic: BasicCredentials;
   cookies: SessionCookies;
   devices: KnownDevices;
+  appSettings: AppSettings;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -66,6 +68,7 @@ export async function createAccounts({
     basic,
     cookies: new SessionCookies(signingKeys),
     devices: new KnownDevices(dataSource),
+    appSettings: new AppSettings(dataSource),
     keys,
     jwks,
     authenticate: createAuthenticate({

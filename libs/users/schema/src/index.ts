@@ -1,6 +1,7 @@
 import { Context } from '@balados/platform-stores';
 import { Activity1700000000410 } from './activity-migration';
 import { AppPasswords1700000000430 } from './app-passwords-migration';
+import { AppSettings1700000000461 } from './app-settings-migration';
 import { Checkpoints1700000000260 } from './checkpoints-migration';
 import { Devices1700000000440 } from './devices-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
@@ -41,6 +42,7 @@ export const usersContext: Context = {
     Activity1700000000410,
     AppPasswords1700000000430,
     Devices1700000000440,
+    AppSettings1700000000461,
   ],
   rights: usersRights,
 };

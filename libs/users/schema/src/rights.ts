@@ -38,7 +38,10 @@ export const usersRights: Rights = {
     ...each(['users.migrations', ...READ_MODELS], READ),
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
-      ['users.api_tokens', 'users.devices', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+      [
+        ...['users.api_tokens', 'users.devices', 'users.app_settings', 'users.idempotency_keys', 'users.listener_keys'],
+        'users.erasures',
+      ],
       [...KEEP, 'DELETE'],
     ),
     'users.signing_keys': ['SELECT', 'INSERT'],
@@ -50,6 +53,7 @@ export const usersRights: Rights = {
     'users.erasures': ['SELECT', 'UPDATE', 'DELETE'],
     'users.projector_interventions': ['SELECT (stream)', 'UPDATE (stream, reason)'],
     ...each(['users.accounts', 'users.devices', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
+    'users.app_settings': ofListener('SELECT (subject, feed_id, episode_id, updated_at)'),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
   },

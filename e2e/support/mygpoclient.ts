@@ -30,8 +30,13 @@ export class Mygpoclient {
     });
   }
 
-  static start(packages: string, root: string, { username, password }: Credentials): Mygpoclient {
-    const args = [DRIVER, packages, root, username, password];
+  /** `root`, `publicRoot`: where it finds what is the listener's, and what is everybody's. */
+  static start(
+    packages: string,
+    { root, publicRoot }: { root: string; publicRoot: string },
+    { username, password }: Credentials,
+  ): Mygpoclient {
+    const args = [DRIVER, packages, root, publicRoot, username, password];
     return new Mygpoclient(spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] }));
   }
 

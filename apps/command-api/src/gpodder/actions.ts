@@ -67,7 +67,7 @@ export function readActions(
 }
 
 /** `<guid>,<enclosure>`; undefined where the enclosure is no address. */
-function itemOf(guid: string, enclosure: string): string | undefined {
+export function itemOf(guid: string, enclosure: string): string | undefined {
   const address = enclosure.trim();
   if (!/^https?:\/\/[^/]/i.test(address) || !isWellFormed(guid + address)) return undefined;
   try {

@@ -370,9 +370,9 @@ it('accounts, sessions, tokens and keys use their indexes', async () => {
     name: 'player',
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }) as string,
   });
-  for (const of of [{ scope: 'account' }, { scope: 'podcast', feed: feedUrl(0) }] as const) {
-    await appSettings.change(userId, of, { set: { a: 1 }, remove: ['b'] });
-    expect(await appSettings.read(userId, of)).toEqual({ a: 1 });
+  for (const thing of [{ scope: 'account' }, { scope: 'podcast', feed: feedUrl(0) }] as const) {
+    await appSettings.change(userId, thing, { set: { a: 1 }, remove: ['b'] });
+    expect(await appSettings.read(userId, thing)).toEqual({ a: 1 });
   }
   await keys.byKid(kid);
   await keys.ofListener(userId);

@@ -13,7 +13,7 @@ import { AppGuard } from './app.guard';
 import { listedEpisode } from './listed-episode';
 import { named } from './wire';
 
-const path = z.object({ file: named('json') });
+const userPath = z.object({ file: named('json') });
 
 /** The saved episodes, the latest first. They are set as settings of episodes. */
 @Controller('api/2/favorites/:file')
@@ -25,7 +25,7 @@ export class GpodderFavoritesController {
   @Get()
   async list(
     @CurrentListener() { userId }: Listener,
-    @Param({ schema: path }) _path: unknown,
+    @Param({ schema: userPath }) _path: z.infer<typeof userPath>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
     const all = { limit: EPISODES_MAX, offset: 0 };

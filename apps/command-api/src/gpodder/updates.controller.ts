@@ -13,7 +13,7 @@ import { AppGuard } from './app.guard';
 import { listedEpisode } from './listed-episode';
 import { named, secondsNow, since } from './wire';
 
-const path = z.object({ user: z.string(), file: named('json') });
+const devicePath = z.object({ user: z.string(), file: named('json') });
 const query = z.object({
   since,
   include_actions: z
@@ -37,7 +37,7 @@ export class GpodderUpdatesController {
   @Get()
   async updates(
     @CurrentListener() { userId }: Listener,
-    @Param({ schema: path }) _path: unknown,
+    @Param({ schema: devicePath }) _path: z.infer<typeof devicePath>,
     @Query({ schema: query }) { since, include_actions: withActions }: z.infer<typeof query>,
   ) {
     // Before the reading: what comes meanwhile is told the next time.

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { LASTING, nothingPublic } from './public.controller';
 import { SITE_SQL } from './site-sql';
 
-/** Searches of one copy at a time, each some milliseconds of Postgres; of those that come meanwhile so many wait. */
+/** Searches of one copy at a time, each up to some 30 ms of Postgres; of those that come meanwhile so many wait. */
 export const SEARCHES_AT_ONCE = 2;
 export const SEARCHES_WAITING_MAX = 50;
 

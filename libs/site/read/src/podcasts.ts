@@ -3,7 +3,7 @@ import { Sql } from '@balados/platform-stores';
 
 /**
  * A search looks through so many podcasts, those most popular. An index of words would have to be written at every play, since that writes
- * the row anew, and one of letters wants an extension of Postgres; this costs some milliseconds, however many podcasts there are.
+ * the row anew, and one of letters wants an extension of Postgres; this costs some 30 ms of it at most, however many podcasts there are.
  */
 export const SEARCHED_PODCASTS = 10_000;
 /** Podcasts that a search finds at most. */

@@ -722,9 +722,10 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
 
   it('settings are exported, and go with the podcast, the episode or the account that they are of', async () => {
     const { app, device, own } = await listener();
-    await device.play(FEED, `guid-1,${enclosure(1)}`, 30);
     const scopes = ['account', 'device?device=phone', podcast, episode(1), episode(2)];
     for (const [n, scope] of scopes.entries()) await set(app, scope, { set: { n } });
+    // Only now is its guid known, by which it is erased.
+    await device.play(FEED, `guid-1,${enclosure(1)}`, 30);
     const kept = async () => (await Promise.all(scopes.map((scope) => settings(app, scope)))).map(({ n }) => n);
     expect(await kept()).toEqual([0, 1, 2, 3, 4]);
     const exported = (await device.get('/account/export')).body.app_settings;

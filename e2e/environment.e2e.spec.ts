@@ -69,7 +69,7 @@ const named = (stderr: string): string[] =>
   [...stderr.matchAll(/^ *([A-Z][A-Z_]+): /gm)].map(([, name]) => name!).sort();
 
 const APPS = [
-  ['command-api', { ...badPort, ...badStore, ...badUsers, ...badAccounts }],
+  ['command-api', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badAccounts }],
   ['projections', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badPublication }],
   ['public-api', { ...badPort, ...badSite }],
   ['jobs', { ...badPort, ...badStore, ...badUsers, ...badSite, ...badWindow, ...badFeedsUrl }],

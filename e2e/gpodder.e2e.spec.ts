@@ -1,12 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '@balados/testing';
-import { Credentials, Device, login, register, request } from './support/client';
+import { base64, Credentials, Device, login, register, request } from './support/client';
+import { withSql } from './support/comparison';
 import { DebianClient, gpodderOrNone, mygpoclientOrNone } from './support/debian-clients';
 import { liveApart } from './support/late-uploads';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
+import { waitUntilReady } from './support/services';
 import { KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/show.xml';
@@ -78,7 +81,7 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
   let system: System;
   let base: string;
   beforeAll(async () => {
-    system = await startSystem(kind, {}, ['projections', 'command-api']);
+    system = await startSystem(kind, {}, ['projections', 'command-api', 'public-api']);
     base = system.listeners;
   }, 120_000);
   afterAll(async () => system?.stop(), 120_000);
@@ -490,10 +493,297 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
     }
   }, 600_000);
 
+  const savedOf = async (device: Device): Promise<string[]> =>
+    ((await device.get('/episodes/saved')).body.episodes as { rss_source_item: string }[]).map(({ rss_source_item }) =>
+      Buffer.from(rss_source_item, 'base64').toString(),
+    );
+  const settingsAt = (app: Credentials, scope: string): string =>
+    `${base}/api/2/settings/${app.username}/${scope.replace(/^\w+/, '$&.json')}`;
+  const set = (app: Credentials, scope: string, changes: unknown) =>
+    send(settingsAt(app, scope), { method: 'POST', body: JSON.stringify(changes), headers: basic(app) });
+  const settings = async (app: Credentials, scope: string) =>
+    (await send(settingsAt(app, scope), { headers: basic(app) })).json;
+  const episode = (n: number): string =>
+    `episode?podcast=${encodeURIComponent(FEED)}&episode=${encodeURIComponent(enclosure(n))}`;
+  const podcast = `podcast?podcast=${encodeURIComponent(FEED)}`;
+  const favorite = (isFavorite: unknown) => ({ set: { is_favorite: isFavorite }, remove: [] });
+
+  it('favorites are the saved episodes, whoever saved them and by whatever name', async () => {
+    const { app, device } = await listener();
+    const favorites = async (): Promise<string[]> =>
+      (await send(`${base}/api/2/favorites/${app.username}.json`, { headers: basic(app) })).json.map(
+        ({ url }: { url: string }) => url,
+      );
+    await device.play(FEED, `guid-1,${enclosure(1)}`, 30);
+    expect((await set(app, episode(1), favorite(true))).json).toEqual({ is_favorite: true });
+    expect(await savedOf(device)).toEqual([`guid-1,${enclosure(1)}`]);
+    expect((await send(`${base}/api/2/favorites/${app.username}.json`, { headers: basic(app) })).json).toEqual([
+      {
+        ...{ title: '', url: enclosure(1), podcast_title: '', podcast_url: FEED },
+        ...{ description: '', website: '', released: '', mygpo_link: '' },
+      },
+    ]);
+    await device.unsave(`guid-1,${enclosure(1)}`, FEED);
+    expect(await settings(app, episode(1))).toEqual({ is_favorite: false });
+
+    // Its guid becomes known after it was saved: it is one episode to apps, which take all of it back.
+    await set(app, episode(2), favorite(true));
+    await device.save(`guid-2,${enclosure(2)}`, FEED);
+    await device.save('guid-3,', FEED);
+    expect((await favorites()).sort()).toEqual([enclosure(2)]);
+    expect((await set(app, episode(2), { set: {}, remove: ['is_favorite'] })).json).toEqual({ is_favorite: false });
+    expect(await savedOf(device)).toEqual(['guid-3,']);
+    for (const other of ['yes', 1, null]) expect((await set(app, episode(4), favorite(other))).status).toBe(400);
+    expect(await favorites()).toEqual([]);
+  });
+
+  it('settings are of the account, a device, a podcast or an episode, and what is no setting changes nothing', async () => {
+    const { app } = await listener();
+    const scopes = ['account', 'device?device=phone', podcast, episode(1)];
+    for (const [nth, scope] of scopes.entries()) {
+      const told = nth === 3 ? { is_favorite: false } : {};
+      expect(await settings(app, scope)).toEqual(told);
+      const value = { nested: [nth, null, 'ü\u0000\ud800'], __proto: 1 };
+      expect((await set(app, scope, { set: { a: value, b: nth, c: true } })).json).toEqual({
+        ...{ a: value, b: nth, c: true },
+        ...told,
+      });
+      expect((await set(app, scope, { set: { b: 'other', c: 1 }, remove: ['a', 'c', 'none', '\u0000'] })).json).toEqual(
+        {
+          b: 'other',
+          ...told,
+        },
+      );
+    }
+    const proto = await send(settingsAt(app, 'account'), {
+      ...{ method: 'POST', body: '{"set": {"__proto__": {"x": 1}}}', headers: basic(app) },
+    });
+    expect(proto.text).toBe('{"__proto__":{"x":1},"b":"other"}');
+    expect((await send(`${base}/api/2/devices/${app.username}.json`, { headers: basic(app) })).json).toMatchObject([
+      { id: 'phone' },
+    ]);
+    for (const [scope, changes, status] of [
+      ['account', { set: { ['x'.repeat(256)]: 1 } }, 400],
+      ['account', { set: { '': 1 } }, 400],
+      ['account', { set: { 'a\u0000': 1 } }, 400],
+      ['account', { set: { long: 'x'.repeat(4_095) } }, 422],
+      ['account', { set: [] }, 400],
+      ['account', [], 400],
+      ['account', { set: { public_profile: false } }, 400],
+      [podcast, { set: { public_subscription: false } }, 400],
+      ['device', { set: { a: 1 } }, 400],
+      ['device?device=', { set: { a: 1 } }, 422],
+      ['podcast?podcast=nonsense', { set: { a: 1 } }, 400],
+      [podcast.replace('podcast?', 'episode?'), { set: { a: 1 } }, 400],
+      ['somewhere', { set: { a: 1 } }, 422],
+      ['account', { set: Object.fromEntries(Array.from({ length: 5_001 }, (_, n) => [`key ${n}`, n])) }, 422],
+    ] as const)
+      expect([scope, (await set(app, scope, changes)).status]).toEqual([scope, status]);
+    for (const scope of scopes) expect(await settings(app, scope)).toMatchObject({ b: 'other' });
+  });
+
+  // Of several processes one can be killed alone.
+  if (kind === 'services')
+    it('of settings that several devices write at once nothing is lost that was acknowledged, whatever is killed', async () => {
+      const { app } = await listener();
+      const commandApi = system.processes['command-api']!;
+      const acknowledged: Record<string, number> = {};
+      const writers = Array.from({ length: 8 }, async (_, writer) => {
+        for (let n = 0; n < 40; n += 1) {
+          const key = `${writer} ${n}`;
+          const answer = await set(app, 'account', { set: { [key]: n } }).catch(() => undefined);
+          if (answer?.status === 200) acknowledged[key] = n;
+          else if (!answer) return;
+        }
+      });
+      await waitFor(() => Object.keys(acknowledged).length > 40, { what: 'some settings to be written' });
+      await commandApi.kill();
+      await Promise.all(writers);
+      await commandApi.start();
+      await waitUntilReady(base);
+      expect(await settings(app, 'account')).toMatchObject(acknowledged);
+    });
+
+  it('updates tell of subscriptions and of episodes with which something was done; lists of podcasts there are none', async () => {
+    const { app } = await listener();
+    const at = (path: string) => `${base}/api/2${path}`;
+    const as = { headers: basic(app) };
+    await send(at(`/subscriptions/${app.username}/phone.json`), {
+      ...{ method: 'POST', body: JSON.stringify({ add: [FEED] }), ...as },
+    });
+    const told = (n: number, action: string, timestamp: string) => ({
+      ...{ podcast: FEED, episode: enclosure(n), action, timestamp },
+      ...(action === 'play' && { started: 0, position: 90, total: 900 }),
+    });
+    const body = JSON.stringify([
+      told(1, 'play', '2026-11-20T10:00:00'),
+      told(1, 'delete', '2026-11-20T11:00:00'),
+      told(2, 'new', '2026-11-20T10:00:00'),
+      told(3, 'flattr', '2026-11-20T10:00:00'),
+    ]);
+    await send(at(`/episodes/${app.username}.json`), { method: 'POST', body, ...as });
+    const updates = await send(at(`/updates/${app.username}/phone.json?since=0&include_actions=true`), as);
+    expect(updates.json).toEqual({
+      add: [expect.objectContaining({ url: FEED, title: FEED, description: '', subscribers: 0, logo_url: null })],
+      remove: [],
+      updates: [
+        expect.objectContaining({
+          ...{ url: enclosure(1), podcast_url: FEED, title: '', released: '' },
+          ...{ status: 'delete', action: told(1, 'delete', '2026-11-20T11:00:00') },
+        }),
+        expect.objectContaining({ url: enclosure(2), status: 'new' }),
+      ],
+      timestamp: expect.any(Number),
+    });
+    expect(updates.json.updates[1]).not.toHaveProperty('action');
+    const plain = await send(at(`/updates/${app.username}/phone.json?since=${updates.json.timestamp + 3_600}`), as);
+    expect(plain.json).toMatchObject({ add: [], remove: [], updates: [] });
+
+    expect((await send(at(`/lists/${app.username}.json`), as)).json).toEqual([]);
+    const made = await send(at(`/lists/${app.username}/create.json?title=Mine`), { method: 'POST', body: '[]', ...as });
+    expect([made.status, made.json.code]).toEqual([403, 'no_podcast_lists']);
+    for (const method of ['GET', 'PUT', 'DELETE'])
+      expect((await send(at(`/lists/${app.username}/list/mine.json`), { method, ...as })).status).toBe(404);
+  });
+
+  describe('what is public', () => {
+    const word = randomBytes(6).toString('hex');
+    const [shown, alone, hidden] = ['shown', 'alone', 'hidden'].map(
+      (name) => `https://feeds.example/${name}-${word}.xml`,
+    ) as [string, string, string];
+    const ask = (path: string) => send(`${system.public}${path}`);
+    const urlsOf = (list: { url: string }[]): string[] => list.map(({ url }) => url);
+    const ours = (urls: string[]): string[] => urls.filter((url) => url.includes(word));
+
+    beforeAll(async () => {
+      const devices = [(await listener()).device, (await listener()).device];
+      await devices[0]!.subscribe(alone);
+      for (const device of devices) {
+        await device.send('PUT', '/privacy', { privacy: 'private', feed: base64(hidden) });
+        await device.subscribe(hidden);
+        // It comes last of what they do: where it is, all else is as well.
+        await device.subscribe(shown);
+      }
+      await waitFor(async () => (await ask(`/search.json?q=${word}`)).json.length > 0, {
+        what: 'a podcast to be public',
+      });
+    });
+
+    it('is found by its words and listed, in each format, and nothing else is', async () => {
+      expect((await ask(`/search.json?q=SHOWN+${word.toUpperCase()}`)).json).toEqual([
+        {
+          ...{ url: shown, title: shown, author: '', description: '', website: '' },
+          ...{ subscribers: 0, subscribers_last_week: 0, mygpo_link: '', logo_url: null },
+        },
+      ]);
+      for (const q of ['alone', 'hidden', `${word}%`, `sh_wn ${word}`])
+        expect((await ask(`/search.txt?q=${encodeURIComponent(q)}`)).text).not.toContain(word);
+      const { headers, text } = await ask(`/search.opml?q=${word}`);
+      expect(headers.get('content-type')).toMatch(/^text\/x-opml/);
+      expect(headers.get('cache-control')).toMatch(/^public/);
+      expect(headers.get('access-control-allow-origin')).toBe('*');
+      expect(text).toContain(`xmlUrl="${shown}"`);
+      for (const format of ['json', 'opml', 'txt']) {
+        const list = await ask(`/toplist/100.${format}`);
+        expect([list.status, list.text.includes(shown)]).toEqual([200, true]);
+        for (const never of [alone, hidden]) expect(list.text).not.toContain(never);
+      }
+      expect((await ask('/toplist/1.txt')).text.split('\n')).toHaveLength(2);
+      expect((await ask('/search.json?q=')).json).toEqual([]);
+      expect((await ask('/api/2/tags/10.json')).json).toEqual([]);
+      expect((await ask(`/api/2/data/podcast.json?url=${encodeURIComponent(shown)}`)).json).toMatchObject({
+        url: shown,
+      });
+      for (const never of [alone, hidden])
+        expect((await ask(`/api/2/data/podcast.json?url=${encodeURIComponent(never)}`)).status).toBe(404);
+      for (const path of ['/toplist/0.json', '/toplist/101.json', '/toplist/5.xml', '/search.xml?q=a', '/search.json'])
+        expect([path, (await ask(path)).status]).toEqual([path, 422]);
+      for (const q of ['x'.repeat(101), '%00', 'a&q=b'])
+        expect([q, (await ask(`/search.json?q=${q}`)).status]).toEqual([q, 422]);
+    });
+
+    it('is suggested to who is not subscribed to it', async () => {
+      const { app, device } = await listener();
+      const suggestions = (format: string) =>
+        send(`${base}/suggestions/100.${format}`, { headers: basic(app) }).then(({ text }) => text);
+      expect(ours(urlsOf(JSON.parse(await suggestions('json'))))).toEqual([shown]);
+      for (const format of ['opml', 'txt']) {
+        expect(await suggestions(format)).toContain(shown);
+        for (const never of [alone, hidden]) expect(await suggestions(format)).not.toContain(never);
+      }
+      await device.subscribe(shown);
+      expect(ours(urlsOf(JSON.parse(await suggestions('json'))))).toEqual([]);
+      expect((await send(`${base}/suggestions/101.json`, { headers: basic(app) })).status).toBe(422);
+      expect((await send(`${base}/suggestions/10.json`)).status).toBe(401);
+    });
+
+    (startMygpoclient ? it : it.skip)("is read by Debian's mygpoclient, with favorites and settings", async () => {
+      const { app, device } = await listener();
+      const client = startMygpoclient!(base, app, system.public);
+      try {
+        expect(urlsOf(await client.call('search', word))).toEqual([shown]);
+        expect(ours(urlsOf(await client.call('toplist', 100)))).toEqual([shown]);
+        expect(ours(urlsOf(await client.call('suggestions', 100)))).toEqual([shown]);
+        expect(await client.call('tags')).toEqual([]);
+        expect(await client.call('tagged', 'news')).toEqual([]);
+        expect(await client.call('podcast', shown)).toMatchObject({ url: shown, title: shown, subscribers: 0 });
+        await expect(client.call('podcast', alone)).rejects.toThrow('NotFound');
+        await expect(client.call('episode', shown, enclosure(1))).rejects.toThrow('NotFound');
+
+        expect(await client.call('set', 'episode', FEED, enclosure(1), { is_favorite: true, rating: 5 }, [])).toEqual({
+          ...{ is_favorite: true, rating: 5 },
+        });
+        expect(await client.call('favorites')).toMatchObject([{ url: enclosure(1), podcast_url: FEED, title: '' }]);
+        expect(await savedOf(device)).toEqual([`,${enclosure(1)}`]);
+        expect(await client.call('set', 'device', 'phone', null, { volume: 7 }, [])).toEqual({ volume: 7 });
+        expect(await client.call('set', 'account', null, null, { theme: 'dark', old: 1 }, [])).toMatchObject({
+          old: 1,
+        });
+        expect(await client.call('set', 'account', null, null, {}, ['old'])).toEqual({ theme: 'dark' });
+        expect(await client.call('settings', 'podcast', FEED)).toEqual({});
+        expect(await client.call('settings', 'device', 'phone')).toEqual({ volume: 7 });
+      } finally {
+        client.stop();
+      }
+    });
+  });
+
+  it('settings are exported, and go with the podcast, the episode or the account that they are of', async () => {
+    const { app, device, own } = await listener();
+    const scopes = ['account', 'device?device=phone', podcast, episode(1), episode(2)];
+    for (const [n, scope] of scopes.entries()) await set(app, scope, { set: { n } });
+    // Only now is its guid known, by which it is erased.
+    await device.play(FEED, `guid-1,${enclosure(1)}`, 30);
+    const kept = async () => (await Promise.all(scopes.map((scope) => settings(app, scope)))).map(({ n }) => n);
+    expect(await kept()).toEqual([0, 1, 2, 3, 4]);
+    const exported = (await device.get('/account/export')).body.app_settings;
+    expect(exported.map(({ updated_at: _, ...setting }: { updated_at: string }) => setting)).toEqual(
+      expect.arrayContaining([
+        { scope: 'account', device_id: null, podcast: null, episode: null, key: 'n', value: 0 },
+        { scope: 'device', device_id: 'phone', podcast: null, episode: null, key: 'n', value: 1 },
+        { scope: 'episode', device_id: null, podcast: FEED, episode: enclosure(1), key: 'n', value: 3 },
+      ]),
+    );
+    const erase = (query: string) => device.send('DELETE', `/history${query}`);
+    const item = Buffer.from(`guid-1,${enclosure(1)}`).toString('base64url');
+    expect((await erase(`?item=${item}`)).status).toBe(202);
+    expect(await kept()).toEqual([0, 1, 2, undefined, 4]);
+    expect((await erase(`?feed=${Buffer.from(FEED).toString('base64url')}`)).status).toBe(202);
+    expect(await kept()).toEqual([0, 1, undefined, undefined, undefined]);
+    await set(app, podcast, { set: { n: 2 } });
+    expect((await erase('')).status).toBe(202);
+    expect(await kept()).toEqual([0, 1, undefined, undefined, undefined]);
+    await device.send('DELETE', '/account', { password: own.password });
+    await withSql(system.database, async (sql) => {
+      const { rows } = await sql.query('SELECT FROM users.app_settings WHERE user_id = $1', [device.userId]);
+      expect(rows).toEqual([]);
+    });
+  });
+
   (startMygpoclient ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
     const clients: DebianClient[] = [];
     const client = (of: Credentials): DebianClient => {
-      const started = startMygpoclient!(base, of);
+      const started = startMygpoclient!(base, of, system.public);
       clients.push(started);
       return started;
     };

@@ -11,7 +11,7 @@ BEGIN;
 CREATE TEMPORARY TABLE wanted (login text, roles text[]);
 INSERT INTO wanted VALUES
   ('balados_projections', '{balados_users_owner,balados_site_owner}'),
-  ('balados_command_api', '{balados_accounts_writer}'),
+  ('balados_command_api', '{balados_accounts_writer,balados_podcasts_reader}'),
   ('balados_public_api', '{balados_site_reader}'),
   ('balados_jobs', '{balados_users_cleaner,balados_site_owner}'),
   ('balados_rss_proxy', '{balados_feed_reader}'),

@@ -43,6 +43,7 @@ function starterOrNone({ packages, driver }: Program): Start | undefined {
     return undefined;
   }
 }
+/** Its driver wants the address of what is everybody's. */
 export const mygpoclientOrNone = (): Start | undefined => starterOrNone(MYGPOCLIENT);
 /** Its driver wants the device's name and a folder for it. */
 export const gpodderOrNone = (): Start | undefined => starterOrNone(GPODDER);

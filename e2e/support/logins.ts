@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createRole } from '@balados/platform-stores';
-import { SITE_READER } from '@balados/site-schema';
+import { PODCASTS_READER, SITE_READER } from '@balados/site-schema';
 import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Client } from 'pg';
 
@@ -14,7 +14,7 @@ export const OWNERS = { users: 'balados_users_owner', site: 'balados_site_owner'
 /** The role that each service acts in, in each context. deploy/postgres/logins.sh says the same. */
 export const ROLES: Readonly<Record<ServiceName, { users?: string; site?: string }>> = {
   projections: OWNERS,
-  'command-api': { users: ACCOUNTS_WRITER },
+  'command-api': { users: ACCOUNTS_WRITER, site: PODCASTS_READER },
   'public-api': { site: SITE_READER },
   jobs: { users: USERS_CLEANER, site: OWNERS.site },
   'rss-proxy': { users: FEED_READER },

@@ -8,6 +8,9 @@ import {
   EVENT_TYPES,
   isWithheld,
   podcastPopularity,
+  popularPodcasts,
+  publicPodcast,
+  searchPodcasts,
   timeline,
   trendingEpisodes,
   trendingPodcasts,
@@ -172,6 +175,11 @@ beforeAll(async () => {
     [listeners],
   );
   await users.query(
+    `INSERT INTO users.app_settings (user_id, scope, subject, key, value)
+     SELECT id, 'account', '', n, 'true' FROM unnest($1::uuid[]) AS id, generate_series(1, 20) AS n`,
+    [listeners],
+  );
+  await users.query(
     `INSERT INTO users.outside_listeners (issuer, subject, user_id)
      SELECT 'https://issuer.example/', n, gen_random_uuid() FROM generate_series(1, 3000) AS n`,
   );
@@ -237,6 +245,12 @@ it('public reads use their indexes', async () => {
   for (const ofFeed of [undefined, feed])
     expect((await trendingEpisodes(sql, { limit: 20, feed: ofFeed })).length).toBe(20);
   expect(await podcastPopularity(sql, feed)).toBeDefined();
+  const except = Array.from({ length: 100 }, (_, n) => feedUrl(n));
+  for (const without of [undefined, except])
+    expect(await popularPodcasts(sql, { limit: 100, except: without })).toHaveLength(100);
+  expect((await searchPodcasts(sql, { text: 'https xml' })).length).toBeGreaterThan(0);
+  expect(await searchPodcasts(sql, { text: randomUUID() })).toEqual([]);
+  expect(await publicPodcast(sql, feed)).toBeDefined();
   for (const ofFeed of [undefined, feed]) expect(await episodePopularity(sql, item, ofFeed)).toBeDefined();
   for (const offset of [0, 1_000])
     for (const ofFeed of [undefined, feed])
@@ -252,7 +266,7 @@ it('public reads use their indexes', async () => {
   expect(taken).toContainEqual(
     expect.stringMatching(/^public_events_\d{4}_\d\d_feed_id_event_type_recorded_at_id_idx$/),
   );
-  expect(statements.size).toBeGreaterThanOrEqual(12);
+  expect(statements.size).toBeGreaterThanOrEqual(15);
 });
 
 it.each([
@@ -337,7 +351,10 @@ it('accounts, sessions, tokens and keys use their indexes', async () => {
     get: (target, name) => (name === 'transaction' ? transaction : Reflect.get(target, name)),
   });
   const config = accountsConfig.parse({});
-  const { accounts, sessions, passwordChange, tokens, keys } = await createAccounts({ dataSource: watched, config });
+  const { accounts, sessions, passwordChange, tokens, keys, appSettings } = await createAccounts({
+    dataSource: watched,
+    config,
+  });
   const credentials = { username: `somebody-${randomUUID()}`, password: 'a long sentence of mine' };
   const { userId } = await accounts.create(credentials, randomUUID());
   await accounts.find(userId);
@@ -353,6 +370,10 @@ it('accounts, sessions, tokens and keys use their indexes', async () => {
     name: 'player',
     publicKey: publicKey.export({ type: 'spki', format: 'pem' }) as string,
   });
+  for (const thing of [{ scope: 'account' }, { scope: 'podcast', feed: feedUrl(0) }] as const) {
+    await appSettings.change(userId, thing, { set: { a: 1 }, remove: ['b'] });
+    expect(await appSettings.read(userId, thing)).toEqual({ a: 1 });
+  }
   await keys.byKid(kid);
   await keys.ofListener(userId);
   await keys.list(userId);
@@ -367,5 +388,5 @@ it('accounts, sessions, tokens and keys use their indexes', async () => {
   await sessions.logout({ userId, sessionId: jti });
   await purgeSessions(dataSource, new Date());
   await purgeIdempotencyKeys(dataSource, new Date());
-  expect(statements.size).toBeGreaterThanOrEqual(18);
+  expect(statements.size).toBeGreaterThanOrEqual(23);
 });

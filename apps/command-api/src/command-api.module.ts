@@ -5,6 +5,7 @@ import { AccountsParts, AUTHENTICATE } from '@balados/users-accounts';
 import {
   GetEpisodeActionsHandler,
   GetKnownFeedsHandler,
+  GetItemsOfEnclosureHandler,
   GetPlaylistsHandler,
   GetPlaysHandler,
   GetPrivacyHandler,
@@ -40,8 +41,14 @@ import { FeedsOfApps } from './gpodder/feeds-of-app';
 import { GpodderAuthController } from './gpodder/auth.controller';
 import { GpodderDevicesController } from './gpodder/devices.controller';
 import { GpodderEpisodesController } from './gpodder/episodes.controller';
+import { GpodderFavoritesController } from './gpodder/favorites.controller';
+import { GpodderListsController } from './gpodder/lists.controller';
+import { GpodderSettingsController } from './gpodder/settings.controller';
 import { GpodderSimpleController } from './gpodder/simple.controller';
 import { GpodderSubscriptionsController } from './gpodder/subscriptions.controller';
+import { GpodderSuggestionsController } from './gpodder/suggestions.controller';
+import type { PopularPodcasts } from './gpodder/suggestions.controller';
+import { GpodderUpdatesController } from './gpodder/updates.controller';
 import { HistoryController } from './controllers/history.controller';
 import { KeysController } from './controllers/keys.controller';
 import { OpmlController } from './controllers/opml.controller';
@@ -53,7 +60,7 @@ import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
 import { NextcloudSyncController } from './nextcloud/sync.controller';
 import { EVENT_STREAMS, EventStreams } from './event-streams';
-import { ACCOUNTS, CONFIG } from './tokens';
+import { ACCOUNTS, CONFIG, POPULAR_PODCASTS } from './tokens';
 
 export interface CommandApiDependencies {
   config: Config;
@@ -61,11 +68,13 @@ export interface CommandApiDependencies {
   accounts: AccountsParts;
   streams: ListenerStreams;
   eventStreams: EventStreams;
+  popular: PopularPodcasts;
 }
 
 @Module({})
 export class CommandApiModule {
-  static with({ config, sql, accounts, streams, eventStreams }: CommandApiDependencies): DynamicModule {
+  static with(parts: CommandApiDependencies): DynamicModule {
+    const { config, sql, accounts, streams, eventStreams, popular } = parts;
     return {
       module: CommandApiModule,
       imports: [CqrsModule.forRoot()],
@@ -89,6 +98,11 @@ export class CommandApiModule {
         GpodderSubscriptionsController,
         GpodderEpisodesController,
         GpodderSimpleController,
+        GpodderFavoritesController,
+        GpodderSettingsController,
+        GpodderSuggestionsController,
+        GpodderUpdatesController,
+        GpodderListsController,
         NextcloudSyncController,
       ],
       providers: [
@@ -98,6 +112,7 @@ export class CommandApiModule {
         { provide: LISTENER_STREAMS, useValue: streams },
         { provide: EVENT_STREAMS, useValue: eventStreams },
         { provide: USERS_SQL, useValue: sql },
+        { provide: POPULAR_PODCASTS, useValue: popular },
         { provide: CLOCK, useValue: Date.now },
         ChangeSubscriptionHandler,
         ChangeSubscriptionsHandler,
@@ -116,6 +131,7 @@ export class CommandApiModule {
         ReportEpisodeActionsHandler,
         GetEpisodeActionsHandler,
         GetSavedEpisodesHandler,
+        GetItemsOfEnclosureHandler,
         ChangePrivacyHandler,
         ChooseErasureHandler,
         EraseListenerHistoryHandler,

@@ -6,6 +6,11 @@ const shape = serviceConfig.extend({
   ...accountsConfig.shape,
   EVENTSTORE_URL: eventStoreUrl.describe('EventStoreDB, such as esdb://eventstore:2113?tls=false.'),
   USERS_DATABASE_URL: postgresUrl.describe('Postgres of the users context.'),
+  SITE_DATABASE_URL: postgresUrl
+    .optional()
+    .describe(
+      'Postgres of the site context, as a role that reads its podcasts; unset, nothing is suggested to anybody.',
+    ),
   REGISTRATION: z.enum(['open', 'closed']).default('open').describe('Whether anybody may make an account.'),
   STATE_CACHE_MB: z.coerce.number().min(1).max(65_536).default(64).describe('Memory for folded states, in MB.'),
 });

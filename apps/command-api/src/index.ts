@@ -8,7 +8,9 @@ import {
   patiently,
   Service,
 } from '@balados/platform-service';
-import { isMigrated, openEventStore, openPostgres, poolOf } from '@balados/platform-stores';
+import { isMigrated, openEventStore, openPostgres, openPostgresWhenReached, poolOf } from '@balados/platform-stores';
+import { popularPodcasts } from '@balados/site-read';
+import { siteReadContext } from '@balados/site-schema';
 import { createAccounts } from '@balados/users-accounts';
 import { usersContext } from '@balados/users-schema';
 import { ChangeFeed } from '@balados/users-read';
@@ -18,6 +20,7 @@ import { Config } from './config';
 import { EventStreams } from './event-streams';
 import { exposeEventStreams, exposeStateCache } from './metrics';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
+import type { PopularPodcasts } from './gpodder/suggestions.controller';
 
 export { config, withOutsideIssuer } from './config';
 
@@ -37,12 +40,21 @@ export async function start(config: Config, log: Logger): Promise<Service> {
   const streams = openListenerStreams(store, config.STATE_CACHE_MB * MEGABYTE, countCommands(registry));
   const feed = new ChangeFeed(store, log);
   const eventStreams = new EventStreams({ feed, streams, authenticate: accounts.authenticate });
-  exposePools(registry, { users: () => poolOf(users) });
+  // All but suggestions is answered without it.
+  const site =
+    config.SITE_DATABASE_URL === undefined
+      ? undefined
+      : openPostgresWhenReached(config.SITE_DATABASE_URL, siteReadContext, {
+          service: 'command-api',
+          onWaiting: (reason) => log.warn({ reason }, 'waiting for Postgres of the site context'),
+        });
+  const popular: PopularPodcasts = async (asked) => (site ? popularPodcasts(site.sql, asked) : []);
+  exposePools(registry, { users: () => poolOf(users), ...(site && { site: site.pool }) });
   exposeStateCache(registry, streams.cache);
   exposeEventStreams(registry, eventStreams);
   return createService({
     name: 'command-api',
-    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams, eventStreams }),
+    module: CommandApiModule.with({ config, sql: users.manager, accounts, streams, eventStreams, popular }),
     config,
     log,
     registry,
@@ -54,6 +66,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     onClose: async () => {
       await store.close();
       await users.destroy();
+      await site?.close();
     },
   });
 }

@@ -31,6 +31,8 @@ const STATUS: Readonly<Record<string, number>> = {
   playlist_full: 422,
   privacy_full: 422,
   erasures_full: 422,
+  setting_too_large: 422,
+  settings_full: 422,
 };
 
 /** What any route of a listener may answer. */

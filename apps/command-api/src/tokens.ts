@@ -1,3 +1,4 @@
-/** What is injected under each: `AccountsParts`, `Config`. */
+/** What is injected under each: `AccountsParts`, `Config`, `PopularPodcasts`. */
 export const ACCOUNTS = Symbol('accounts');
 export const CONFIG = Symbol('config');
+export const POPULAR_PODCASTS = Symbol('popular podcasts');

@@ -6,6 +6,7 @@ import { migrate, openPostgres } from '@balados/platform-stores';
 import { SITE_READER, siteContext } from '@balados/site-schema';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
+import { SEARCHES_AT_ONCE, SEARCHES_WAITING_MAX } from './gpodder.controller';
 import { config, start } from './index';
 
 const FEED = 'https://example.org/feed.xml';
@@ -46,6 +47,9 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** Searches that wait for the table of podcasts. */
+const SEARCHING = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%LIKE ALL%'
+  AND datname = current_database() AND pid <> pg_backend_pid()`;
 /** Answers are kept for a second by their address: another one each time. */
 let asked = 0;
 const get = async (path: string) => {
@@ -90,6 +94,55 @@ it.each([
     body: { events: [], pagination: { limit: 1, offset: 0, next_cursor: null } },
   });
   expect(await get('timeline?limit=0')).toMatchObject({ status: 422 });
+});
+
+/** As apps of gPodder's protocol ask. */
+const ask = async (path: string) => {
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
+  return { status: answer.status, headers: answer.headers, text: await answer.text() };
+};
+
+it('tells apps of podcasts without any name of a person, also while projections are late', async () => {
+  await caughtUp(301);
+  for (const path of ['/toplist/10.json', '/toplist/10.opml', '/toplist/10.txt', '/search.json?q=FEED.xml']) {
+    const { status, headers, text } = await ask(path);
+    expect([path, status, headers.get('cache-control'), text.includes(FEED)]).toEqual([
+      ...[path, 200, 'public, max-age=29, must-revalidate', true],
+    ]);
+    expect(headers.get('etag')).toMatch(/^"/);
+    expect(text).not.toContain(ADA);
+  }
+  const [known, unknown] = [FEED, `${FEED}2`].map((url) => `/api/2/data/podcast.json?url=${encodeURIComponent(url)}`);
+  expect(JSON.parse((await ask(known!)).text)).toMatchObject({
+    url: FEED,
+    title: FEED,
+    subscribers: 0,
+    logo_url: null,
+  });
+  for (const path of [unknown!, `/api/2/data/episode.json?podcast=${FEED}&url=x`])
+    expect([path, (await ask(path)).status]).toEqual([path, 404]);
+  for (const path of ['/api/2/tags/10.json', '/api/2/tag/news/10.json']) expect((await ask(path)).text).toBe('[]');
+  for (const path of ['/toplist/0.json', '/toplist/101.txt', '/toplist/1.xml', '/search.json', '/search.xml?q=a'])
+    expect([path, (await ask(path)).status]).toEqual([path, 422]);
+  expect((await ask('/api/2/data/podcast.json?url=nonsense')).status).toBe(422);
+});
+
+it('lets two search at a time, and fifty wait; who comes on top is told to come again', async () => {
+  const statuses: number[] = [];
+  const searches = (count: number, text: string): Promise<void>[] =>
+    Array.from({ length: count }, async (_, n) => {
+      statuses.push((await ask(`/search.json?q=${text}+${n}`)).status);
+    });
+  let asked: Promise<void>[] = [];
+  await site.transaction(async (transaction) => {
+    await transaction.query('LOCK TABLE site.podcast_popularity IN ACCESS EXCLUSIVE MODE');
+    asked = searches(SEARCHES_AT_ONCE + SEARCHES_WAITING_MAX + 5, 'nothing');
+    await waitFor(() => statuses.length === 5, { what: 'those on top to be refused' });
+    expect(statuses).toEqual(Array(5).fill(503));
+    expect(await transaction.query(SEARCHING)).toHaveLength(SEARCHES_AT_ONCE);
+  });
+  await Promise.all(asked);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(SEARCHES_AT_ONCE + SEARCHES_WAITING_MAX);
 });
 
 it('shows nothing that projections withdrew while it was being read, when they were late until then', async () => {

@@ -1,5 +1,6 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import { Sql } from '@balados/platform-stores';
+import { GpodderDirectoryController } from './gpodder.controller';
 import { PublicController } from './public.controller';
 import { SITE_SQL } from './site-sql';
 import { MAX_LAG_MS } from './withholding';
@@ -9,7 +10,7 @@ export class PublicApiModule {
   static with(sql: Sql, { maxLagMs }: { maxLagMs: number }): DynamicModule {
     return {
       module: PublicApiModule,
-      controllers: [PublicController],
+      controllers: [PublicController, GpodderDirectoryController],
       providers: [
         { provide: SITE_SQL, useValue: sql },
         { provide: MAX_LAG_MS, useValue: maxLagMs },

@@ -22,7 +22,7 @@ export const TRENDING_DEFAULT = 20;
  * With the moment that the service itself keeps an answer: what is withdrawn is gone everywhere within 30 s, also where a cache cannot reach us
  * (`must-revalidate`), since it would go on naming people.
  */
-const LASTING = 'public, max-age=29, must-revalidate';
+export const LASTING = 'public, max-age=29, must-revalidate';
 const BRIEF = 'public, max-age=5, must-revalidate';
 
 const podcastsQuery = z.object({ limit: limitParameter(TRENDING_DEFAULT) });
@@ -38,7 +38,7 @@ const timelineQuery = z.object({
   cursor: z.string().max(256).optional(),
 });
 
-const nothingPublic = (what: string): Problem =>
+export const nothingPublic = (what: string): Problem =>
   new Problem(404, 'not_public', `Nothing public is known of this ${what}.`);
 
 @Controller('api/v1/public')

@@ -16,7 +16,7 @@ import {
   stopOnSignals,
 } from '@balados/platform-service';
 import { startTracing } from '@balados/platform-tracing';
-import { SITE_READER } from '@balados/site-schema';
+import { PODCASTS_READER, SITE_READER } from '@balados/site-schema';
 import { ACCOUNTS_WRITER, FEED_READER, TOKEN_READER, USERS_CLEANER } from '@balados/users-schema';
 import { Config, config as schema } from './config';
 import { openStores, Stores } from './embedded-stores';
@@ -76,7 +76,11 @@ async function startServices(config: Config & Omit<Stores, 'close'>, log: Logger
   );
   const [listeners, publicReads, links, clock] = await Promise.all([
     commandApi.start(
-      { ...config, USERS_DATABASE_URL: asRole(ACCOUNTS_WRITER, config.USERS_DATABASE_URL) },
+      {
+        ...config,
+        USERS_DATABASE_URL: asRole(ACCOUNTS_WRITER, config.USERS_DATABASE_URL),
+        SITE_DATABASE_URL: asRole(PODCASTS_READER, config.SITE_DATABASE_URL),
+      },
       own('command-api'),
     ),
     publicApi.start({ ...config, SITE_DATABASE_URL: asRole(SITE_READER, config.SITE_DATABASE_URL) }, own('public-api')),

@@ -8,10 +8,13 @@ export type Services = Record<
   Service
 >;
 
-/** One port for all: the play host is the gateway's, three prefixes are the proxy's, the public's and the operators', the rest is the listener's. */
+/** What podcast apps ask of nobody's podcasts in particular, by gPodder's protocol. */
+const DIRECTORY = /^\/(?:search\.[a-z]+(?:\?|$)|toplist\/|api\/2\/(?:tags?|data)\/)/;
+
+/** One port for all: the play host is the gateway's, some paths are the proxy's, the public's and the operators', the rest is the listener's. */
 export function serviceFor(services: Services, host: string, path: string, playHost: string): Service {
   if (host.replace(/:\d+$/, '').toLowerCase() === playHost.toLowerCase()) return services['play-gateway'];
-  if (path.startsWith('/api/v1/public/')) return services['public-api'];
+  if (path.startsWith('/api/v1/public/') || DIRECTORY.test(path)) return services['public-api'];
   if (path.startsWith('/api/v1/rss/')) return services['rss-proxy'];
   if (/^\/dashboard(?:[/?]|$)/.test(path)) return services.jobs;
   return services['command-api'];

@@ -49,6 +49,17 @@ const exportAnswer = z
     ),
     devices: z.array(z.object({ device_id: z.string(), caption: z.string(), type: z.string(), seen_at: time })),
     feed_names: z.array(z.object({ client: z.string(), feed: z.string(), known_as: z.string() })),
+    app_settings: z.array(
+      z.object({
+        scope: z.enum(['account', 'device', 'podcast', 'episode']),
+        device_id: z.string().nullable(),
+        podcast: z.string().nullable(),
+        episode: z.string().nullable(),
+        key: z.string(),
+        value: z.unknown(),
+        updated_at: time,
+      }),
+    ),
     idempotent_answers: z.array(z.object({ answer: z.unknown(), created_at: time })),
     state: z.object({
       subscriptions: z.array(subscriptionAnswer),

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, HttpCode, Inject, Query, UseGuards } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { feedParameter, itemParameter } from '@balados/feeds-ids';
+import { feedParameter, itemParameter, splitItem } from '@balados/feeds-ids';
 import { Documented } from '@balados/platform-service';
 import type { Sql } from '@balados/platform-stores';
 import { CurrentListener, ListenerGuard, requestErasure } from '@balados/users-accounts';
@@ -38,7 +38,8 @@ export class HistoryController {
     @Body({ schema: noBody }) _body: z.infer<typeof noBody>,
   ) {
     const target = await this.commands.execute(new ChooseErasure(userId, feed, item));
-    const erasure = await requestErasure(this.sql, userId, target);
+    const enclosure = (item !== undefined && splitItem(item).enclosure) || null;
+    const erasure = await requestErasure(this.sql, userId, target, enclosure);
     await this.commands.execute(new EraseListenerHistory(userId, target, erasure.requestedAt.getTime(), erasure.id));
     return accepted(erasure);
   }

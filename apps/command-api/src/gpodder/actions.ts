@@ -71,7 +71,7 @@ export function readActions(
 }
 
 /** `<guid>,<enclosure>`; undefined where the enclosure is no address. */
-function itemOf(guid: string, enclosure: string): string | undefined {
+export function itemOf(guid: string, enclosure: string): string | undefined {
   const address = enclosure.trim();
   if (!/^https?:\/\/[^/]/i.test(address) || !isWellFormed(guid + address)) return undefined;
   try {
@@ -82,11 +82,13 @@ function itemOf(guid: string, enclosure: string): string | undefined {
   }
 }
 
-/** Those that an app can be told of: to it an episode is its enclosure, and a podcast what it calls it. */
+/** Those that an app can be told of: to it an episode is its enclosure. */
+export const tellable = (actions: readonly EpisodeAction[]): EpisodeAction[] =>
+  actions.filter(({ item }) => splitItem(item).enclosure !== '');
+
+/** The same, with podcasts as the app calls them. */
 export const told = (actions: readonly EpisodeAction[], feeds: FeedsOfApp): EpisodeAction[] =>
-  actions
-    .filter(({ item }) => splitItem(item).enclosure !== '')
-    .flatMap((action) => feeds.namesOf(action.feed).map((feed) => ({ ...action, feed })));
+  tellable(actions).flatMap((action) => feeds.namesOf(action.feed).map((feed) => ({ ...action, feed })));
 
 /**
  * As an app of gPodder's reads it: times in UTC without a zone, seconds whole, and only of a play. A place alone is none to most apps, so a

@@ -5,5 +5,6 @@ export * from './not-a-feed';
 export * from './only-item';
 export * from './open-feed';
 export * from './read-opml';
+export * from './podcast-list';
 export { newestFirst, partOfFeed } from './part-of-feed';
 export * from './write-opml';

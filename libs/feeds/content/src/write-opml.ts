@@ -6,8 +6,14 @@ const PIECE_CHARACTERS = 65_536;
 /** XML has no character for these. Escaped they lead to the same place. */
 const NOT_XML = /[\ufffe\uffff]/g;
 
-/** Feeds as an OPML 2.0 document, in pieces; each is called by its address. */
-export function* writeOpml(title: string, feeds: Iterable<string>): Generator<string> {
+/** A feed that has a title; without one it is called by its address. */
+export interface OpmlFeed {
+  url: string;
+  title: string | null;
+}
+
+/** Feeds as an OPML 2.0 document, in pieces. */
+export function* writeOpml(title: string, feeds: Iterable<string | OpmlFeed>): Generator<string> {
   let piece = `<?xml version="1.0" encoding="UTF-8"?>
 <opml version="2.0">
   <head>
@@ -16,8 +22,9 @@ export function* writeOpml(title: string, feeds: Iterable<string>): Generator<st
   <body>
 `;
   for (const feed of feeds) {
-    const url = feed.replace(NOT_XML, encodeURIComponent);
-    piece += `    ${startTag('outline', { type: 'rss', text: url, xmlUrl: url }).slice(0, -1)}/>\n`;
+    const named = typeof feed === 'string' ? { url: feed, title: null } : feed;
+    const url = named.url.replace(NOT_XML, encodeURIComponent);
+    piece += `    ${startTag('outline', { type: 'rss', text: named.title ?? url, xmlUrl: url }).slice(0, -1)}/>\n`;
     if (piece.length < PIECE_CHARACTERS) continue;
     yield piece;
     piece = '';

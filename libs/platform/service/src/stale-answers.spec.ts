@@ -34,6 +34,15 @@ it('is whole for as long as a cache might give it, reduced for a while, and then
   );
 });
 
+it('that is no JSON is gone as soon as it would be reduced', () => {
+  assert(
+    property(integer({ min: 0, max: 2 * ANSWERS_STALE_MS }), (ageMs) => {
+      const given = told({ ...answer, type: 'text/plain; charset=utf-8', body: 'Ada' }, ageMs, outage);
+      expect(given?.body).toBe(ageMs <= MAX_AGE_S * 1_000 ? 'Ada' : undefined);
+    }),
+  );
+});
+
 it('that said of no age how long it holds is never whole', () => {
   const given = told({ ...answer, headers: ['cache-control', 'public'] }, 1, outage);
   expect(given!.body).toBe('{"people":[]}');

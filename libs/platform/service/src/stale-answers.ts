@@ -28,12 +28,15 @@ export interface Reducible extends Told {
 /**
  * An answer as it is given `ageMs` milliseconds after it was asked for, when nobody can say whether it still holds: whole, with its `Age`,
  * for as long as every cache on the way might give it (`max-age`), so that nobody sees anything for longer than without us; then reduced,
- * and kept by nobody. Undefined when it is too old for that as well.
+ * and kept by nobody. Undefined when it is too old for that as well, or no JSON: of that nothing can be taken out.
  */
 export function told(answer: Reducible, ageMs: number, outage: Outage): Told | undefined {
   if (ageMs > ANSWERS_STALE_MS) return undefined;
   const age = Math.ceil(ageMs / 1_000);
-  if (!answer.isReduced && age > maxAgeOf(answer)) Object.assign(answer, reduced(answer, outage));
+  if (!answer.isReduced && age > maxAgeOf(answer)) {
+    if (!answer.type.startsWith('application/json')) return undefined;
+    Object.assign(answer, reduced(answer, outage));
+  }
   return { ...answer, headers: withHeaders(answer.headers, { 'balados-stale': 'true', age: String(age) }) };
 }
 

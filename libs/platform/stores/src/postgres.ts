@@ -140,7 +140,7 @@ const PASSING_STATES = /^(?:08...|53...|57P..|58...|40001|40P01|55P03|57014|25P0
 /** Errors of sockets and of the driver have no SQLSTATE. */
 const PASSING_SOCKET_CODES = /^(?:ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 const PASSING_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly|client was closed|query runner was already released/i;
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|connection ended unexpectedly|client was closed|query runner was already released|has not been reached yet/i;
 
 /** Whether the same work may well succeed when it is done again: a deadlock, a lost connection and their kin. */
 export function isPassingDatabaseError(error: unknown): boolean {

@@ -27,6 +27,7 @@ export const createSiteRebuildable = (policy: SitePolicy): Rebuildable => ({
   readersIndexes: [
     'feeds_metadata_due',
     'podcast_popularity_trending',
+    'podcast_popularity_popular',
     'episode_popularity_trending',
     'episode_popularity_item',
     'public_events_of_type',

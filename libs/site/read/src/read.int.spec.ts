@@ -3,7 +3,17 @@ import { migrate, openPostgres, Sql } from '@balados/platform-stores';
 import { siteContext, TIMELINE_DAYS, timelinePartitions } from '@balados/site-schema';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
-import { episodePopularity, podcastPopularity, timeline, trendingEpisodes, trendingPodcasts } from './index';
+import {
+  episodePopularity,
+  podcastPopularity,
+  popularPodcasts,
+  publicPodcast,
+  SEARCH_RESULTS_MAX,
+  searchPodcasts,
+  timeline,
+  trendingEpisodes,
+  trendingPodcasts,
+} from './index';
 
 const FEEDS = 3_000;
 const EPISODES_EACH = 4;
@@ -107,6 +117,74 @@ describe('trending', () => {
     );
     expect(ofOne).toEqual([...ofOne].sort(byGrowth));
     expect(await trendingEpisodes(explaining, { limit: 100, feed: 'https://example.org/unknown.xml' })).toEqual([]);
+  });
+});
+
+describe('the most popular podcasts', () => {
+  const scoreOf = (url: string): number => (Number(/(\d+)\.xml$/.exec(url)![1]) * 10) % 5_000;
+  const urlsOf = async (asked: Parameters<typeof popularPodcasts>[1], sql: Sql = explaining): Promise<string[]> =>
+    (await popularPodcasts(sql, asked)).map(({ url }) => url);
+
+  it('come first, and are as many as were asked for', async () => {
+    const urls = await urlsOf({ limit: 100 });
+    expect(urls).toHaveLength(100);
+    expect(scoreOf(urls[0]!)).toBe(4_990);
+    expect(urls.map(scoreOf)).toEqual(urls.map(scoreOf).sort((a, b) => b - a));
+    expect(await urlsOf({ limit: 3 })).toEqual(urls.slice(0, 3));
+  });
+
+  it('are others than those that are left out', async () => {
+    const urls = await urlsOf({ limit: 20 });
+    const except = [urls[0]!, urls[2]!, 'https://example.org/unknown.xml'];
+    expect(await urlsOf({ limit: 18, except })).toEqual(urls.filter((url) => !except.includes(url)));
+    expect(await urlsOf({ limit: 1, except: range(FEEDS).map(feedOf) }, site)).toEqual([]);
+  });
+});
+
+describe('a search', () => {
+  const described = { title: 'Der Büchersalon: 100% Lesen', author: 'Ada O\\Brian' };
+  beforeAll(async () => {
+    await site.query(
+      `UPDATE site.podcast_popularity SET feed_title = $2, feed_author = $3, feed_cover = '{"src": "https://media.example/1.png", "srcset": null}'
+       WHERE feed_id = $1`,
+      [feedId(feedOf(7)), described.title, described.author],
+    );
+  });
+  // So few podcasts are all looked through, which wants no index.
+  const found = async (text: string): Promise<string[]> => (await searchPodcasts(site, { text })).map(({ url }) => url);
+
+  it.each([...['büchersalon', 'BÜCHER ada', '  lesen\tbücher  ', '100%', 'o\\b', '/7.xml DER'].map((text) => [text])])(
+    'finds by title, author and address: %p',
+    async (text) => {
+      expect(await found(text)).toEqual([feedOf(7)]);
+    },
+  );
+
+  it('shows what is known of a podcast', async () => {
+    const podcast = { url: feedOf(7), ...described, logo: 'https://media.example/1.png' };
+    expect(await searchPodcasts(site, { text: 'salon' })).toEqual([podcast]);
+    expect(await publicPodcast(explaining, feedOf(7))).toEqual(podcast);
+    expect(await publicPodcast(explaining, feedOf(8))).toEqual({
+      url: feedOf(8),
+      title: null,
+      author: null,
+      logo: null,
+    });
+    expect(await publicPodcast(explaining, 'https://example.org/unknown.xml')).toBeUndefined();
+  });
+
+  it.each(['b_cher', 'büch%ada', '%', '\\', 'salon nobody', 'example.org salon unknown'].map((text) => [text]))(
+    'takes nothing for a wildcard, and wants every word: %p',
+    async (text) => {
+      expect(await found(text)).toEqual(['%', '\\'].includes(text) ? [feedOf(7)] : []);
+    },
+  );
+
+  it('gives the most popular of what it finds, and nothing for nothing', async () => {
+    const urls = await found('example.org');
+    expect(urls).toHaveLength(SEARCH_RESULTS_MAX);
+    expect(urls).toEqual((await popularPodcasts(site, { limit: SEARCH_RESULTS_MAX })).map(({ url }) => url));
+    for (const text of ['', '  \t']) expect(await searchPodcasts(site, { text })).toEqual([]);
   });
 });
 

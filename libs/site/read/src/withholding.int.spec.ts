@@ -45,6 +45,7 @@ it('leaves counts and takes names and events', () => {
   const row = { score: 3, plays_people: ['a'], likes_people: ['b'] };
   const nameless = { score: 3, plays_people: [], likes_people: [] };
   expect(withoutPeople({ podcast: row })).toEqual({ podcast: nameless });
+  expect(withoutPeople([row, { url: 'x' }])).toEqual([nameless, { url: 'x' }]);
   expect(withoutPeople({ episodes: [row, row] })).toEqual({ episodes: [nameless, nameless] });
   expect(withoutPeople({ events: [{ user_id: 'a' }], pagination: { limit: 1, offset: 0, next_cursor: 'x' } })).toEqual({
     events: [],

@@ -17,6 +17,7 @@ type Named = { plays_people: string[]; likes_people: string[] };
 /** Anything that the public reads, without what is withheld: lists of people and events are empty, counts stay. */
 export function withoutPeople<Answer extends object>(answer: Answer): Answer {
   const nameless = (row: object): object => ('plays_people' in row ? { ...row, ...NOBODY } : row);
+  if (Array.isArray(answer)) return answer.map(nameless) as unknown as Answer;
   return Object.fromEntries(
     Object.entries(answer).map(([name, value]) => {
       if (name === 'events') return [name, []];

@@ -1,7 +1,7 @@
 import { isMigrated, migrate, openPostgres } from '@balados/platform-stores';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource } from 'typeorm';
-import { SITE_READER, siteContext, siteReadContext, timelinePartitions } from './index';
+import { PODCASTS_READER, SITE_READER, siteContext, siteReadContext, timelinePartitions } from './index';
 import { TimelinePartitions1700000000360 } from './partitions-migration';
 
 const COUNTS = ['score', 'score_previous', 'growth', 'plays', 'plays_previous', 'plays_people'];
@@ -82,6 +82,25 @@ describe('the schema of site', () => {
       await runner.release();
       await dataSource.destroy();
       await other.drop();
+    }
+  });
+
+  it('lets a service that suggests podcasts read which are public, and nothing else', async () => {
+    const url = new URL(database.url);
+    url.searchParams.set('options', `-c role=${PODCASTS_READER}`);
+    const reader = await openPostgres(url.href, siteReadContext, { service: 'test', poolSize: 2 });
+    const refused = { driverError: { code: '42501' } };
+    try {
+      const columns = 'feed_id, feed, feed_title, feed_author, feed_cover, score';
+      expect(await reader.query(`SELECT ${columns} FROM site.podcast_popularity`)).toEqual([]);
+      for (const column of ['plays_people', 'likes_people', 'plays'])
+        await expect(reader.query(`SELECT ${column} FROM site.podcast_popularity`)).rejects.toMatchObject(refused);
+      for (const name of Object.keys(PUBLISHED).filter((name) => name !== 'site.podcast_popularity'))
+        await expect(reader.query(`SELECT FROM ${name}`)).rejects.toMatchObject(refused);
+      await expect(reader.query('SELECT FROM site_private.feeds')).rejects.toMatchObject(refused);
+      await expect(reader.query('DELETE FROM site.podcast_popularity')).rejects.toMatchObject(refused);
+    } finally {
+      await reader.destroy();
     }
   });
 

@@ -28,6 +28,16 @@ export interface AccountRecords {
   devices: { device_id: string; caption: string; type: string; seen_at: string }[];
   /** By which address an app knows a feed that is kept under another one. */
   feed_names: { client: string; feed: string; known_as: string }[];
+  /** What apps keep with us: of the account, a device, a podcast or an episode, by addresses. */
+  app_settings: {
+    scope: string;
+    device_id: string | null;
+    podcast: string | null;
+    episode: string | null;
+    key: string;
+    value: unknown;
+    updated_at: string;
+  }[];
   /** What writes with an `Idempotency-Key` were answered, as far as it is still known. */
   idempotent_answers: { answer: unknown; created_at: string }[];
 }
@@ -37,7 +47,7 @@ const rfc3339 = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC
 
 /** Sessions that ended are there until they are purged. Undefined for who has no account. */
 export async function accountRecords(sql: Sql, userId: string): Promise<AccountRecords | undefined> {
-  const [[account], tokens, keys, devices, names, answers] = await Promise.all([
+  const [[account], tokens, keys, devices, names, settings, answers] = await Promise.all([
     sql.query<AccountRecords['account'][]>(
       `SELECT user_id, username, NULL AS issuer, NULL AS subject, ${rfc3339('created_at')}
        FROM users.accounts WHERE user_id = $1
@@ -64,11 +74,18 @@ export async function accountRecords(sql: Sql, userId: string): Promise<AccountR
       'SELECT client, feed, known_as FROM users.feed_names WHERE user_id = $1 ORDER BY client, feed',
       [userId],
     ),
+    sql.query<AccountRecords['app_settings']>(
+      `SELECT scope, CASE scope WHEN 'device' THEN subject END AS device_id, feed AS podcast, enclosure AS episode, key, value,
+         ${rfc3339('updated_at')}
+       FROM users.app_settings WHERE user_id = $1 ORDER BY scope, subject, key`,
+      [userId],
+    ),
     sql.query<AccountRecords['idempotent_answers']>(
       `SELECT answer, ${rfc3339('created_at')} FROM users.idempotency_keys
        WHERE user_id = $1 AND answer IS NOT NULL ORDER BY idempotency_keys.created_at`,
       [userId],
     ),
   ]);
-  return account && { account, tokens, keys, devices, feed_names: names, idempotent_answers: answers };
+  const ofApps = { devices, feed_names: names, app_settings: settings };
+  return account && { account, tokens, keys, ...ofApps, idempotent_answers: answers };
 }

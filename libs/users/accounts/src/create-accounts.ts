@@ -2,6 +2,7 @@ import { DataSource } from 'typeorm';
 import { AccessTokens } from './access-token';
 import { AccountClosing } from './account-closing';
 import { Accounts } from './accounts';
+import { AppSettings } from './app-settings';
 import { Authenticate, createAuthenticate } from './authenticate';
 import { BasicCredentials } from './basic-credentials';
 import { AccountsConfig } from './config';
@@ -35,6 +36,7 @@ export interface AccountsParts {
   cookies: SessionCookies;
   devices: KnownDevices;
   feedNames: FeedNames;
+  appSettings: AppSettings;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -69,6 +71,7 @@ export async function createAccounts({
     cookies: new SessionCookies(signingKeys),
     devices: new KnownDevices(dataSource),
     feedNames: new FeedNames(dataSource),
+    appSettings: new AppSettings(dataSource),
     keys,
     jwks,
     authenticate: createAuthenticate({

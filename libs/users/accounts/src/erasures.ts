@@ -26,14 +26,21 @@ const HASH = `sha256(convert_to($1::uuid::text, 'UTF8'))`;
 const COVERS = `(this.feed_id IS NULL OR this.feed_id = older.feed_id)
   AND (this.episode_id IS NULL OR this.episode_id = older.episode_id)`;
 
+/** SQL: whether settings of apps are of what the erasure `this` takes. Those of account and devices go with the account alone. */
+const takesSettings = (ofEpisode = 'false'): string => `settings.feed_id IS NOT NULL
+  AND (this.feed_id IS NULL OR this.feed_id = settings.feed_id)
+  AND (this.episode_id IS NULL OR this.episode_id = settings.episode_id OR this.episode_id::text = settings.subject OR ${ofEpisode})`;
+
 /**
  * Notes that something is to be erased; jobs carry it out. Of an account there is one: asked for again, it is that one. Those of the
- * listener's that wait and ask for no more are done with it.
+ * listener's that wait and ask for no more are done with it. What apps keep of it with us goes at once.
+ * @param enclosure of the episode: apps know it by that alone
  */
 export async function requestErasure(
   sql: Sql,
   userId: string,
   { scope, feedId, episodeId }: ErasureTarget,
+  enclosure: string | null = null,
 ): Promise<Erasure> {
   const [made] = await sql.query<Erasure[]>(
     `WITH this AS (
@@ -45,9 +52,12 @@ export async function requestErasure(
          SELECT older.id FROM users.erasures older, this
          WHERE older.user_hash = ${HASH} AND older.user_id IS NOT NULL AND older.scope <> 'account' AND ${COVERS}
          FOR UPDATE OF older SKIP LOCKED)
+     ), forgotten AS (
+       DELETE FROM users.app_settings settings USING this
+       WHERE settings.user_id = $1::uuid AND (this.scope = 'account' OR ${takesSettings('settings.enclosure = $6')})
      )
      SELECT ${ROW} FROM this`,
-    [userId, randomUUID(), scope, feedId, episodeId],
+    [userId, randomUUID(), scope, feedId, episodeId, enclosure],
   );
   if (made) return made;
   const [held] = await sql.query<Erasure[]>(
@@ -85,6 +95,13 @@ export async function finishErasure(sql: Sql, { id, userId }: PendingErasure): P
        AND ${COVERS}`,
     [userId, id],
   );
+  // Of a copy that was older than the erasure it may be there again; what was set since stays.
+  await sql.query(
+    `DELETE FROM users.app_settings settings USING users.erasures this
+     WHERE this.id = $2 AND settings.user_id = $1 AND settings.updated_at <= this.requested_at
+       AND ${takesSettings()}`,
+    [userId, id],
+  );
   await sql.query('UPDATE users.erasures SET user_id = NULL, finished_at = now() WHERE id = $1', [id]);
 }
 
@@ -107,7 +124,8 @@ export const reopenErasure = (sql: Sql, id: string, userId: string): Promise<unk
 /** Deletes all that the tables of this room hold of a listener but the erasure itself. The name is free again. */
 export async function forgetAccount(sql: Sql, userId: string): Promise<void> {
   for (const table of [
-    ...['idempotency_keys', 'devices', 'feed_names', 'api_tokens', 'listener_keys', 'outside_listeners', 'accounts'],
+    ...['idempotency_keys', 'app_settings', 'devices', 'feed_names', 'api_tokens'],
+    ...['listener_keys', 'outside_listeners', 'accounts'],
   ])
     await sql.query(`DELETE FROM users.${table} WHERE user_id = $1`, [userId]);
 }

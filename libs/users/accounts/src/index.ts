@@ -1,6 +1,14 @@
 export { AccountClosing } from './account-closing';
 export { accountRecords, type AccountRecords } from './account-records';
 export { type Account, Accounts, type Credentials, type Self } from './accounts';
+export {
+  AppSettings,
+  SETTING_MAX_BYTES,
+  SETTINGS_MAX_BYTES,
+  SETTINGS_PER_LISTENER,
+  type Settings,
+  type SettingsOf,
+} from './app-settings';
 export { type Authenticate } from './authenticate';
 export { BasicCredentials, type Means, type SignedIn } from './basic-credentials';
 export { accountsConfig, type AccountsConfig, withOutsideIssuer } from './config';

@@ -1,5 +1,5 @@
 import { Decider, Refusal } from '@balados/event-sourcing';
-import { episodeKey } from '@balados/feeds-ids';
+import { episodeKey, splitItem } from '@balados/feeds-ids';
 import {
   concerns,
   EPISODES_MAX,
@@ -92,6 +92,23 @@ export const findPlay = (state: ListeningState, feed: string | undefined, item: 
 /** What is noted of a feed's item, if anything ever was. */
 export const findMark = (state: ListeningState, feed: string, item: string): Mark | undefined =>
   state.marks.get(episodeKey(item))?.find((mark) => mark.feed === feed);
+
+/**
+ * Of an episode that is named by its enclosure alone: the item that it is known as, with its guid where one is known (the last to name an
+ * enclosure is right), and the items of that enclosure that are saved.
+ */
+export function itemsOfEnclosure(
+  state: ListeningState,
+  feed: string,
+  enclosure: string,
+): { item: string; saved: string[] } {
+  const isMeant = (entry: { feed: string; item: string }): boolean =>
+    entry.feed === feed && splitItem(entry.item).enclosure === enclosure;
+  let known = `,${enclosure}`;
+  for (const named of allNamed(state)) if (isMeant(named) && splitItem(named.item).guid !== '') known = named.item;
+  const saved = [...allMarks(state)].filter((mark) => mark.savedAt !== null && isMeant(mark));
+  return { item: known, saved: saved.map(({ item }) => item) };
+}
 
 /** The podcasts of which this item was ever played, saved or shared. */
 export function feedsOf(state: ListeningState, item: string): string[] {

@@ -2,7 +2,7 @@ import { EventMetadata } from '@balados/event-sourcing';
 import { fold, given } from '@balados/event-sourcing/testing';
 import { EPISODES_MAX, ListeningEvent } from '@balados/users-contracts';
 import { instant, rfc3339 } from './claims';
-import { allMarks, allPlays, feedOf, findMark, listening, ListeningCommand } from './listening';
+import { allMarks, allPlays, feedOf, findMark, itemsOfEnclosure, listening, ListeningCommand } from './listening';
 import { MarkCommand } from './marks';
 
 const FEED = 'https://feeds.example/show';
@@ -36,6 +36,32 @@ const command =
   (now: number, more: More = {}): ListeningCommand => ({ type, data: { feed: FEED, item: ITEM, ...more, now } });
 const [save, unsave, share] = [command('SaveEpisode'), command('UnsaveEpisode'), command('ShareEpisode')];
 const NO_FEED = { feed: undefined };
+
+describe('an episode that an app names by its enclosure', () => {
+  const ENCLOSURE = 'https://cdn.example/1.mp3';
+  const BARE = `,${ENCLOSURE}`;
+  const of = (...events: ListeningEvent[]) => itemsOfEnclosure(fold(listening, events), FEED, ENCLOSURE);
+
+  it.each<[string, ListeningEvent[], { item: string; saved: string[] }]>([
+    ['is that alone where nothing names it', [], { item: BARE, saved: [] }],
+    ['has its guid where one is known, and is not saved by that', [played], { item: ITEM, saved: [] }],
+    ['is saved under its guid', [saved(at(1))], { item: ITEM, saved: [ITEM] }],
+    ['is saved no more', [saved(at(1)), unsaved(at(2))], { item: ITEM, saved: [] }],
+    [
+      'is saved under both names',
+      [saved(at(1), { item: BARE }), saved(at(2)), saved(at(3), { item: `other,${ENCLOSURE}x` })],
+      { item: ITEM, saved: [BARE, ITEM] },
+    ],
+    [
+      'is none of another podcast, and none that moved away',
+      [saved(at(1), { feed: OTHER }), saved(at(1), { item: MOVED })],
+      {
+        item: BARE,
+        saved: [],
+      },
+    ],
+  ])('%s', (_, events, expected) => expect(of(...events)).toEqual(expected));
+});
 
 describe('a listener saves an episode', () => {
   it('that the server hears of for the first time', () =>

@@ -3,7 +3,7 @@ import { IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Sql } from '@balados/platform-stores';
 import { feedId } from '@balados/feeds-ids';
 import { WireEpisode, wireEpisode } from '@balados/users-contracts';
-import { allMarks } from '@balados/users-domain';
+import { allMarks, itemsOfEnclosure } from '@balados/users-domain';
 import { LISTENER_STREAMS } from '@balados/users-write';
 import type { ListenerStreams } from '@balados/users-write';
 import { OwnRead, ownRead } from './own-reads';
@@ -60,5 +60,25 @@ export class GetSavedEpisodesHandler implements IQueryHandler<GetSavedEpisodes> 
       wireEpisode({ ...row, savedAt: saved_at.getTime(), sharedAt: shared_at && shared_at.getTime() }),
     );
     return { episodes, total: Number(count!.total) };
+  }
+}
+
+/** Of an episode that an app names by its enclosure: the item that it is known as, and those that are saved of it, if any. */
+export class GetItemsOfEnclosure extends Query<{ item: string; saved: string[] }> {
+  constructor(
+    readonly userId: string,
+    readonly feed: string,
+    readonly enclosure: string,
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(GetItemsOfEnclosure)
+export class GetItemsOfEnclosureHandler implements IQueryHandler<GetItemsOfEnclosure> {
+  constructor(@Inject(LISTENER_STREAMS) private readonly streams: ListenerStreams) {}
+
+  execute({ userId, feed, enclosure }: GetItemsOfEnclosure): Promise<{ item: string; saved: string[] }> {
+    return this.streams.listening.query(userId, ({ state }) => itemsOfEnclosure(state, feed, enclosure));
   }
 }

@@ -39,7 +39,7 @@ export const usersRights: Rights = {
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
       [
-        ...['users.api_tokens', 'users.devices', 'users.feed_names'],
+        ...['users.api_tokens', 'users.devices', 'users.feed_names', 'users.app_settings'],
         ...['users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
       ],
       [...KEEP, 'DELETE'],
@@ -56,6 +56,7 @@ export const usersRights: Rights = {
     ...each(['users.accounts', 'users.devices', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
     'users.feed_names': ofListener('SELECT (feed_id, told_at)'),
     'users.feed_moves': [...KEEP, 'DELETE'],
+    'users.app_settings': ofListener('SELECT (subject, feed_id, episode_id, updated_at)'),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
   },

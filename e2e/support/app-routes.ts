@@ -35,6 +35,16 @@ export const APP_ROUTES: Record<string, Body | null> = {
   'post /api/2/subscriptions/:user/:file': changes,
   'get /api/2/episodes/:file': null,
   'post /api/2/episodes/:file': actions,
+  'get /api/2/favorites/:file': null,
+  'get /api/2/settings/:user/:scope': null,
+  'post /api/2/settings/:user/:scope': ({ device }) => ({ set: { [device]: true }, remove: ['another'] }),
+  'get /api/2/updates/:user/:file': null,
+  'get /api/2/lists/:file': null,
+  'post /api/2/lists/:user/create.:format': list,
+  'get /api/2/lists/:user/list/:list': null,
+  'put /api/2/lists/:user/list/:list': list,
+  'delete /api/2/lists/:user/list/:list': null,
+  'get /suggestions/:count': null,
   'get /subscriptions/:file': null,
   'put /subscriptions/:file': list,
   'get /subscriptions/:user/:file': null,
@@ -52,7 +62,13 @@ export function pathOf(
 ): [method: string, path: string] {
   const [method, pattern] = route.split(' ') as [string, string];
   const last = file ?? `${pattern.includes(':user') ? device : user}.json`;
-  const path = pattern.replace(':user', user).replace(':file', last);
+  const path = pattern
+    .replace(':user', user)
+    .replace(':file', last)
+    .replace(':scope', file ?? 'account.json')
+    .replace(':list', file ?? 'mine.json')
+    .replace(':count', file ?? '5.json')
+    .replace(':format', 'json');
   if (path.includes('/:')) throw new Error(`${route}: say what its path holds`);
   return [method.toUpperCase(), path];
 }

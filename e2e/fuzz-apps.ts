@@ -1,4 +1,4 @@
-import { APP_ROUTES, pathOf } from './support/app-routes';
+import { APP_ROUTES, pathOf, PUBLIC_APP_ROUTES } from './support/app-routes';
 import { Credentials } from './support/client';
 import { oneOf } from './support/limits';
 import {
@@ -68,7 +68,7 @@ const basic = (text: string | Buffer): string => `Basic ${Buffer.from(text as st
 /** Makes requests to the routes of podcast apps, some of them right: none may fail on our side, and none may reach what is another's. */
 export class FuzzApps {
   private turn = 0;
-  private readonly routes = Object.keys(APP_ROUTES);
+  private readonly routes = [...Object.keys(APP_ROUTES), ...PUBLIC_APP_ROUTES];
 
   constructor(
     private readonly random: Random,

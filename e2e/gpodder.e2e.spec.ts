@@ -9,6 +9,7 @@ import { withSql } from './support/comparison';
 import { DebianClient, gpodderOrNone, mygpoclientOrNone } from './support/debian-clients';
 import { liveApart } from './support/late-uploads';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
+import { ServiceProcess } from './support/service-process';
 import { waitUntilReady } from './support/services';
 import { KINDS, startSystem, System } from './support/system';
 
@@ -716,6 +717,26 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
       expect((await send(`${base}/suggestions/101.json`, { headers: basic(app) })).status).toBe(422);
       expect((await send(`${base}/suggestions/10.json`)).status).toBe(401);
     });
+
+    // Standalone has one Postgres for all of it.
+    if (kind === 'services')
+      it.each([
+        ['away', 'postgres://127.0.0.1:1/site', [503, 'unavailable']],
+        ['not named', '', [200, undefined]],
+      ])('is suggested to nobody where its database is %s, and all else goes on', async (_, url, expected) => {
+        const env = { ...system.envOf('command-api'), SITE_DATABASE_URL: url };
+        const copy = await new ServiceProcess('command-api', 'command-api/main', env).start();
+        try {
+          const { app } = await listener();
+          const as = { headers: basic(app) };
+          const { status, json } = await send(`${copy.url}/suggestions/10.json`, as);
+          expect([status, json.code]).toEqual(expected);
+          expect((await send(`${copy.url}/api/2/devices/${app.username}.json`, as)).json).toEqual([]);
+          expect((await fetch(`${copy.url}/readyz`)).status).toBe(200);
+        } finally {
+          await copy.stop();
+        }
+      });
 
     (startMygpoclient ? it : it.skip)("is read by Debian's mygpoclient, with favorites and settings", async () => {
       const { app, device } = await listener();

@@ -55,6 +55,16 @@ export const APP_ROUTES: Record<string, Body | null> = {
   'post /index.php/apps/gpoddersync/episode_action/create': actions,
 };
 
+/** Those of what is everybody's. */
+export const PUBLIC_APP_ROUTES = [
+  'get /search.:format',
+  'get /toplist/:file',
+  'get /api/2/data/podcast.json',
+  'get /api/2/data/episode.json',
+  'get /api/2/tags/:file',
+  'get /api/2/tag/:tag/:file',
+];
+
 /** Of a route as it is registered: its address for a listener and their device, `file` instead of what it would end in. */
 export function pathOf(
   route: string,
@@ -68,6 +78,7 @@ export function pathOf(
     .replace(':scope', file ?? 'account.json')
     .replace(':list', file ?? 'mine.json')
     .replace(':count', file ?? '5.json')
+    .replace(':tag', 'news')
     .replace(':format', 'json');
   if (path.includes('/:')) throw new Error(`${route}: say what its path holds`);
   return [method.toUpperCase(), path];

@@ -30,6 +30,7 @@ describe('isPassingDatabaseError', () => {
   it('knows the lost connections that carry no code', () => {
     expect(isPassingDatabaseError(new Error('Connection terminated unexpectedly'))).toBe(true);
     expect(isPassingDatabaseError(new Error('timeout exceeded when trying to connect'))).toBe(true);
+    expect(isPassingDatabaseError(new Error('Postgres has not been reached yet'))).toBe(true);
     expect(isPassingDatabaseError(new Error('poison'))).toBe(false);
   });
 });

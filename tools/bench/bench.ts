@@ -6,6 +6,8 @@ export interface Ceilings {
   appendsPerSecond: number;
   /** Each as large as a small sync. */
   smallBatchesPerSecond: number;
+  /** Each as large as an upload of a podcast app. */
+  uploadsPerSecond: number;
   appendToSubscriber: Spread;
   commit: Spread;
 }

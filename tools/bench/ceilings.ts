@@ -1,3 +1,4 @@
+import { EVENTS_OF_UPLOAD } from './apps';
 import { Ceilings, CONNECTIONS, OPEN_LOOP_WRITES, SYNC_CONNECTIONS, SYNC_PLAYS, WRITES_PER_SECOND } from './bench';
 import { appendRate, appendToSubscriber, connect, disconnect } from './raw-client';
 import { commitTimes } from './raw-postgres';
@@ -27,6 +28,14 @@ export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Prom
       ceilings.smallBatchesPerSecond = await appendRate(client, { ...small, seconds: APPEND_SECONDS });
       say(
         `  ${perSecond(ceilings.smallBatchesPerSecond)} appends of ${SYNC_PLAYS} events, ${SYNC_CONNECTIONS} at once`,
+      );
+    }
+    if (wanted.has('uploadsPerSecond')) {
+      const upload = { atOnce: SYNC_CONNECTIONS, events: EVENTS_OF_UPLOAD };
+      await appendRate(client, { ...upload, seconds: WARM_UP_SECONDS });
+      ceilings.uploadsPerSecond = await appendRate(client, { ...upload, seconds: APPEND_SECONDS });
+      say(
+        `  ${perSecond(ceilings.uploadsPerSecond)} appends of ${EVENTS_OF_UPLOAD} events, ${SYNC_CONNECTIONS} at once`,
       );
     }
     if (wanted.has('appendToSubscriber')) {

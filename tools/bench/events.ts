@@ -25,8 +25,8 @@ export const positionEvent = (listener: number, n: number, position: number): Us
   data: { ...episodeOf(listener, n), position, played: false, updatedAt: new Date().toISOString() },
 });
 
-/** For the official client: what command-api appends, with the metadata of a device. */
-export function stored(event: UsersEvent): JSONEventData {
+/** For the official client: what command-api appends, with the metadata of a device. @param recordedAt RFC 3339 */
+export function stored(event: UsersEvent, recordedAt = new Date().toISOString()): JSONEventData {
   const { version, data } = usersEvents.declarations[event.type];
   return jsonEvent({
     id: randomUUID(),
@@ -34,7 +34,7 @@ export function stored(event: UsersEvent): JSONEventData {
     data: data.parse(event.data) as Record<string, unknown>,
     metadata: {
       version,
-      recordedAt: new Date().toISOString(),
+      recordedAt,
       correlationId: randomUUID(),
       deviceId: 'phone',
       deviceName: 'the phone',

@@ -1,5 +1,6 @@
 import autocannon, { Client, Request, Result } from 'autocannon';
 import { encodeBase64, encodeBase64Url } from '@balados/feeds-ids';
+import { App, appRequest, Asking } from './apps';
 import { episodeOf, feedUrl, itemOf } from './events';
 import { Listener } from './listeners';
 import { Mix, MixRequest } from './mix';
@@ -19,6 +20,7 @@ export type Load = Bounds &
     | { kind: 'positions'; listeners: Listener[]; round: number }
     | { kind: 'syncs'; listeners: Listener[]; playsEach: number }
     | { kind: 'mix'; listeners: Listener[] }
+    | ({ kind: 'apps'; apps: App[] } & Asking)
     | { kind: 'get'; path: string; expected: string }
     /** Each path once, then from the beginning. */
     | { kind: 'redirects'; paths: string[]; host: string }
@@ -124,9 +126,13 @@ export async function runLoad(load: Load): Promise<Generated> {
       const mine = load.paths.filter((_, index) => index % load.connections === own);
       client.setRequests(mine.map((path) => ({ path, headers: { host: load.host } })));
     }
+    const fail = (reason: string): string => (failure ??= reason);
+    if (load.kind === 'apps') {
+      const mine = load.apps.filter((_, index) => index % load.connections === own);
+      client.setRequests([appRequest(mine, load, fail)]);
+    }
     if (load.kind === 'syncs' || load.kind === 'mix') {
       const listeners = load.listeners.filter((_, index) => index % load.connections === own);
-      const fail = (reason: string): string => (failure ??= reason);
       client.setRequests([
         load.kind === 'mix' ? mixRequest(listeners, fail) : syncRequest(listeners, load.playsEach, fail),
       ]);

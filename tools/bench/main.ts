@@ -9,6 +9,7 @@ import { clusterMix } from './figures/cluster-mix';
 import { serviceMemory, standaloneMemory, stateCache } from './figures/memory';
 import { positions } from './figures/positions';
 import { feedFigures } from './figures/feeds';
+import { APPS_CACHE_MB, podcastApps } from './figures/podcast-apps';
 import { rebuilding } from './figures/rebuild';
 import { redirects } from './figures/redirects';
 import { timeStarts } from './figures/start';
@@ -59,7 +60,7 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
   const services = onServices(full ? CACHE_LISTENERS_FULL : CACHE_LISTENERS);
   const names = [
     START,
-    ...new Set([...services, ...onStandalone, ...onFeeds(0), clusterMix(1)].map(({ name }) => name)),
+    ...new Set([...services, ...onStandalone, podcastApps, ...onFeeds(0), clusterMix(1)].map(({ name }) => name)),
   ];
   if (only !== undefined && !names.includes(only)) throw new Error(`no figure ${only}; there are ${names.join(', ')}`);
   const isWanted = ({ name }: { name: string }): boolean => only === undefined || name === only;
@@ -70,13 +71,18 @@ async function bench({ only, full }: { only?: string; full?: boolean }): Promise
   buildApps();
   const postgres = await startPostgres();
   try {
-    const wanted = [...onStandalone, ...services, clusterMix(1)].filter(isWanted);
+    const wanted = [...onStandalone, ...services, podcastApps, clusterMix(1)].filter(isWanted);
     const ceilings = await measureCeilings(new Set(wanted.flatMap(({ ceilings = [] }) => ceilings)));
     if (isWanted({ name: START }) || onStandalone.some(isWanted))
       rows.push(...(await standalone(onStandalone.filter(isWanted), isWanted({ name: START }), ceilings)));
     if (services.some(isWanted)) {
       say('Six processes …');
       rows.push(...(await measureAll(services.filter(isWanted), await startServices(), ceilings)));
+    }
+    if (isWanted(podcastApps)) {
+      say('Six processes, for podcast apps …');
+      const system = await startServices({ STATE_CACHE_MB: String(APPS_CACHE_MB) });
+      rows.push(...(await measureAll([podcastApps], system, ceilings)));
     }
     if (onFeeds(0).some(isWanted)) {
       say('Six processes, with feeds …');

@@ -83,6 +83,8 @@ export async function appendToSubscriber(
 export interface Filling {
   stream: string;
   events: UsersEvent[];
+  /** RFC 3339; now unless said. */
+  recordedAt?: string;
 }
 
 const STREAMS_AT_ONCE = 8;
@@ -94,9 +96,11 @@ export async function fill(client: EventStoreDBClient, fillings: Iterable<Fillin
   let count = 0;
   const work = async (): Promise<void> => {
     for (let next = waiting.next(); !next.done; next = waiting.next()) {
-      const { stream, events } = next.value;
+      const { stream, events, recordedAt } = next.value;
       for (let start = 0; start < events.length; start += EVENTS_PER_APPEND) {
-        const piece: JSONEventData[] = events.slice(start, start + EVENTS_PER_APPEND).map(stored);
+        const piece: JSONEventData[] = events
+          .slice(start, start + EVENTS_PER_APPEND)
+          .map((event) => stored(event, recordedAt));
         await client.appendToStream(stream, piece, { expectedRevision: start === 0 ? NO_STREAM : BigInt(start - 1) });
         count += piece.length;
       }

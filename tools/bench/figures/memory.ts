@@ -129,7 +129,7 @@ export const stateCache = (howMany: number): Figure => ({
 });
 
 /** One figure of `/metrics`. @throws Error when it is not there */
-async function gauge(url: string, name: string): Promise<number> {
+export async function gauge(url: string, name: string): Promise<number> {
   const metrics = await (await fetch(`${url}/metrics`)).text();
   const line = metrics.split('\n').find((each) => each.startsWith(`${name}{`));
   if (!line) throw new Error(`${url}/metrics has no ${name}`);

@@ -1,7 +1,12 @@
 import { Sql } from '@balados/platform-stores';
+import { LRUCache } from 'lru-cache';
 
 /** Devices that are kept of one listener: of more, those that were seen last. */
 export const DEVICES_PER_LISTENER = 100;
+/** That a device was seen is written at most this often, in milliseconds: apps upload in many pieces. */
+export const SEEN_AGAIN_MS = 60_000;
+/** Devices that one process remembers to have written. */
+export const DEVICES_REMEMBERED = 10_000;
 export const DEVICE_TYPES = ['desktop', 'laptop', 'mobile', 'server', 'other'] as const;
 export type DeviceType = (typeof DEVICE_TYPES)[number];
 
@@ -14,6 +19,8 @@ export interface KnownDevice {
 
 /** The devices that apps have told of, or only written from. */
 export class KnownDevices {
+  private readonly seen = new LRUCache<string, true>({ max: DEVICES_REMEMBERED, ttl: SEEN_AGAIN_MS });
+
   constructor(private readonly sql: Sql) {}
 
   /** Names it as its app does; what is not said stays, and of a new one is its id and `other`. */
@@ -21,12 +28,17 @@ export class KnownDevices {
     userId: string,
     { deviceId, caption, type }: Pick<KnownDevice, 'deviceId'> & Partial<KnownDevice>,
   ): Promise<void> {
+    if (caption === undefined && type === undefined) return this.note(userId, [deviceId]);
     await this.write(userId, [deviceId], caption, type);
   }
 
   /** Devices that something came from, by their ids. */
   async note(userId: string, deviceIds: readonly string[]): Promise<void> {
-    if (deviceIds.length > 0) await this.write(userId, deviceIds);
+    const keyOf = (id: string): string => `${userId} ${id}`;
+    const unseen = deviceIds.filter((id) => !this.seen.has(keyOf(id)));
+    if (unseen.length === 0) return;
+    await this.write(userId, unseen);
+    for (const id of unseen) this.seen.set(keyOf(id), true);
   }
 
   private async write(userId: string, ids: readonly string[], caption?: string, type?: DeviceType): Promise<void> {

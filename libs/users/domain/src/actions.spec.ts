@@ -1,7 +1,7 @@
 import { episodeKey } from '@balados/feeds-ids';
 import { partOf } from '@balados/users-contracts';
 import fc from 'fast-check';
-import { EpisodeAction, REPORTS_OF_EPISODE } from './actions';
+import { EpisodeAction, keysSince, noteRecent, RECENT_KEPT, Recent, REPORTS_OF_EPISODE } from './actions';
 import { allReports, findPlay, listening, ListeningCommand } from './listening';
 import { Accepted, replay } from './replay.fixture';
 
@@ -104,6 +104,25 @@ describe('what apps report', () => {
     expect(play && { position: play.position, played: play.played }).toEqual(expected);
     // What popularity counts.
     expect(play?.listenedOn !== undefined).toBe(play !== undefined && (play.position > 0 || play.played));
+  });
+
+  it('of a late time is found without all that is held, whatever our copies’ clocks say', () => {
+    const receipt = fc.tuple(fc.nat(40).map(String), fc.integer({ min: -3, max: 3 }));
+    const receipts = fc.array(receipt, { maxLength: 400, size: 'max' });
+    fc.assert(
+      fc.property(receipts, fc.nat(3), fc.nat(1_600), (drawn, times, since) => {
+        const recent: Recent[] = [];
+        const all = Array.from({ length: 1 + times }, () => drawn).flat();
+        // One after the other, of clocks that differ by a little.
+        const heard = all.map(([key, off], nth) => [key, nth + off] as const);
+        for (const [key, at] of heard) noteRecent(recent, key, at);
+        expect(recent.length).toBeLessThan(2 * RECENT_KEPT);
+        const found = keysSince(recent, since);
+        for (const [key, at] of heard) if (found && at >= since) expect(found).toContain(key);
+        // It goes back as far as it is said to.
+        if (heard.length > 10 && since >= heard.length - RECENT_KEPT + 10 && since > 5) expect(found).toBeDefined();
+      }),
+    );
   });
 
   it(`is held up to the last ${REPORTS_OF_EPISODE} of an episode, whichever device they are of`, () => {

@@ -10,6 +10,9 @@ export const REPORTS_OF_EPISODE = 50;
 /** From so many reports of a listener on, of an episode that is reported again the last one alone is held. */
 export const REPORTS_KEPT = 100_000;
 
+/** Of the last reports and plays of a listener at least so many are known by when we heard of them. */
+export const RECENT_KEPT = 500;
+
 /** What an app tells that was done with an episode. Times in epoch milliseconds, seconds as it says them, null where it says none. */
 export interface EpisodeAction {
   feed: string;
@@ -115,3 +118,22 @@ export const bytesOfReport = ({ feed, item, device }: EpisodeAction): number =>
   REPORT_BYTES + feed.length + item.length + (device?.length ?? 0);
 
 const REPORT_BYTES = 280;
+
+/** An episode that was reported or played, by its key; and the latest time of receipt of that and of all that came before. */
+export interface Recent {
+  key: string;
+  upTo: number;
+}
+
+/** Notes what came last, and forgets of the oldest. */
+export function noteRecent(recent: Recent[], key: string, recordedAt: number): void {
+  recent.push({ key, upTo: Math.max(recordedAt, recent.at(-1)?.upTo ?? -Infinity) });
+  if (recent.length >= 2 * RECENT_KEPT) recent.splice(0, RECENT_KEPT);
+}
+
+/** Keys of the episodes of which we may have heard from a time on; undefined where that goes back further than is known. */
+export function keysSince(recent: readonly Recent[], since: number): Set<string> | undefined {
+  if (recent.length === 0 || recent[0]!.upTo >= since) return undefined;
+  const first = recent.findLastIndex(({ upTo }) => upTo < since) + 1;
+  return new Set(recent.slice(first).map(({ key }) => key));
+}

@@ -14,7 +14,7 @@ import {
   WHOLE_HISTORY,
 } from '@balados/users-contracts';
 import { EraseHistory, Erasures } from './erasure';
-import { allMarks, allPlays, listening, ListeningCommand, PlayClaim } from './listening';
+import { allMarks, allPlays, listening, ListeningCommand, ListeningState, PlayClaim } from './listening';
 import { PlaylistClaim, PlaylistItemClaim } from './playlist-claims';
 import { playlists, PlaylistsCommand } from './playlists';
 import { Accepted, Replay, replay } from './replay.fixture';
@@ -69,7 +69,9 @@ function inAnyOrder<State extends object>(state: State): object {
       key,
       [...ofItem].sort((one, other) => (one.feed < other.feed ? -1 : 1)),
     ]);
-  return { ...state, episodes: new Map(sorted(state.episodes)), marks: new Map(sorted(state.marks)) };
+  // What came last is of those that are left.
+  const recent = new Set((state as unknown as ListeningState).recent.map(({ key }) => key));
+  return { ...state, recent, episodes: new Map(sorted(state.episodes)), marks: new Map(sorted(state.marks)) };
 }
 
 type SubscriptionsSaid = Exclude<SubscriptionsCommand, EraseHistory>;

@@ -15,6 +15,8 @@ import {
   claimOf,
   isHeard,
   newActions,
+  noteRecent,
+  Recent,
   ReportActions,
   reported,
   ReportedAction,
@@ -61,6 +63,8 @@ export interface ListeningState {
   /** By episode key: what apps reported, in the order in which we heard of it; and how many that are. */
   reports: Map<string, ReportedAction[]>;
   reported: number;
+  /** The last of them and of the plays, in the order in which we heard of them. */
+  recent: Recent[];
   /** Each feed's URL once, however many episodes name it. */
   feeds: Map<string, string>;
   erasures: Erasures;
@@ -238,6 +242,8 @@ function remove(state: ListeningState, target: ErasureTarget): void {
     if (left.length === 0) state.reports.delete(key);
     else if (left.length < reports.length) state.reports.set(key, left);
   }
+  // Nor is it known any more that there was something.
+  state.recent = state.recent.filter(({ key }) => state.episodes.has(key) || state.reports.has(key));
   if (feeds.size === 0) return;
   for (const { feed } of [...allPlays(state), ...allMarks(state)]) feeds.delete(feed);
   for (const feed of feeds) {
@@ -253,6 +259,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
     marks: new Map(),
     reports: new Map(),
     reported: 0,
+    recent: [],
     feeds: new Map(),
     erasures: NOTHING_ERASED,
     entries: 0,
@@ -340,6 +347,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       state.reported += reports.length - held.length;
       for (const report of held) if (!reports.includes(report)) state.bytes -= bytesOfReport(report);
       state.bytes += bytesOfReport(reports.at(-1)!);
+      noteRecent(state.recent, key, reports.at(-1)!.recordedAt);
       return state;
     }
     let feed = state.feeds.get(data.feed);
@@ -354,6 +362,7 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
       case 'PositionUpdated': {
         const held = state.episodes.get(key)?.find(ofFeed);
         const { item, position, played, updatedAt } = event.data;
+        noteRecent(state.recent, key, instant(metadata.recordedAt));
         put(state, state.episodes, key, held, {
           feed,
           item,

@@ -5,6 +5,7 @@ import {
   claimOf,
   comparePlays,
   EpisodeAction,
+  keysSince,
   ListeningState,
   Play,
   ReportedAction,
@@ -52,9 +53,12 @@ export function actionsOf(state: ListeningState, { since, isAggregated, feed, de
     (feed === undefined || action.feed === feed) &&
     (device === undefined || action.device === device);
   const told: ReportedAction[] = [];
-  // All that is held is gone through, and little of it is asked for most of the time: nothing is made of the rest.
-  for (const reports of state.reports.values()) for (const each of reports) if (isAsked(each)) told.push(each);
-  for (const each of unreported(state, since)) if (isAsked(each)) told.push(each);
+  // To go through all that is held takes long, and mostly little is new.
+  for (const key of keysSince(state.recent, since) ?? new Set([...state.reports.keys(), ...state.episodes.keys()])) {
+    const reports = state.reports.get(key) ?? [];
+    for (const each of reports) if (isAsked(each)) told.push(each);
+    for (const each of unreported(state.episodes.get(key) ?? [], reports)) if (isAsked(each)) told.push(each);
+  }
   const actions = since === 0 || isAggregated ? standing(told) : told;
   return actions.sort((one, other) => one.recordedAt - other.recordedAt || one.at - other.at);
 }
@@ -73,17 +77,16 @@ function standing(actions: readonly ReportedAction[]): ReportedAction[] {
 }
 
 /** The plays that stand and that no app has reported so: of the other front doors. An undated one says nothing of where the listener is. */
-function* unreported({ episodes, reports }: ListeningState, since: number): Generator<ReportedAction> {
-  for (const [key, plays] of episodes)
-    for (const play of plays) {
-      if (play.recordedAt < since || play.updatedAt === UNDATED) continue;
-      const ofEpisode = (reports.get(key) ?? []).filter(({ feed }) => feed === play.feed);
-      const isSaid = ofEpisode.some((report) => {
-        const claim = claimOf(report);
-        return claim !== undefined && comparePlays(claim, play) === 0;
-      });
-      if (!isSaid) yield asReport(play, ofEpisode);
-    }
+function* unreported(plays: readonly Play[], reports: readonly ReportedAction[]): Generator<ReportedAction> {
+  for (const play of plays) {
+    if (play.updatedAt === UNDATED) continue;
+    const ofFeed = reports.filter(({ feed }) => feed === play.feed);
+    const isSaid = ofFeed.some((report) => {
+      const claim = claimOf(report);
+      return claim !== undefined && comparePlays(claim, play) === 0;
+    });
+    if (!isSaid) yield asReport(play, ofFeed);
+  }
 }
 
 /** Apps take a place alone for none: where the length is not known, so much is taken to be left, in seconds. */

@@ -48,6 +48,7 @@ const exportAnswer = z
       }),
     ),
     devices: z.array(z.object({ device_id: z.string(), caption: z.string(), type: z.string(), seen_at: time })),
+    login_flows: z.array(z.object({ client: z.string(), created_at: time })),
     idempotent_answers: z.array(z.object({ answer: z.unknown(), created_at: time })),
     state: z.object({
       subscriptions: z.array(subscriptionAnswer),

@@ -9,6 +9,9 @@ import { ACCOUNTS } from '../tokens';
 
 export const COOKIE = 'sessionid';
 
+/** A request that the guard below let pass. */
+export type AppRequest = FastifyRequest & ListenerRequest & { signedIn?: SignedIn };
+
 const challenged = (detail: string): Problem =>
   // Some clients send name and password only when they are asked to.
   new Problem(401, 'invalid_credentials', detail, {
@@ -29,7 +32,7 @@ export class AppGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
-    const request = http.getRequest<FastifyRequest & ListenerRequest>();
+    const request = http.getRequest<AppRequest>();
     const reply = http.getResponse<FastifyReply>();
     reply.header('cache-control', 'private, no-store');
     if (isForeign(request)) throw new Problem(403, 'foreign_form', 'A page of another site may not send this.');
@@ -39,6 +42,7 @@ export class AppGuard implements CanActivate {
     const { user, device } = namedIn(request);
     if (user !== undefined && usernameKey(user) !== usernameKey(signedIn.username))
       throw new Problem(400, 'other_user', 'The address names another user than the one who signed in.');
+    request.signedIn = signedIn;
     request.listener = {
       userId: signedIn.userId,
       sessionId: null,
@@ -77,10 +81,12 @@ export class AppGuard implements CanActivate {
  * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers. A page that
  * knows them itself asks by CORS.
  */
-const isForeign = ({ method, headers }: FastifyRequest): boolean =>
-  method !== 'GET' &&
-  /^(?:cross|same)-site$/.test(String(headers['sec-fetch-site'])) &&
-  headers['sec-fetch-mode'] !== 'cors';
+const isForeign = (request: FastifyRequest): boolean =>
+  request.method !== 'GET' && isOfAnotherSite(request) && request.headers['sec-fetch-mode'] !== 'cors';
+
+/** Whether a page of another site sent it, as far as the browser says. */
+export const isOfAnotherSite = ({ headers }: FastifyRequest): boolean =>
+  /^(?:cross|same)-site$/.test(String(headers['sec-fetch-site']));
 
 /** A cookie that lasts so long; 0 takes it back. */
 export const cookieOf = (value: string, seconds: number, { protocol }: FastifyRequest): string =>

@@ -11,6 +11,7 @@ import { jwtStrategy } from './jwt.strategy';
 import { KeyTokens } from './key-tokens';
 import { ListenerKeys } from './listener-keys';
 import { ListenerTokens } from './listener-tokens';
+import { LoginFlows } from './login-flows';
 import { OutsideIssuer, OutsideTokens } from './outside-tokens';
 import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
@@ -33,6 +34,8 @@ export interface AccountsParts {
   basic: BasicCredentials;
   cookies: SessionCookies;
   devices: KnownDevices;
+  /** For apps that ask for a password of their own. */
+  loginFlows: LoginFlows;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -66,6 +69,7 @@ export async function createAccounts({
     basic,
     cookies: new SessionCookies(signingKeys),
     devices: new KnownDevices(dataSource),
+    loginFlows: new LoginFlows({ dataSource, accounts }),
     keys,
     jwks,
     authenticate: createAuthenticate({

@@ -11,6 +11,7 @@ const SECRETS: readonly [string, string][] = [
   ['listener_keys', 'public_key'],
   ['outside_listeners', 'subject'],
   ['idempotency_keys', 'salt'],
+  ['login_flows', 'poll_hash'],
 ];
 /** For whoever owns the tables: projections. */
 const OF_THE_OWNER = ['users.projector_members'];

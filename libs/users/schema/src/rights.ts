@@ -38,7 +38,10 @@ export const usersRights: Rights = {
     ...each(['users.migrations', ...READ_MODELS], READ),
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
-      ['users.api_tokens', 'users.devices', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+      [
+        ...['users.api_tokens', 'users.devices', 'users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
+        'users.login_flows',
+      ],
       [...KEEP, 'DELETE'],
     ),
     'users.signing_keys': ['SELECT', 'INSERT'],
@@ -52,5 +55,6 @@ export const usersRights: Rights = {
     ...each(['users.accounts', 'users.devices', 'users.outside_listeners', 'users.listener_keys'], ofListener()),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
+    'users.login_flows': ofListener('SELECT (created_at)'),
   },
 };

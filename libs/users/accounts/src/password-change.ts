@@ -19,7 +19,8 @@ export class PasswordChange {
 
   /**
    * All sessions but this one end, everywhere within five seconds, and with them their refresh tokens; what was granted to apps that
-   * have not fetched it is granted no more. Keys, personal tokens and apps' passwords were made in a session and stay. To try a password here takes as long as at a login.
+   * have not fetched it is granted no more. Keys, personal tokens and apps' passwords stay. To try a password here takes as long as at
+   * a login.
    * @throws Refusal `wrong_password`, `invalid_password`; Busy
    */
   async change(

@@ -19,6 +19,7 @@ const badAccounts = {
   ACCESS_TOKEN_TTL: `${SECRET} minutes`,
   REFRESH_TOKEN_TTL: '-1',
   PASSWORD_CONCURRENCY: '0',
+  PUBLIC_URL: `https://${SECRET}@sync.example`,
 };
 const badPublication = { DEFAULT_PRIVACY: `secret-${SECRET}`, PUBLIC_MIN_LISTENERS: '0' };
 const badLinks = { LINK_KEYS: SECRET };

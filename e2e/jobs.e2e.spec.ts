@@ -130,7 +130,7 @@ describe('jobs by hand', () => {
         'drift: podcasts 1, differing 1; nothing is changed ()',
         'metadata: due 1; nothing is changed ()',
         'scavenge: due 1; nothing is changed ()',
-        'sessions: sessions 0, keys 0; nothing is changed ()',
+        'sessions: sessions 0, keys 0, logins 0; nothing is changed ()',
         '',
       ]);
       expect(code).toBe(0);

@@ -102,9 +102,13 @@ suite('nginx', () => {
     ['/dashboard', '127.0.0.1', /jobs/],
     ['/dashboard/events?x', 'sync.example', /jobs/],
     ['/dashboards', '127.0.0.1', /command-api|first/],
+    ['/index.php/login/v2', '127.0.0.1', /command-api|first/],
+    ['//index.php/login/v2/poll', 'sync.example', /command-api|first/],
+    ['/nextcloud/ocs/v2.php/core/apppassword', 'sync.example', /command-api|first/],
     ['/dashboard', 'play.example', /play-gateway/],
   ])('%s on %s', async (path, host, server) => {
-    const { status, body } = await ask(path, { headers: { host, 'x-forwarded-for': '203.0.113.7' } });
+    const forged = { 'x-forwarded-host': 'other.example', 'x-forwarded-proto': 'https' };
+    const { status, body } = await ask(path, { headers: { host, 'x-forwarded-for': '203.0.113.7', ...forged } });
     expect([status, body]).toEqual([200, expect.stringMatching(server)]);
     const { url, headers } = asked.at(-1)!.request;
     expect([url, headers.host, headers['x-forwarded-for'], headers.connection]).toEqual([
@@ -113,6 +117,7 @@ suite('nginx', () => {
       '203.0.113.7, 127.0.0.1',
       undefined,
     ]);
+    expect([headers['x-forwarded-host'], headers['x-forwarded-proto']]).toEqual([host, 'http']);
   });
 
   it.each([

@@ -58,6 +58,8 @@ import { PrivacyController } from './controllers/privacy.controller';
 import { SubscriptionsController } from './controllers/subscriptions.controller';
 import { SyncController } from './controllers/sync.controller';
 import { TokensController } from './controllers/tokens.controller';
+import { NextcloudAppPasswordController } from './nextcloud/app-password.controller';
+import { NextcloudLoginController } from './nextcloud/login.controller';
 import { NextcloudSyncController } from './nextcloud/sync.controller';
 import { EVENT_STREAMS, EventStreams } from './event-streams';
 import { ACCOUNTS, CONFIG, POPULAR_PODCASTS } from './tokens';
@@ -104,6 +106,8 @@ export class CommandApiModule {
         GpodderUpdatesController,
         GpodderListsController,
         NextcloudSyncController,
+        NextcloudLoginController,
+        NextcloudAppPasswordController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },

@@ -25,7 +25,8 @@ import type { PopularPodcasts } from './gpodder/suggestions.controller';
 export { config, withOutsideIssuer } from './config';
 
 const MEGABYTE = 1_048_576;
-const NEXTCLOUD_PATH = '/index.php/apps/gpoddersync/';
+const NEXTCLOUD_PATH =
+  /\/index\.php\/(?:apps\/gpoddersync\/|login\/v2(?![^/?]))|\/ocs\/v2\.php\/core\/apppassword(?![^/?])/;
 
 export async function start(config: Config, log: Logger): Promise<Service> {
   const users = await patiently(log, 'Postgres', () =>
@@ -61,7 +62,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
     mappings: [usersProblem],
     // Nextcloud's clients put what they were told before it, with its slash, or a folder.
-    rewriteUrl: (url) => url.slice(Math.max(0, url.indexOf(NEXTCLOUD_PATH))),
+    rewriteUrl: (url) => url.slice(Math.max(0, url.search(NEXTCLOUD_PATH))),
     docs: { title: 'Balados Sync: the API of listeners', problems: LISTENER_PROBLEMS, bearer: true },
     onClose: async () => {
       await store.close();

@@ -2,10 +2,12 @@ import type { FeedsClient } from '@balados/feeds-client';
 import type { Logger } from '@balados/platform-service';
 import { arrangeTimeline, movePopularityWindows, movedByWindows, timelineChanges } from '@balados/site-projections';
 import {
+  endedLoginFlows,
   endedSessions,
   ERASURES_LOCK,
   pendingErasures,
   purgeIdempotencyKeys,
+  purgeLoginFlows,
   purgeSessions,
 } from '@balados/users-accounts';
 import type { Privacy } from '@balados/users-contracts';
@@ -163,13 +165,17 @@ export const JOBS: readonly Job[] = [
   },
   {
     name: 'sessions',
-    does: 'forgets sessions, tokens and idempotency keys that ended long ago',
+    does: 'forgets sessions, tokens and idempotency keys that ended long ago, and logins of apps that are over',
     lock: 0x73657373,
     database: 'users',
     run: async ({ users, now }) => ({
       sessions: await purgeSessions(users, new Date(now())),
       keys: await purgeIdempotencyKeys(users, new Date(now())),
+      logins: await purgeLoginFlows(users),
     }),
-    foresee: ({ users, now }) => endedSessions(users, new Date(now())),
+    foresee: async ({ users, now }) => ({
+      ...(await endedSessions(users, new Date(now()))),
+      logins: await endedLoginFlows(users),
+    }),
   },
 ];

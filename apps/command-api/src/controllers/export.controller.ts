@@ -60,6 +60,7 @@ const exportAnswer = z
         updated_at: time,
       }),
     ),
+    login_flows: z.array(z.object({ client: z.string(), created_at: time })),
     idempotent_answers: z.array(z.object({ answer: z.unknown(), created_at: time })),
     state: z.object({
       subscriptions: z.array(subscriptionAnswer),

@@ -6,10 +6,12 @@ import type { AccountsParts, ListenerRequest, SignedIn } from '@balados/users-ac
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isWrongPassword } from '../problems';
 import { ACCOUNTS } from '../tokens';
-import { speakingApp } from './speaking-app';
-import type { AppRequest } from './speaking-app';
+import { SpeakingApp, speakingApp } from './speaking-app';
 
 export const COOKIE = 'sessionid';
+
+/** A request that the guard below let pass. */
+export type AppRequest = FastifyRequest & ListenerRequest & { signedIn?: SignedIn; app?: SpeakingApp };
 
 const challenged = (detail: string): Problem =>
   // Some clients send name and password only when they are asked to.
@@ -31,7 +33,7 @@ export class AppGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
-    const request = http.getRequest<FastifyRequest & ListenerRequest & AppRequest>();
+    const request = http.getRequest<AppRequest>();
     const reply = http.getResponse<FastifyReply>();
     reply.header('cache-control', 'private, no-store');
     if (isForeign(request)) throw new Problem(403, 'foreign_form', 'A page of another site may not send this.');
@@ -41,6 +43,7 @@ export class AppGuard implements CanActivate {
     if (user !== undefined && usernameKey(user) !== usernameKey(signedIn.username))
       throw new Problem(400, 'other_user', 'The address names another user than the one who signed in.');
     request.app = speakingApp(signedIn, { device, userAgent: request.headers['user-agent'] });
+    request.signedIn = signedIn;
     request.listener = {
       userId: signedIn.userId,
       sessionId: null,
@@ -80,10 +83,12 @@ export class AppGuard implements CanActivate {
  * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers. A page that
  * knows them itself asks by CORS.
  */
-const isForeign = ({ method, headers }: FastifyRequest): boolean =>
-  method !== 'GET' &&
-  /^(?:cross|same)-site$/.test(String(headers['sec-fetch-site'])) &&
-  headers['sec-fetch-mode'] !== 'cors';
+const isForeign = (request: FastifyRequest): boolean =>
+  request.method !== 'GET' && isOfAnotherSite(request) && request.headers['sec-fetch-mode'] !== 'cors';
+
+/** Whether a page of another site sent it, as far as the browser says. */
+export const isOfAnotherSite = ({ headers }: FastifyRequest): boolean =>
+  /^(?:cross|same)-site$/.test(String(headers['sec-fetch-site']));
 
 /** A cookie that lasts so long; 0 takes it back. */
 export const cookieOf = (value: string, seconds: number, { protocol }: FastifyRequest): string =>

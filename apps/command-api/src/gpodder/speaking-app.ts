@@ -12,11 +12,6 @@ export interface SpeakingApp {
   renames: boolean;
 }
 
-/** What AppGuard leaves on a request. */
-export interface AppRequest {
-  app?: SpeakingApp;
-}
-
 export const deviceClient = (device: string): string => `device ${device}`;
 const ACCOUNT = 'account';
 /** Those who may sign in by the account's own password: it does not tell them apart. */
@@ -37,5 +32,5 @@ export function speakingApp(
 
 /** The app that AppGuard let pass. */
 export const CurrentApp = createParamDecorator(
-  (_data: unknown, context: ExecutionContext): SpeakingApp => context.switchToHttp().getRequest<AppRequest>().app!,
+  (_data: unknown, context: ExecutionContext): SpeakingApp => context.switchToHttp().getRequest<{ app?: SpeakingApp }>().app!,
 );

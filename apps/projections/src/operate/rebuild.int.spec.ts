@@ -188,6 +188,7 @@ it('names every table that projectors write, so that none is left behind', async
     'erasures',
     'idempotency_keys',
     'listener_keys',
+    'login_flows',
     'outside_listeners',
     'signing_keys',
   ];

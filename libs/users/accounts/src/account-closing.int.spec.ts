@@ -36,6 +36,7 @@ const rows = (userId: string): Promise<{ rows: number }[]> =>
        UNION ALL SELECT count(*) FROM users.listener_keys WHERE user_id = $1
        UNION ALL SELECT count(*) FROM users.idempotency_keys WHERE user_id = $1
        UNION ALL SELECT count(*) FROM users.app_settings WHERE user_id = $1
+       UNION ALL SELECT count(*) FROM users.login_flows WHERE user_id = $1
        UNION ALL SELECT count(*) FROM users.outside_listeners WHERE user_id = $1
        UNION ALL SELECT count(*) FROM users.erasures WHERE user_id = $1) t`,
     [userId],

@@ -46,6 +46,7 @@ export class AccountClosing {
         keys: await deleteReturning(sql, 'listener_keys', 'kid', userId),
         devices: await deleteReturning(sql, 'devices', 'device_id', userId),
         names: await deleteReturning(sql, 'feed_names', 'feed_id', userId),
+        flows: await deleteReturning(sql, 'login_flows', 'user_id', userId),
         // Its answers name the account, and it must not be made again under the same key.
         answers: await deleteReturning(sql, 'idempotency_keys', 'user_id', userId),
       };

@@ -38,6 +38,8 @@ export interface AccountRecords {
     value: unknown;
     updated_at: string;
   }[];
+  /** What was granted to apps that have not fetched it yet. */
+  login_flows: { client: string; created_at: string }[];
   /** What writes with an `Idempotency-Key` were answered, as far as it is still known. */
   idempotent_answers: { answer: unknown; created_at: string }[];
 }
@@ -47,7 +49,7 @@ const rfc3339 = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC
 
 /** Sessions that ended are there until they are purged. Undefined for who has no account. */
 export async function accountRecords(sql: Sql, userId: string): Promise<AccountRecords | undefined> {
-  const [[account], tokens, keys, devices, names, settings, answers] = await Promise.all([
+  const [[account], tokens, keys, devices, names, settings, flows, answers] = await Promise.all([
     sql.query<AccountRecords['account'][]>(
       `SELECT user_id, username, NULL AS issuer, NULL AS subject, ${rfc3339('created_at')}
        FROM users.accounts WHERE user_id = $1
@@ -80,12 +82,16 @@ export async function accountRecords(sql: Sql, userId: string): Promise<AccountR
        FROM users.app_settings WHERE user_id = $1 ORDER BY scope, subject, key`,
       [userId],
     ),
+    sql.query<AccountRecords['login_flows']>(
+      `SELECT client, ${rfc3339('created_at')} FROM users.login_flows WHERE user_id = $1 ORDER BY login_flows.created_at`,
+      [userId],
+    ),
     sql.query<AccountRecords['idempotent_answers']>(
       `SELECT answer, ${rfc3339('created_at')} FROM users.idempotency_keys
        WHERE user_id = $1 AND answer IS NOT NULL ORDER BY idempotency_keys.created_at`,
       [userId],
     ),
   ]);
-  const ofApps = { devices, feed_names: names, app_settings: settings };
+  const ofApps = { devices, feed_names: names, app_settings: settings, login_flows: flows };
   return account && { account, tokens, keys, ...ofApps, idempotent_answers: answers };
 }

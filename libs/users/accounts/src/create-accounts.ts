@@ -13,6 +13,7 @@ import { jwtStrategy } from './jwt.strategy';
 import { KeyTokens } from './key-tokens';
 import { ListenerKeys } from './listener-keys';
 import { ListenerTokens } from './listener-tokens';
+import { LoginFlows } from './login-flows';
 import { OutsideIssuer, OutsideTokens } from './outside-tokens';
 import { PasswordChange } from './password-change';
 import { Passwords } from './passwords';
@@ -37,6 +38,8 @@ export interface AccountsParts {
   devices: KnownDevices;
   feedNames: FeedNames;
   appSettings: AppSettings;
+  /** For apps that ask for a password of their own. */
+  loginFlows: LoginFlows;
 }
 
 /** All of this room, over a migrated `users` database. @throws Error when JWT_PRIVATE_KEY cannot be used */
@@ -72,6 +75,7 @@ export async function createAccounts({
     devices: new KnownDevices(dataSource),
     feedNames: new FeedNames(dataSource),
     appSettings: new AppSettings(dataSource),
+    loginFlows: new LoginFlows({ dataSource, accounts }),
     keys,
     jwks,
     authenticate: createAuthenticate({

@@ -124,7 +124,7 @@ export const reopenErasure = (sql: Sql, id: string, userId: string): Promise<unk
 /** Deletes all that the tables of this room hold of a listener but the erasure itself. The name is free again. */
 export async function forgetAccount(sql: Sql, userId: string): Promise<void> {
   for (const table of [
-    ...['idempotency_keys', 'app_settings', 'devices', 'feed_names', 'api_tokens'],
+    ...['idempotency_keys', 'app_settings', 'devices', 'feed_names', 'login_flows', 'api_tokens'],
     ...['listener_keys', 'outside_listeners', 'accounts'],
   ])
     await sql.query(`DELETE FROM users.${table} WHERE user_id = $1`, [userId]);

@@ -40,6 +40,7 @@ export { type Listener, type ListenerRequest, ownSession } from './listener';
 export { AUTHENTICATE, CurrentListener, ListenerGuard } from './listener.guard';
 export { type ListedKey, ListenerKeys } from './listener-keys';
 export { type ListedToken, ListenerTokens, type NewToken, type TokenKind } from './listener-tokens';
+export { endedLoginFlows, LOGIN_FLOW_SECONDS, LoginFlows, purgeLoginFlows } from './login-flows';
 export { PasswordChange } from './password-change';
 export { PASSWORD_MAX_BYTES, PASSWORD_MIN_BYTES } from './passwords';
 export { hashOfPersonalToken, PersonalTokens } from './personal-tokens';

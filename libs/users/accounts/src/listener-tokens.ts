@@ -58,23 +58,8 @@ export class ListenerTokens {
       { key: idempotencyKey, route: 'POST /tokens', caller: userId, userId, request },
       async (sql, secret) => {
         if (kind === 'app') await assertUsername(sql, userId);
-        await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [TOKENS_LOCK, userId]);
-        const [row] = await withoutSecrets(
-          sql.query<{ id: string; created_at: Date }[]>(
-            `INSERT INTO users.api_tokens (id, user_id, kind, name, secret_hash)
-             SELECT $1, $2::uuid, $6, $3, $4
-             WHERE (SELECT count(*) FROM users.api_tokens
-                    WHERE user_id = $2::uuid AND kind = $6 AND revoked_at IS NULL) < $5
-             RETURNING id, created_at`,
-            [randomUUID(), userId, name, sha256(shown(secret)), PERSONAL_TOKENS_PER_LISTENER, kind],
-          ),
-        );
-        if (!row)
-          throw new Refusal(
-            'tokens_full',
-            `A listener has at most ${PERSONAL_TOKENS_PER_LISTENER} of them; revoke one first.`,
-          );
-        return { user_id: userId, id: row.id, name, created_at: row.created_at.toISOString() };
+        const { id, createdAt } = await insertToken(sql, { userId, kind, name, secret: shown(secret) });
+        return { user_id: userId, id, name, created_at: createdAt.toISOString() };
       },
     );
     return { token: shown(secret), kind, ...answer };
@@ -107,6 +92,39 @@ export class ListenerTokens {
     this.parts.checks.markRevoked(id);
     this.parts.basic.markRevoked(id);
   }
+}
+
+/** Where the listener has room for one more, in a transaction. @throws Refusal `tokens_full` */
+export async function insertToken(
+  sql: Sql,
+  { userId, kind, name, secret }: { userId: string; kind: TokenKind; name: string; secret: string },
+): Promise<{ id: string; createdAt: Date }> {
+  await sql.query('SELECT pg_advisory_xact_lock($1, hashtext($2))', [TOKENS_LOCK, userId]);
+  await assertRoomForToken(sql, { userId, kind });
+  const [row] = await withoutSecrets(
+    sql.query<{ id: string; createdAt: Date }[]>(
+      `INSERT INTO users.api_tokens (id, user_id, kind, name, secret_hash) VALUES ($1, $2, $3, $4, $5)
+       RETURNING id, created_at AS "createdAt"`,
+      [randomUUID(), userId, kind, name, sha256(secret)],
+    ),
+  );
+  return row!;
+}
+
+/** @throws Refusal `tokens_full` */
+export async function assertRoomForToken(
+  sql: Sql,
+  { userId, kind }: { userId: string; kind: TokenKind },
+): Promise<void> {
+  const [row] = await sql.query<{ live: number }[]>(
+    `SELECT count(*)::integer AS live FROM users.api_tokens WHERE user_id = $1 AND kind = $2 AND revoked_at IS NULL`,
+    [userId, kind],
+  );
+  if (row!.live >= PERSONAL_TOKENS_PER_LISTENER)
+    throw new Refusal(
+      'tokens_full',
+      `A listener has at most ${PERSONAL_TOKENS_PER_LISTENER} of them; revoke one first.`,
+    );
 }
 
 /** @throws Refusal `username_missing`: an app signs in by name */

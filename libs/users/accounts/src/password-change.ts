@@ -18,8 +18,9 @@ export class PasswordChange {
   ) {}
 
   /**
-   * All sessions but this one end, everywhere within five seconds, and with them their refresh tokens. Keys and personal tokens
-   * were made in a session and stay. To try a password here takes as long as at a login.
+   * All sessions but this one end, everywhere within five seconds, and with them their refresh tokens; what was granted to apps that
+   * have not fetched it is granted no more. Keys, personal tokens and apps' passwords stay. To try a password here takes as long as at
+   * a login.
    * @throws Refusal `wrong_password`, `invalid_password`; Busy
    */
   async change(
@@ -46,6 +47,7 @@ export class PasswordChange {
          WHERE user_id = $1 AND kind = 'session' AND id <> $2 AND revoked_at IS NULL RETURNING id`,
         [userId, sessionId],
       );
+      await sql.query('DELETE FROM users.login_flows WHERE user_id = $1', [userId]);
       return sessions;
     });
     for (const { id } of ended) checks.markRevoked(id);

@@ -11,6 +11,7 @@ import { FeedNames1700000000490 } from './feed-names-migration';
 import { FeedReader1700000000255 } from './feed-reader-migration';
 import { InterventionsInUsers1700000000370 } from './interventions-migration';
 import { KeysAndTokens1700000000210 } from './keys-migration';
+import { LoginFlows1700000000450 } from './login-flows-migration';
 import { Accounts1700000000001, ReadModels1700000000002, SavedEpisodes1700000000004 } from './migrations';
 import { Playlists1700000000003 } from './playlists-migration';
 import { usersRights } from './rights';
@@ -43,6 +44,7 @@ export const usersContext: Context = {
     Activity1700000000410,
     AppPasswords1700000000430,
     Devices1700000000440,
+    LoginFlows1700000000450,
     AppSettings1700000000461,
     FeedNames1700000000490,
     LongStreams1700000000495,

@@ -12,6 +12,7 @@ const SECRETS: readonly [string, string][] = [
   ['outside_listeners', 'subject'],
   ['idempotency_keys', 'salt'],
   ['app_settings', 'value'],
+  ['login_flows', 'poll_hash'],
 ];
 /** For whoever owns the tables: projections. */
 const OF_THE_OWNER = ['users.projector_members'];

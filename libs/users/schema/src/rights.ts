@@ -39,7 +39,7 @@ export const usersRights: Rights = {
     ...each(['users.accounts', 'users.outside_listeners'], KEEP),
     ...each(
       [
-        ...['users.api_tokens', 'users.devices', 'users.feed_names', 'users.app_settings'],
+        ...['users.api_tokens', 'users.devices', 'users.feed_names', 'users.app_settings', 'users.login_flows'],
         ...['users.idempotency_keys', 'users.listener_keys', 'users.erasures'],
       ],
       [...KEEP, 'DELETE'],
@@ -59,5 +59,6 @@ export const usersRights: Rights = {
     'users.app_settings': ofListener('SELECT (subject, feed_id, episode_id, updated_at)'),
     'users.api_tokens': ofListener('SELECT (id, expires_at, revoked_at)', 'UPDATE (revoked_at)'),
     'users.idempotency_keys': ofListener('SELECT (key_hash, created_at)', 'UPDATE (created_at)'),
+    'users.login_flows': ofListener('SELECT (created_at)'),
   },
 };

@@ -1,0 +1,51 @@
+import { Problem } from '@balados/platform-service';
+import { config } from '../config';
+import { publicAddressOf } from './public-address';
+
+const asked = (host: string, originalUrl = '/index.php/login/v2', protocol = 'https') =>
+  ({ host, originalUrl, protocol }) as Parameters<typeof publicAddressOf>[0];
+
+it.each([
+  ['sync.example', '/index.php/login/v2', 'https://sync.example'],
+  ['Sync.Example:443', '/index.php/login/v2', 'https://sync.example'],
+  ['sync.example:4000', '//index.php/login/v2', 'https://sync.example:4000'],
+  ['[::1]:4000', '/index.php/login/v2/poll', 'https://[::1]:4000'],
+  ['sync.example', '/nextcloud/index.php/login/v2', 'https://sync.example/nextcloud'],
+  ['sync.example', '/a/b//index.php/login/v2', 'https://sync.example/a/b'],
+  // What no app asks for is no folder.
+  ['sync.example', '/"><script>/index.php/login/v2', 'https://sync.example'],
+  ['sync.example', 'http://other.example/index.php/login/v2', 'https://sync.example'],
+])('%s %s is reached as %s', (host, path, address) => {
+  expect(publicAddressOf(asked(host, path), undefined)).toBe(address);
+});
+
+it('is http where nobody who is believed says https', () => {
+  expect(publicAddressOf(asked('sync.example', undefined, 'http'), undefined)).toBe('http://sync.example');
+  expect(publicAddressOf(asked('sync.example', undefined, 'javascript'), undefined)).toBe('http://sync.example');
+});
+
+it.each([
+  '',
+  'user@other.example',
+  'sync.example/other',
+  'sync.example?',
+  'a b',
+  'sync.example:99999',
+  'sync.example#',
+])('a host %j is refused', (host) => expect(() => publicAddressOf(asked(host), undefined)).toThrow(Problem));
+
+it('is what is configured, whatever a request says', () => {
+  const { PUBLIC_URL } = config.shape;
+  expect(
+    publicAddressOf(asked('user@other.example', '/x/index.php/login/v2'), PUBLIC_URL.parse('https://sync.example/nc/')),
+  ).toBe('https://sync.example/nc');
+  expect(PUBLIC_URL.parse(undefined)).toBeUndefined();
+  for (const bad of [
+    'sync.example',
+    'ftp://sync.example',
+    'https://user@sync.example',
+    'https://sync.example/?x',
+    'https://',
+  ])
+    expect([bad, PUBLIC_URL.safeParse(bad).success]).toEqual([bad, false]);
+});

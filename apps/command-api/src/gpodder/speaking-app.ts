@@ -32,5 +32,6 @@ export function speakingApp(
 
 /** The app that AppGuard let pass. */
 export const CurrentApp = createParamDecorator(
-  (_data: unknown, context: ExecutionContext): SpeakingApp => context.switchToHttp().getRequest<{ app?: SpeakingApp }>().app!,
+  (_data: unknown, context: ExecutionContext): SpeakingApp =>
+    context.switchToHttp().getRequest<{ app?: SpeakingApp }>().app!,
 );

@@ -69,12 +69,14 @@ export function newActions(
   held: ReadonlyMap<string, readonly ReportedAction[]>,
 ): EpisodeAction[] {
   const known = new Set<string>();
-  const episodes = new Set<string>();
+  const looked = new Set<string>();
   const news: EpisodeAction[] = [];
   for (const action of actions) {
     const key = episodeKey(action.item);
-    if (!episodes.has(key)) for (const each of held.get(key) ?? []) known.add(saying(each));
-    episodes.add(key);
+    // Of an episode much is held, and mostly nothing of the same date.
+    const moment = `${action.at} ${key}`;
+    if (!looked.has(moment)) for (const each of held.get(key) ?? []) if (each.at === action.at) known.add(saying(each));
+    looked.add(moment);
     if (known.has(saying(action))) continue;
     known.add(saying(action));
     news.push(action);

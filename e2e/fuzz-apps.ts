@@ -1,4 +1,4 @@
-import { APP_ROUTES, pathOf, PUBLIC_APP_ROUTES } from './support/app-routes';
+import { APP_ROUTES, LOGIN_ROUTES, pathOf, PUBLIC_APP_ROUTES } from './support/app-routes';
 import { Credentials } from './support/client';
 import { oneOf } from './support/limits';
 import {
@@ -17,6 +17,8 @@ import {
 } from './fuzz-requests';
 
 type Random = () => number;
+
+const BODIES = { ...APP_ROUTES, ...LOGIN_ROUTES };
 
 /** What is in the place of an address, a time, a number or a name. */
 const ODD: readonly Json[] = [
@@ -68,7 +70,7 @@ const basic = (text: string | Buffer): string => `Basic ${Buffer.from(text as st
 /** Makes requests to the routes of podcast apps, some of them right: none may fail on our side, and none may reach what is another's. */
 export class FuzzApps {
   private turn = 0;
-  private readonly routes = [...Object.keys(APP_ROUTES), ...PUBLIC_APP_ROUTES];
+  private readonly routes = [...Object.keys(BODIES), ...PUBLIC_APP_ROUTES];
 
   constructor(
     private readonly random: Random,
@@ -82,7 +84,7 @@ export class FuzzApps {
     const route = this.routes[this.turn++ % this.routes.length]!;
     const at = { user: username, device: 'phone' };
     const [method, path] = pathOf(route, at);
-    const valid = APP_ROUTES[route]?.({ feed: FUZZ_FEED, item: FUZZ_ITEM, device: 'phone' }) as Json | undefined;
+    const valid = BODIES[route]?.({ feed: FUZZ_FEED, item: FUZZ_ITEM, device: 'phone' }) as Json | undefined;
     const body = valid === undefined ? undefined : JSON.stringify(valid);
     const make = (what: string, parts: Partial<RawRequest>, expected: FuzzCase['expected'] = 'harmless'): FuzzCase => {
       const whole = { method, path, body, authorization: basic(`${username}:${password}`), ...parts };

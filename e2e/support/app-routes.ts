@@ -49,10 +49,19 @@ export const APP_ROUTES: Record<string, Body | null> = {
   'put /subscriptions/:file': list,
   'get /subscriptions/:user/:file': null,
   'put /subscriptions/:user/:file': list,
+  'delete /ocs/v2.php/core/apppassword': null,
   'get /index.php/apps/gpoddersync/subscriptions': null,
   'post /index.php/apps/gpoddersync/subscription_change/create': changes,
   'get /index.php/apps/gpoddersync/episode_action': null,
   'post /index.php/apps/gpoddersync/episode_action/create': actions,
+};
+
+/** Those by which an app gets a password: who asks is nobody yet. */
+export const LOGIN_ROUTES: Record<string, Body | null> = {
+  'post /index.php/login/v2': null,
+  'post /index.php/login/v2/poll': () => ({ token: 'A'.repeat(43) }),
+  'get /index.php/login/v2/flow/:token': null,
+  'post /index.php/login/v2/flow/:token': () => ({ username: 'somebody', password: 'a long sentence', grant: 'yes' }),
 };
 
 /** Those of what is everybody's. */
@@ -79,6 +88,7 @@ export function pathOf(
     .replace(':list', file ?? 'mine.json')
     .replace(':count', file ?? '5.json')
     .replace(':tag', 'news')
+    .replace(':token', file ?? 'A'.repeat(43))
     .replace(':format', 'json');
   if (path.includes('/:')) throw new Error(`${route}: say what its path holds`);
   return [method.toUpperCase(), path];

@@ -225,14 +225,14 @@ export class WithoutJobs {
   }
 }
 
-const ORDERS_OF_ARRIVAL = ['revision', 'orderRevision', 'dropped', 'bytes'];
+const ORDERS_OF_ARRIVAL = ['revision', 'orderRevision', 'dropped', 'bytes', 'recent'];
 
 /** A state as anybody can see it: without what says only how many events came before, and which of several things first. */
 export const seen = (state: unknown): unknown =>
   JSON.parse(
     JSON.stringify(state, (_, value) => (value instanceof Map ? Object.fromEntries(value) : value)),
     (key, value) => {
-      if (ORDERS_OF_ARRIVAL.includes(key) && typeof value === 'number') return undefined;
+      if (ORDERS_OF_ARRIVAL.includes(key) && (typeof value === 'number' || Array.isArray(value))) return undefined;
       const isOfEntries = Array.isArray(value) && typeof value[0] === 'object';
       return isOfEntries ? value.sort((one, other) => (one.feed < other.feed ? -1 : 1)) : value;
     },

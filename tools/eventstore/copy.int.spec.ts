@@ -79,8 +79,9 @@ const days = (count: number) => (day: number) => day < count;
 /** What the deciders make of a listener's streams, but for where in a stream it was said. */
 async function statesOf({ store }: Log, userId: string): Promise<string[]> {
   const streams = openListenerStreams(store, 1_000_000);
-  const plain = (_: string, value: unknown): unknown =>
-    value instanceof Map ? [...value] : value instanceof Set ? [...value] : value;
+  // Revisions, and what came last, are of what was told, not of what stands.
+  const plain = (key: string, value: unknown): unknown =>
+    key === 'recent' ? undefined : value instanceof Map || value instanceof Set ? [...value] : value;
   return Promise.all(
     ([streams.subscriptions, streams.listening, streams.playlists, streams.privacy] as const).map((handler) =>
       handler.query(userId, ({ state }) => JSON.stringify(state, plain).replaceAll(/"\w*[rR]evision":-?\d+/g, '')),

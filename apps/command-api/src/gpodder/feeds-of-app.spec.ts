@@ -144,3 +144,12 @@ it('who cannot be told apart is told of an episode under all names', () => {
   expect(open({ app: appOf(), names }).namesOf(KEPT)).toEqual(['https://only.example/']);
   expect(open({ app: ofAccount('phone'), names }).namesOf(KEPT)).toEqual([WRITTEN]);
 });
+
+it('of many names those that were told last are told', () => {
+  const names = Array.from({ length: 2_000 }, (_, nth) => ({
+    client: `device ${nth}`,
+    feed: KEPT,
+    knownAs: `${KEPT}#${nth}`,
+  }));
+  expect(open({ app: ofAccount(), names }).namesOf(KEPT)).toEqual([KEPT, `${KEPT}#1998`, `${KEPT}#1999`]);
+});

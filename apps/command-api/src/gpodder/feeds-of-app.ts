@@ -10,6 +10,8 @@ import { feedOf, Written } from './wire';
 
 /** A longer address is not kept as an app's name for a feed, in characters. */
 const NAME_MAX_LENGTH = 1_024;
+/** Who cannot be told apart from others is told of an action under so many names at most: as many times as much is answered. */
+const NAMES_TOLD_MAX = 3;
 const PLAIN = /^[^\p{Cc}]*$/u;
 
 /** What an app's addresses mean to us, and ours to it. One is kept as the listener first knew it, whatever else leads there. */
@@ -79,6 +81,8 @@ export class FeedsOfApp {
   private readonly names: Map<string, FeedName>;
   /** Other addresses of feeds, in canonical form: what any of the listener's apps call them. */
   private readonly others = new Map<string, string[]>();
+  /** By feed, what those call it who may have signed in so, the last to tell at the end; made when it is asked for. */
+  private ofAccount: Map<string, Set<string>> | undefined;
   private readonly news = new Map<string, { client: string; feed: string; knownAs: string | null }>();
 
   constructor(
@@ -139,11 +143,15 @@ export class FeedsOfApp {
     return { add: subscribed.map((feed) => this.name(feed)), remove: unsubscribed.map((feed) => this.name(feed)) };
   }
 
-  /** All that it may be called by who signed in so: of what an app has no podcast for, it takes no notice. */
+  /**
+   * What it may be called by who signed in so, ours first, then those that were told last: of what an app has no podcast for, it takes no
+   * notice.
+   */
   namesOf(feed: string): string[] {
     if (this.app.isTold) return [this.name(feed)];
-    const others = [...this.names.values()].filter((name) => name.feed === feed && isOfAccount(name.client));
-    return [...new Set([feed, ...others.map(({ knownAs }) => knownAs)])];
+    this.ofAccount ??= byFeed([...this.names.values()].filter(({ client }) => isOfAccount(client)));
+    const others = this.ofAccount.get(feed);
+    return others ? [feed, ...others] : [feed];
   }
 
   said(): { client: string; feed: string; knownAs: string | null }[] {
@@ -152,3 +160,16 @@ export class FeedsOfApp {
 }
 
 const placeOf = ({ client, feed }: { client: string; feed: string }): string => `${client}\n${feed}`;
+
+function byFeed(names: readonly FeedName[]): Map<string, Set<string>> {
+  const held = new Map<string, Set<string>>();
+  for (const { feed, knownAs } of names) {
+    if (knownAs === feed) continue;
+    const known = held.get(feed) ?? new Set();
+    // Anew at the end.
+    known.delete(knownAs);
+    held.set(feed, known.add(knownAs));
+    if (known.size >= NAMES_TOLD_MAX) known.delete(known.values().next().value!);
+  }
+  return held;
+}

@@ -14,6 +14,19 @@ const NAME_MAX_LENGTH = 1_024;
 const NAMES_TOLD_MAX = 3;
 const PLAIN = /^[^\p{Cc}]*$/u;
 
+/**
+ * How long a listener has had a podcast before it counts that it has moved, in milliseconds: by then its feed was asked since, whoever else
+ * has it (jobs ask each at least every 30 hours). Known sooner, it would tell that somebody else here has it.
+ */
+export const MOVE_COUNTS_AFTER_MS = 30 * 3_600_000;
+
+/**
+ * Feeds of which it counts where they have moved to. What one has left is none of them: whoever publishes it must not come back in place of
+ * another podcast.
+ */
+export const whoseMovesCount = ({ subscribed }: KnownFeeds, now: number): string[] =>
+  [...subscribed].filter(([, heardAt]) => heardAt <= now - MOVE_COUNTS_AFTER_MS).map(([feed]) => feed);
+
 /** What an app's addresses mean to us, and ours to it. One is kept as the listener first knew it, whatever else leads there. */
 @Injectable()
 export class FeedsOfApps {
@@ -31,7 +44,7 @@ export class FeedsOfApps {
     ]);
     const isUnheard = [...named].some((feed) => !known.subscribed.has(feed));
     const moves = isUnheard
-      ? await this.accounts.feedNames.movedTo([...known.subscribed, ...known.unsubscribed])
+      ? await this.accounts.feedNames.movedTo(whoseMovesCount(known, Date.now()))
       : new Map<string, string>();
     return new FeedsOfApp(app, names, known, moves);
   }
@@ -74,7 +87,7 @@ export class FeedsOfApps {
 
 const canonicals = (feeds: readonly Written[]): string[] => feeds.map(([, canonical]) => canonical);
 
-const NOTHING_KNOWN: KnownFeeds = { subscribed: new Set(), unsubscribed: new Set() };
+const NOTHING_KNOWN: KnownFeeds = { subscribed: new Map(), unsubscribed: new Set() };
 
 export class FeedsOfApp {
   /** By client and feed. */

@@ -378,6 +378,11 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
       ['navigate', 'no-cors'].map(async (mode) => (await raw(path, body, by(mode))).status),
     );
     expect(statuses).toEqual([403, 403]);
+    // A neighbour of the host gets the cookie along, and may ask without asking whether it may.
+    const login = await send(`${base}/api/2/auth/${app.username}/login.json`, { method: 'POST', headers: basic(app) });
+    const cookie = /^sessionid=[^;]+/.exec(login.headers.get('set-cookie')!)![0];
+    const neighbour = { cookie, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors' };
+    expect((await raw(path, body, neighbour)).status).toBe(403);
     expect(await feedsOf(device)).toEqual([]);
     expect((await raw(path, body, by('cors'))).status).toBe(200);
   });

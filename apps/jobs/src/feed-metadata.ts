@@ -5,7 +5,10 @@ import { forgetMoves, noteMove } from '@balados/users-accounts';
 import { QueryFailedError } from 'typeorm';
 import type { Figures, JobParts, Turn } from './jobs';
 
-/** What a feed says of itself is asked for again after this long, in milliseconds, give or take a quarter: not all at the same time. */
+/**
+ * What a feed says of itself is asked for again after this long, in milliseconds, give or take a quarter: not all at the same time. At the
+ * longest it is MOVE_COUNTS_AFTER_MS of command-api.
+ */
 export const METADATA_KEPT_MS = 86_400_000;
 /** After a failure sooner, then twice as late each time, up to the above. */
 export const METADATA_RETRY_MS = 900_000;

@@ -80,11 +80,13 @@ export class AppGuard implements CanActivate {
 }
 
 /**
- * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers. A page that
- * knows them itself asks by CORS.
+ * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers, or the cookie. A
+ * page that knows them itself sends them by CORS.
  */
 const isForeign = (request: FastifyRequest): boolean =>
-  request.method !== 'GET' && isOfAnotherSite(request) && request.headers['sec-fetch-mode'] !== 'cors';
+  request.method !== 'GET' &&
+  isOfAnotherSite(request) &&
+  (request.headers['sec-fetch-mode'] !== 'cors' || request.headers.authorization === undefined);
 
 /** Whether a page of another site sent it, as far as the browser says. */
 export const isOfAnotherSite = ({ headers }: FastifyRequest): boolean =>

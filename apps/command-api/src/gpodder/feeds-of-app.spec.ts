@@ -1,5 +1,5 @@
 import type { FeedName } from '@balados/users-accounts';
-import { FeedsOfApp } from './feeds-of-app';
+import { FeedsOfApp, MOVE_COUNTS_AFTER_MS, whoseMovesCount } from './feeds-of-app';
 import { SpeakingApp, speakingApp } from './speaking-app';
 
 const KEPT = 'https://feeds.example/show.xml';
@@ -25,7 +25,7 @@ function open({
   unsubscribed?: string[];
   moves?: [to: string, feed: string][];
 }): FeedsOfApp {
-  const known = { subscribed: new Set(subscribed), unsubscribed: new Set(unsubscribed) };
+  const known = { subscribed: new Map(subscribed.map((feed) => [feed, 0])), unsubscribed: new Set(unsubscribed) };
   return new FeedsOfApp(app, names, known, new Map(moves));
 }
 
@@ -39,14 +39,24 @@ describe('what an address is kept as', () => {
       MOVED,
       MOVED,
     ],
-    ['both were ended', { unsubscribed: [KEPT, MOVED], moves: [[MOVED, KEPT]] }, MOVED, MOVED],
+    [
+      'both were ended',
+      { unsubscribed: [KEPT, MOVED], names: [{ client: 'x', feed: KEPT, knownAs: MOVED }] },
+      MOVED,
+      MOVED,
+    ],
     [
       'it was ended, the other is wanted',
       { subscribed: [KEPT], unsubscribed: [MOVED], moves: [[MOVED, KEPT]] },
       MOVED,
       KEPT,
     ],
-    ['the other was ended', { unsubscribed: [KEPT], moves: [[MOVED, KEPT]] }, MOVED, KEPT],
+    [
+      'the other was ended',
+      { unsubscribed: [KEPT], names: [{ client: 'x', feed: KEPT, knownAs: MOVED }] },
+      MOVED,
+      KEPT,
+    ],
     [
       'another app calls it so, whatever has become of the move',
       { subscribed: [KEPT], names: [{ client: 'password 2', feed: KEPT, knownAs: MOVED }] },
@@ -113,6 +123,15 @@ it.each([
   expect(feeds.said()).toEqual([]);
 });
 
+it('moves count of podcasts that one has had so long that they tell of nobody else, and of none that one has left', () => {
+  const now = 1_800_000_000_000;
+  const subscribed = new Map([
+    ['https://new.example/', now - MOVE_COUNTS_AFTER_MS + 1],
+    [KEPT, now - MOVE_COUNTS_AFTER_MS],
+  ]);
+  expect(whoseMovesCount({ subscribed, unsubscribed: new Set(['https://left.example/']) }, now)).toEqual([KEPT]);
+});
+
 describe('what an app leaves', () => {
   const names = [{ client: 'password 1', feed: KEPT, knownAs: MOVED }];
   const moves: [string, string][] = [[MOVED, KEPT]];
@@ -143,4 +162,13 @@ it('who cannot be told apart is told of an episode under all names', () => {
   expect(open({ app: ofAccount(), names }).namesOf(KEPT)).toEqual([KEPT, MOVED, WRITTEN]);
   expect(open({ app: appOf(), names }).namesOf(KEPT)).toEqual(['https://only.example/']);
   expect(open({ app: ofAccount('phone'), names }).namesOf(KEPT)).toEqual([WRITTEN]);
+});
+
+it('of many names those that were told last are told', () => {
+  const names = Array.from({ length: 2_000 }, (_, nth) => ({
+    client: `device ${nth}`,
+    feed: KEPT,
+    knownAs: `${KEPT}#${nth}`,
+  }));
+  expect(open({ app: ofAccount(), names }).namesOf(KEPT)).toEqual([KEPT, `${KEPT}#1998`, `${KEPT}#1999`]);
 });

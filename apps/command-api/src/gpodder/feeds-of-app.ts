@@ -10,7 +10,22 @@ import { feedOf, Written } from './wire';
 
 /** A longer address is not kept as an app's name for a feed, in characters. */
 const NAME_MAX_LENGTH = 1_024;
+/** Who cannot be told apart from others is told of an action under so many names at most: as many times as much is answered. */
+const NAMES_TOLD_MAX = 3;
 const PLAIN = /^[^\p{Cc}]*$/u;
+
+/**
+ * How long a listener has had a podcast before it counts that it has moved, in milliseconds: by then its feed was asked since, whoever else
+ * has it (jobs ask each at least every 30 hours). Known sooner, it would tell that somebody else here has it.
+ */
+export const MOVE_COUNTS_AFTER_MS = 30 * 3_600_000;
+
+/**
+ * Feeds of which it counts where they have moved to. What one has left is none of them: whoever publishes it must not come back in place of
+ * another podcast.
+ */
+export const whoseMovesCount = ({ subscribed }: KnownFeeds, now: number): string[] =>
+  [...subscribed].filter(([, heardAt]) => heardAt <= now - MOVE_COUNTS_AFTER_MS).map(([feed]) => feed);
 
 /** What an app's addresses mean to us, and ours to it. One is kept as the listener first knew it, whatever else leads there. */
 @Injectable()
@@ -29,7 +44,7 @@ export class FeedsOfApps {
     ]);
     const isUnheard = [...named].some((feed) => !known.subscribed.has(feed));
     const moves = isUnheard
-      ? await this.accounts.feedNames.movedTo([...known.subscribed, ...known.unsubscribed])
+      ? await this.accounts.feedNames.movedTo(whoseMovesCount(known, Date.now()))
       : new Map<string, string>();
     return new FeedsOfApp(app, names, known, moves);
   }
@@ -72,13 +87,15 @@ export class FeedsOfApps {
 
 const canonicals = (feeds: readonly Written[]): string[] => feeds.map(([, canonical]) => canonical);
 
-const NOTHING_KNOWN: KnownFeeds = { subscribed: new Set(), unsubscribed: new Set() };
+const NOTHING_KNOWN: KnownFeeds = { subscribed: new Map(), unsubscribed: new Set() };
 
 export class FeedsOfApp {
   /** By client and feed. */
   private readonly names: Map<string, FeedName>;
   /** Other addresses of feeds, in canonical form: what any of the listener's apps call them. */
   private readonly others = new Map<string, string[]>();
+  /** By feed, what those call it who may have signed in so, the last to tell at the end; made when it is asked for. */
+  private ofAccount: Map<string, Set<string>> | undefined;
   private readonly news = new Map<string, { client: string; feed: string; knownAs: string | null }>();
 
   constructor(
@@ -139,11 +156,15 @@ export class FeedsOfApp {
     return { add: subscribed.map((feed) => this.name(feed)), remove: unsubscribed.map((feed) => this.name(feed)) };
   }
 
-  /** All that it may be called by who signed in so: of what an app has no podcast for, it takes no notice. */
+  /**
+   * What it may be called by who signed in so, ours first, then those that were told last: of what an app has no podcast for, it takes no
+   * notice.
+   */
   namesOf(feed: string): string[] {
     if (this.app.isTold) return [this.name(feed)];
-    const others = [...this.names.values()].filter((name) => name.feed === feed && isOfAccount(name.client));
-    return [...new Set([feed, ...others.map(({ knownAs }) => knownAs)])];
+    this.ofAccount ??= byFeed([...this.names.values()].filter(({ client }) => isOfAccount(client)));
+    const others = this.ofAccount.get(feed);
+    return others ? [feed, ...others] : [feed];
   }
 
   said(): { client: string; feed: string; knownAs: string | null }[] {
@@ -152,3 +173,16 @@ export class FeedsOfApp {
 }
 
 const placeOf = ({ client, feed }: { client: string; feed: string }): string => `${client}\n${feed}`;
+
+function byFeed(names: readonly FeedName[]): Map<string, Set<string>> {
+  const held = new Map<string, Set<string>>();
+  for (const { feed, knownAs } of names) {
+    if (knownAs === feed) continue;
+    const known = held.get(feed) ?? new Set();
+    // Anew at the end.
+    known.delete(knownAs);
+    held.set(feed, known.add(knownAs));
+    if (known.size >= NAMES_TOLD_MAX) known.delete(known.values().next().value!);
+  }
+  return held;
+}

@@ -23,9 +23,9 @@ export class GetSubscriptionChanges extends Query<SubscriptionChanges> {
   }
 }
 
-/** Canonical URLs of what one is subscribed to, and of what one was. */
+/** Canonical URLs of what one is subscribed to, with when we heard of it (our clock's, epoch milliseconds), and of what one was. */
 export interface KnownFeeds {
-  subscribed: ReadonlySet<string>;
+  subscribed: ReadonlyMap<string, number>;
   unsubscribed: ReadonlySet<string>;
 }
 
@@ -41,9 +41,12 @@ export class GetKnownFeedsHandler implements IQueryHandler<GetKnownFeeds> {
 
   execute({ userId }: GetKnownFeeds): Promise<KnownFeeds> {
     return this.streams.subscriptions.query(userId, ({ state }) => {
-      const feedsOf = (are: boolean): Set<string> =>
-        new Set([...state.feeds.values()].filter((each) => isSubscribed(each) === are).map(({ feed }) => feed));
-      return { subscribed: feedsOf(true), unsubscribed: feedsOf(false) };
+      const subscribed = new Map<string, number>();
+      const unsubscribed = new Set<string>();
+      for (const each of state.feeds.values())
+        if (isSubscribed(each)) subscribed.set(each.feed, each.recordedAt);
+        else unsubscribed.add(each.feed);
+      return { subscribed, unsubscribed };
     });
   }
 }

@@ -19,14 +19,13 @@ import { CommandApiModule } from './command-api.module';
 import { Config } from './config';
 import { EventStreams } from './event-streams';
 import { exposeEventStreams, exposeStateCache } from './metrics';
+import { withoutFolder } from './nextcloud/public-address';
 import { LISTENER_PROBLEMS, usersProblem } from './problems';
 import type { PopularPodcasts } from './gpodder/suggestions.controller';
 
 export { config, withOutsideIssuer } from './config';
 
 const MEGABYTE = 1_048_576;
-const NEXTCLOUD_PATH =
-  /\/index\.php\/(?:apps\/gpoddersync\/|login\/v2(?![^/?]))|\/ocs\/v2\.php\/core\/apppassword(?![^/?])/;
 
 export async function start(config: Config, log: Logger): Promise<Service> {
   const users = await patiently(log, 'Postgres', () =>
@@ -61,8 +60,7 @@ export async function start(config: Config, log: Logger): Promise<Service> {
     registry,
     checks: { postgres: () => users.query('SELECT 1'), 'event store': () => store.headPosition() },
     mappings: [usersProblem],
-    // Nextcloud's clients put what they were told before it, with its slash, or a folder.
-    rewriteUrl: (url) => url.slice(Math.max(0, url.search(NEXTCLOUD_PATH))),
+    rewriteUrl: withoutFolder,
     docs: { title: 'Balados Sync: the API of listeners', problems: LISTENER_PROBLEMS, bearer: true },
     onClose: async () => {
       await store.close();

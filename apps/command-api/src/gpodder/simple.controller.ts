@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Param, Put, Res, UseGuards } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { NotOpml, readOpml, writeOpml } from '@balados/feeds-content';
+import { LIST_FORMATS, NotOpml, readOpml, writeOpml } from '@balados/feeds-content';
 import { Problem, TakesAnyBody } from '@balados/platform-service';
 import type { AccountsParts } from '@balados/users-accounts';
 import { SYNC_LIST_MAX } from '@balados/users-contracts';
@@ -18,9 +18,8 @@ import { CurrentApp } from './speaking-app';
 import type { SpeakingApp } from './speaking-app';
 import { jsonOf, named, readFeeds, textOf, Written } from './wire';
 
-const FORMATS = ['json', 'opml', 'txt'] as const;
-const userPath = z.object({ file: named(...FORMATS) });
-const devicePath = z.object({ user: z.string(), file: named(...FORMATS) });
+const userPath = z.object({ file: named(...LIST_FORMATS) });
+const devicePath = z.object({ user: z.string(), file: named(...LIST_FORMATS) });
 const list = z.array(z.string()).max(SYNC_LIST_MAX);
 
 /** Lists of subscriptions as a whole, in three formats. They are the same on all devices. */

@@ -80,11 +80,15 @@ const urls = z.array(z.string()).max(SYNC_LIST_MAX).default([]);
 /** Feeds that a device subscribed to and unsubscribed from. */
 export const changes = z.object({ add: urls, remove: urls });
 
-/** Both lists as they are kept. @throws Problem 400 for a feed that is in both */
+/**
+ * Both lists as they are kept. Who removes what is added in another way of writing has only changed that, and removes nothing.
+ * @throws Problem 400 for an address that is in both
+ */
 export function readBoth({ add, remove }: z.infer<typeof changes>) {
-  const both = [readFeeds(add), readFeeds(remove)] as const;
-  const removed = new Set(both[1].feeds.map(([, feed]) => feed));
-  const twice = both[0].feeds.find(([, feed]) => removed.has(feed));
+  const [added, removed] = [readFeeds(add), readFeeds(remove)];
+  const written = new Map(added.feeds.map(([each, feed]) => [each, feed]));
+  const twice = removed.feeds.find(([each]) => written.has(each));
   if (twice) throw new Problem(400, 'contradiction', `${twice[1]} is both to be added and to be removed.`);
-  return both;
+  const kept = new Set(written.values());
+  return [added, { ...removed, feeds: removed.feeds.filter(([, feed]) => !kept.has(feed)) }] as const;
 }

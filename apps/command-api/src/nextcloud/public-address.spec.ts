@@ -1,6 +1,6 @@
 import { Problem } from '@balados/platform-service';
 import { config } from '../config';
-import { publicAddressOf } from './public-address';
+import { publicAddressOf, withoutFolder } from './public-address';
 
 const asked = (host: string, originalUrl = '/index.php/login/v2', protocol = 'https') =>
   ({ host, originalUrl, protocol }) as Parameters<typeof publicAddressOf>[0];
@@ -49,3 +49,18 @@ it('is what is configured, whatever a request says', () => {
   ])
     expect([bad, PUBLIC_URL.safeParse(bad).success]).toEqual([bad, false]);
 });
+
+const LOGIN = '/index.php/login/v2';
+const FEED = '?podcast=https://cloud.example/index.php/apps/gpoddersync/feed';
+
+it.each([
+  [LOGIN, LOGIN],
+  [`/${LOGIN}/poll`, `${LOGIN}/poll`],
+  [`/nextcloud${LOGIN}?x=1`, `${LOGIN}?x=1`],
+  ['/a/b//index.php/apps/gpoddersync/subscriptions?since=0', '/index.php/apps/gpoddersync/subscriptions?since=0'],
+  ['/nextcloud/ocs/v2.php/core/apppassword', '/ocs/v2.php/core/apppassword'],
+  [`/nextcloud${LOGIN}0`, `/nextcloud${LOGIN}0`],
+  // Such a feed has no folder of ours before it.
+  [`/api/2/settings/ada/podcast.json${FEED}`, `/api/2/settings/ada/podcast.json${FEED}`],
+  [`/api/2/episodes/ada.json?podcast=${LOGIN}`, `/api/2/episodes/ada.json?podcast=${LOGIN}`],
+])('%s is %s without what stands before Nextcloud’s paths', (url, path) => expect(withoutFolder(url)).toBe(path));

@@ -4,6 +4,14 @@ import type { FastifyRequest } from 'fastify';
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
 /** What stands before Nextcloud's paths, however many slashes follow. */
 const FOLDER = /^((?:\/+[\w.~%@+-]+)*)\/+index\.php\//;
+const NEXTCLOUD_PATH =
+  /\/index\.php\/(?:apps\/gpoddersync\/|login\/v2(?![^/]))|\/ocs\/v2\.php\/core\/apppassword(?![^/])/;
+
+/** Nextcloud's clients put what they were told before its paths, with its slash, or a folder. What a query names is no path. */
+export function withoutFolder(url: string): string {
+  const [path = ''] = url.split('?', 1);
+  return url.slice(Math.max(0, path.search(NEXTCLOUD_PATH)));
+}
 
 /**
  * How whoever asks has reached us, without a slash at its end, for what they are to ask next: PUBLIC_URL where there is one, else what the

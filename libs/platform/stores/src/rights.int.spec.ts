@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createDatabase, TestDatabase } from '@balados/testing';
 import { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
-import { Context, grantRights, heldRights, linesOf, migrate, openPostgres } from './index';
+import { Context, createRole, grantRights, heldRights, linesOf, migrate, openPostgres } from './index';
 
 // Roles belong to the whole server, which other suites use as well.
 const READER = `test_reader_${randomBytes(6).toString('hex')}`;
@@ -74,4 +74,15 @@ it('grants what the list says, takes back what it does not, and leaves a newer l
   await migrate(owner, first);
   await grantRights(owner, first);
   expect(await heldRights(newer, second)).toEqual(linesOf(second.rights!));
+});
+
+it('says who makes the roles, to a login that may not', async () => {
+  const [owner, missing] = ['owner', 'missing'].map((name) => `test_${name}_${randomBytes(6).toString('hex')}`);
+  const administrator = await as({ ...first, migrations: [] });
+  await administrator.query(`CREATE ROLE ${owner}`);
+  const url = new URL(database.url);
+  url.searchParams.set('options', `-c role=${owner}`);
+  await expect((await as(first, url.href)).query(createRole(missing!))).rejects.toThrow(
+    `role ${missing} is missing, and this login may not make it: run deploy/postgres/logins.sh`,
+  );
 });

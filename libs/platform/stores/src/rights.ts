@@ -42,13 +42,17 @@ export async function heldRights(sql: Sql, context: Context): Promise<string[]> 
   return rows.map(({ line }) => line).sort();
 }
 
-/** SQL: a role belongs to the whole cluster; another database of it may have made it, at this very moment too. */
+/** SQL: a role belongs to the whole cluster; another database of it may have made it, at this very moment too. Who may not make it is told who does. */
 export const createRole = (name: string): string => `
   DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${name}') THEN
       CREATE ROLE ${name} NOLOGIN;
     END IF;
-  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+  EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN
+      RAISE insufficient_privilege
+        USING MESSAGE = 'the role ${name} is missing, and this login may not make it: run deploy/postgres/logins.sh';
   END $$`;
 
 /**

@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { createSecretKey } from 'node:crypto';
+import { createSecretKey, randomUUID } from 'node:crypto';
+import { NO_EVENTS, streamOf } from '@balados/event-sourcing';
 import { distinctEpisodes, itemOf, openFeed } from '@balados/feeds-content';
 import { Origin, startOrigin } from '@balados/feeds-fetch/testing';
 import { isSigned, readPlayLink } from '@balados/feeds-ids';
+import { openEventStore } from '@balados/platform-stores';
 import { waitFor } from '@balados/testing';
-import { base64, base64Url, login, newListener, register, request } from './support/client';
+import { usersEvents } from '@balados/users-contracts';
+import { base64, base64Url, Device, login, newListener, register, request } from './support/client';
 import { withSql } from './support/comparison';
 import { nextcloudApp } from './support/nextcloud-app';
 import { KINDS, LINK_KEY, startSystem, System } from './support/system';
@@ -174,6 +177,7 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
       const { body } = await device.send('POST', '/tokens', { name, kind: 'app' });
       return nextcloudApp(system.listeners, { username: own.username, password: body.token });
     };
+    await hasHadFor31Hours(system, device, url('/old-home.xml'));
     const [antennapod, kasts] = [await appNamed('AntennaPod'), await appNamed('Kasts')];
     const [before, after] = [url('/old-home.xml'), url('/new-home.xml')];
     const action = { episode: 'https://media.example/1.mp3', guid: 'one', action: 'PLAY', started: 0, total: 600 };
@@ -211,5 +215,25 @@ describe.each(KINDS)('feeds, through the front door of %s', (kind) => {
     expect((await device.get('/subscriptions')).body.subscriptions).toEqual([]);
     const since = Math.floor(Date.now() / 1_000) - 30;
     expect(await antennapod(`subscriptions?since=${since}`)).toMatchObject({ add: [], remove: [after] });
+
+    // It is erased under all its names: an app that tells it again brings nothing back.
+    expect((await device.send('DELETE', `/history?feed=${base64Url(before)}`)).status).toBe(202);
+    const again = { ...action, podcast: after, timestamp: '2026-01-02T10:00:00', position: 90 };
+    await kasts('episode_action/create', [again]);
+    expect((await device.get('/play')).body.play_statuses).toEqual([]);
   }, 90_000);
 });
+
+/** A subscription from before: where a podcast has moved to counts only of what one has had for a while. */
+async function hasHadFor31Hours({ eventStore }: System, { userId }: Device, feed: string): Promise<void> {
+  const store = openEventStore({ url: eventStore });
+  try {
+    const recordedAt = new Date(Date.now() - 31 * 3_600_000).toISOString();
+    const subscribed = { feed, sourceId: null, subscribedAt: recordedAt, unsubscribedAt: null };
+    const event = { type: 'PodcastSubscribed', data: subscribed } as const;
+    const encoded = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, randomUUID());
+    await store.append(streamOf('subscriptions', userId), NO_EVENTS, [encoded]);
+  } finally {
+    await store.close();
+  }
+}

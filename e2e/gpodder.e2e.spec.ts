@@ -1001,13 +1001,13 @@ describe.each(KINDS)('podcast apps on %s', (kind) => {
       const put = await post(url, app, [OTHER, ' HTTPS://Feeds.example/show.xml'], 'PUT');
       expect([put.status, put.text]).toEqual([200, '']);
       expect((await feedsOf(device)).sort()).toEqual([OTHER, FEED]);
-      // As this app calls them; a device that has not said how it does is told as we do.
+      // As this app calls them, which has a password of its own.
       expect((await send(url, { headers: basic(app) })).json.map((each: { url: string }) => each.url)).toEqual([
         OTHER,
         ' HTTPS://Feeds.example/show.xml',
       ]);
       const ofDevice = await send(`${base}/subscriptions/${app.username}/phone.json`, { headers: basic(app) });
-      expect(ofDevice.json).toEqual([OTHER, FEED]);
+      expect(ofDevice.json).toEqual([OTHER, ' HTTPS://Feeds.example/show.xml']);
       expect((await post(url, app, ['oops'], 'PUT')).status).toBe(400);
       expect((await feedsOf(device)).sort()).toEqual([OTHER, FEED]);
     });

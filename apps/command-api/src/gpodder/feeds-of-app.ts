@@ -5,7 +5,7 @@ import type { EpisodeAction } from '@balados/users-domain';
 import { GetKnownFeeds, KnownFeeds, SubscriptionChanges } from '@balados/users-read';
 import { ACCOUNTS } from '../tokens';
 import type { ReadAction } from './actions';
-import { deviceClient, isOfAccount, SpeakingApp } from './speaking-app';
+import { isOfAccount, SpeakingApp } from './speaking-app';
 import { feedOf, Written } from './wire';
 
 /** A longer address is not kept as an app's name for a feed, in characters. */
@@ -39,7 +39,7 @@ export class FeedsOfApps {
   async of(app: SpeakingApp, written: Iterable<string> = []): Promise<FeedsOfApp> {
     const named = new Set(written);
     const [names, known] = await Promise.all([
-      this.accounts.feedNames.of(app.userId, named.size === 0 && app.isTold ? app.clients[0] : undefined),
+      this.accounts.feedNames.of(app.userId, named.size === 0 && app.own.length > 0 ? app.own : undefined),
       named.size === 0 ? NOTHING_KNOWN : this.queries.execute(new GetKnownFeeds(app.userId)),
     ]);
     const isUnheard = [...named].some((feed) => !known.subscribed.has(feed));
@@ -74,7 +74,7 @@ export class FeedsOfApps {
     );
     const kept = actions.map(({ podcast, ...action }) => ({
       ...action,
-      feed: feeds.take([podcast, action.feed], action.device ?? undefined),
+      feed: feeds.take([podcast, action.feed]),
     }));
     await this.keepNames(feeds);
     return kept;
@@ -123,13 +123,12 @@ export class FeedsOfApp {
     return others.find((feed) => unsubscribed.has(feed)) ?? canonical;
   }
 
-  /** The app, or a device of it, calls it so from now on. @returns what it is kept as */
-  take([written, canonical]: Written, device?: string): string {
+  /** The app calls it so from now on. @returns what it is kept as */
+  take([written, canonical]: Written): string {
     const feed = this.kept(canonical);
     const isName = written.length <= NAME_MAX_LENGTH && PLAIN.test(written) && !this.app.renames;
     const knownAs = isName ? written : canonical;
-    const { clients } = this.app;
-    for (const client of new Set(device === undefined ? clients : [deviceClient(device), ...clients])) {
+    for (const client of this.app.clients) {
       const place = placeOf({ client, feed });
       if ((this.names.get(place)?.knownAs ?? feed) === knownAs) continue;
       this.names.set(place, { client, feed, knownAs });
@@ -141,14 +140,22 @@ export class FeedsOfApp {
   /** The same for one that it does not want any more. @returns undefined where it has another name for it: that one it still wants */
   leave(written: Written): string | undefined {
     const feed = this.kept(written[1]);
-    const name = this.app.isTold && this.names.get(placeOf({ client: this.app.clients[0], feed }));
-    if (name && feedOf(name.knownAs) !== written[1]) return undefined;
+    const name = this.nameBy(this.app.own.slice(0, 1), feed);
+    if (name !== undefined && feedOf(name) !== written[1]) return undefined;
     return this.take(written);
   }
 
-  /** How this app calls it. */
+  /** How this app calls it; where it cannot be told apart, how any did last. */
   name(feed: string): string {
-    return this.names.get(placeOf({ client: this.app.clients[0], feed }))?.knownAs ?? feed;
+    return this.nameBy(this.app.own.length > 0 ? this.app.own : this.app.clients, feed) ?? feed;
+  }
+
+  private nameBy(clients: readonly string[], feed: string): string | undefined {
+    for (const client of clients) {
+      const name = this.names.get(placeOf({ client, feed }));
+      if (name) return name.knownAs;
+    }
+    return undefined;
   }
 
   /** As it is told of subscriptions. */
@@ -161,7 +168,7 @@ export class FeedsOfApp {
    * notice.
    */
   namesOf(feed: string): string[] {
-    if (this.app.isTold) return [this.name(feed)];
+    if (this.app.own.length > 0) return [this.name(feed)];
     this.ofAccount ??= byFeed([...this.names.values()].filter(({ client }) => isOfAccount(client)));
     const others = this.ofAccount.get(feed);
     return others ? [feed, ...others] : [feed];

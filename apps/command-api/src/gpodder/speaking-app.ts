@@ -5,14 +5,13 @@ import type { SignedIn } from '@balados/users-accounts';
 export interface SpeakingApp {
   userId: string;
   /** What its names for feeds are kept under: its device where the address names one, and what it signed in by. */
-  clients: readonly [string, ...string[]];
-  /** The first of these is this app alone. */
-  isTold: boolean;
+  clients: readonly string[];
+  /** Those of them that are this app and no other: its device, and its own password. */
+  own: readonly string[];
   /** It calls a feed from then on what it is answered in `update_urls`. No other library known does. */
   renames: boolean;
 }
 
-export const deviceClient = (device: string): string => `device ${device}`;
 const ACCOUNT = 'account';
 /** Those who may sign in by the account's own password: it does not tell them apart. */
 export const isOfAccount = (client: string): boolean => client === ACCOUNT || client.startsWith('device ');
@@ -21,11 +20,14 @@ export function speakingApp(
   { userId, by }: SignedIn,
   { device, userAgent }: { device: string | undefined; userAgent: string | undefined },
 ): SpeakingApp {
-  const credential = 'appPassword' in by ? `password ${by.appPassword}` : ACCOUNT;
+  const own = [
+    ...(device === undefined ? [] : [`device ${device}`]),
+    ...('appPassword' in by ? [`password ${by.appPassword}`] : []),
+  ];
   return {
     userId,
-    clients: device === undefined ? [credential] : [deviceClient(device), credential],
-    isTold: device !== undefined || credential !== ACCOUNT,
+    clients: 'appPassword' in by ? own : [...own, ACCOUNT],
+    own,
     renames: /\bmygpoclient\//i.test(userAgent ?? ''),
   };
 }

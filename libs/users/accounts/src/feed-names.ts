@@ -16,12 +16,12 @@ export interface FeedName {
 export class FeedNames {
   constructor(private readonly sql: Sql) {}
 
-  /** Those of one client, or of all. */
-  of(userId: string, client?: string): Promise<FeedName[]> {
+  /** Those of these clients, or of all. */
+  of(userId: string, clients?: readonly string[]): Promise<FeedName[]> {
     return this.sql.query<FeedName[]>(
       `SELECT client, feed, known_as AS "knownAs" FROM users.feed_names
-       WHERE user_id = $1 AND ($2::text IS NULL OR client = $2) ORDER BY told_at, feed_id`,
-      [userId, client ?? null],
+       WHERE user_id = $1 AND ($2::text[] IS NULL OR client = ANY ($2)) ORDER BY told_at, feed_id`,
+      [userId, clients ?? null],
     );
   }
 
@@ -66,6 +66,15 @@ export class FeedNames {
     );
     return new Map(rows.map(({ feed_id, moved_to }) => [moved_to, byId.get(feed_id)!]));
   }
+}
+
+/** Addresses by which a listener's apps know a podcast that is kept under another one. */
+export async function otherNames(sql: Sql, userId: string, feedId: string): Promise<string[]> {
+  const rows = await sql.query<{ known_as: string }[]>(
+    'SELECT DISTINCT known_as FROM users.feed_names WHERE user_id = $1 AND feed_id = $2 ORDER BY known_as',
+    [userId, feedId],
+  );
+  return rows.map(({ known_as }) => known_as);
 }
 
 /** What was known of a podcast by `before`, or of all of them, by the names that a listener's apps have for it. */

@@ -34,6 +34,7 @@ export {
   forgetFeedNames,
   forgetMoves,
   noteMove,
+  otherNames,
 } from './feed-names';
 export { IDEMPOTENCY_KEY_MAX_LENGTH, isIdempotencyKey } from './idempotency-keys';
 export { type Listener, type ListenerRequest, ownSession } from './listener';

@@ -83,6 +83,8 @@ export class FuzzApps {
     const { username, password } = credentials;
     const route = this.routes[this.turn++ % this.routes.length]!;
     const at = { user: username, device: 'phone' };
+    // Who may ask whoever it is, is not refused.
+    const unknown = route in APP_ROUTES ? 'refused' : 'harmless';
     const [method, path] = pathOf(route, at);
     const valid = BODIES[route]?.({ feed: FUZZ_FEED, item: FUZZ_ITEM, device: 'phone' }) as Json | undefined;
     const body = valid === undefined ? undefined : JSON.stringify(valid);
@@ -158,7 +160,7 @@ export class FuzzApps {
           `Digest username="${username}"`,
           '',
         ]);
-        return make('bad credentials', { authorization: given }, 'refused');
+        return make('bad credentials', { authorization: given }, unknown);
       },
       () => {
         const said = Buffer.from(JSON.stringify({ userId: others, username, by: {}, until: 9e9 })).toString(
@@ -174,7 +176,7 @@ export class FuzzApps {
           '"',
           '\u00ff',
         ]);
-        return make('a forged cookie', { authorization: '', headers: [`Cookie: sessionid=${cookie}`] }, 'refused');
+        return make('a forged cookie', { authorization: '', headers: [`Cookie: sessionid=${cookie}`] }, unknown);
       },
       () => make('a broken header', { headers: [oneOf(random, BROKEN_HEADERS)] }),
       () => make('an odd header', { headers: [oneOf(random, ODD_HEADERS)] }),

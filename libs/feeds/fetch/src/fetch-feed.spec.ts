@@ -483,7 +483,10 @@ describe('a fetch', () => {
     for (const each of await Promise.all(asked)) expect(textOf(each)).toBe(FEED);
     clearInterval(answering);
     expect(most).toBe(FETCHES_PER_HOST);
-    expect(at.requests.map(({ url: path }) => path)).toEqual(['/0', '/1', '/2', '/3', '/4', '/5', '/6']);
+    const order = at.requests.map(({ url: path }) => Number(path!.slice(1)));
+    expect([...order].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    // In their turn; those that are under way together may come in either order.
+    for (const [place, asked] of order.entries()) expect(Math.abs(asked - place)).toBeLessThan(FETCHES_PER_HOST);
   });
 
   it('asks for one client while another has as many slow hosts as it may', async () => {

@@ -10,7 +10,7 @@ import { Conformance, conformanceOf } from './support/conformance';
 import { LONG, newSeed, randomFrom, report } from './support/limits';
 import { startSystem, System } from './support/system';
 
-const REQUESTS = LONG ? 200_000 : 10_000;
+const REQUESTS = LONG ? 200_000 : 6_000;
 const APP_REQUESTS = LONG ? 100_000 : 1_200;
 const CONNECTIONS = 8;
 /** What moves by itself: leases of projectors, and the window that a job moves on. */

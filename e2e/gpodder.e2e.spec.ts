@@ -108,6 +108,115 @@ describe.each<Kind>(['services', 'standalone'])('podcast apps on %s', (kind) => 
       played,
     ]);
 
+  (startMygpoclient ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
+    const clients: DebianClient[] = [];
+    const client = (of: Credentials): DebianClient => {
+      const started = startMygpoclient!(base, of, system.public);
+      clients.push(started);
+      return started;
+    };
+    afterAll(() => clients.forEach((each) => each.stop()));
+
+    it('has two devices in step: subscriptions and actions both ways, and lists that replace', async () => {
+      const { app, device } = await listener();
+      const [phone, laptop] = [client(app), client(app)];
+      expect(await phone.call('tell_device', 'phone', 'My phone', 'mobile')).toBe(true);
+      expect(await laptop.call('tell_device', 'laptop', 'My laptop', 'laptop')).toBe(true);
+      const { since } = await laptop.call('changes', 'laptop', 0);
+      expect(await phone.call('change', 'phone', [FEED, ' HTTPS://feeds.example/other.xml'], [])).toMatchObject({
+        update_urls: [[' HTTPS://feeds.example/other.xml', OTHER]],
+      });
+      expect(await laptop.call('changes', 'laptop', since)).toMatchObject({ add: [FEED, OTHER], remove: [] });
+      await laptop.call('change', 'laptop', [], [FEED]);
+      expect(await phone.call('changes', 'phone', since)).toMatchObject({ add: [OTHER], remove: [FEED] });
+      expect(await phone.call('devices')).toEqual([
+        ['laptop', 'My laptop', 'laptop', 1],
+        ['phone', 'My phone', 'mobile', 1],
+      ]);
+
+      const action = { podcast: OTHER, episode: enclosure(1), device: 'phone', timestamp: '2026-11-20T10:00:00' };
+      const played = { ...action, action: 'play', started: 0, position: 90, total: 1_800 };
+      const kept = { ...action, episode: enclosure(2), action: 'download', started: null, position: null, total: null };
+      await phone.call('upload', [played, kept]);
+      expect((await laptop.call('download', since)).actions).toEqual([played, kept]);
+      await laptop.call('upload', [{ ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 }]);
+      expect((await phone.call('download', 0)).actions).toEqual([
+        kept,
+        { ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 },
+      ]);
+      // What our own API writes is played, too, as this client wants it: with all three places or none.
+      await device.play(OTHER, `,${enclosure(3)}`, 45);
+      expect((await phone.call('download', 0)).actions).toContainEqual(
+        expect.objectContaining({ episode: enclosure(3), action: 'play', position: 45 }),
+      );
+
+      expect(await phone.call('replace', 'phone', [FEED, 'https://feeds.example/third.xml'])).toBe(true);
+      expect((await laptop.call('list', 'laptop')).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
+      expect((await feedsOf(device)).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
+    });
+  });
+
+  (startGpodder ? describe : describe.skip)("Debian's gPodder, unmodified", () => {
+    const clients: DebianClient[] = [];
+    const homes: string[] = [];
+    const gpodder = (of: Credentials, name: string): DebianClient => {
+      const home = mkdtempSync(join(tmpdir(), 'balados-gpodder-'));
+      homes.push(home);
+      const started = startGpodder!(base, of, name, home);
+      clients.push(started);
+      return started;
+    };
+    afterAll(() => {
+      clients.forEach((each) => each.stop());
+      for (const home of homes) rmSync(home, { recursive: true, force: true });
+    });
+
+    it('has two devices in step: subscriptions, addresses that are kept otherwise, places both ways, and a list that replaces', async () => {
+      const { app, device } = await listener();
+      const [desk, lap] = [gpodder(app, 'desk'), gpodder(app, 'lap')];
+      await Promise.all([desk.call('sync'), lap.call('sync')]);
+      expect((await desk.call('devices')).sort()).toEqual([
+        ['desk', 'gPodder on desk', 'desktop'],
+        ['lap', 'gPodder on lap', 'desktop'],
+      ]);
+
+      const written = 'https://feeds.example:443/other.xml';
+      await desk.call('subscribe', [FEED, written]);
+      expect(await desk.call('sync')).toEqual({ rewritten: [[written, OTHER]], podcasts: [OTHER, FEED] });
+      expect((await lap.call('sync')).podcasts).toEqual([OTHER, FEED]);
+      await lap.call('unsubscribe', [FEED]);
+      await lap.call('sync');
+      expect((await desk.call('sync')).podcasts).toEqual([OTHER]);
+      expect(await feedsOf(device)).toEqual([OTHER]);
+
+      for (const each of [desk, lap]) await each.call('know', OTHER, enclosure(1));
+      await desk.call('play', OTHER, enclosure(1), 0, 90, 1_800);
+      const playedAt = Math.floor(Date.now() / 1_000);
+      await desk.call('sync');
+      await lap.call('sync');
+      expect(await lap.call('stands', OTHER, enclosure(1))).toEqual([90, 1_800, false, false]);
+      // It takes a later second for a later word.
+      await waitFor(() => Math.floor(Date.now() / 1_000) > playedAt, { what: 'the next second' });
+      await lap.call('play', OTHER, enclosure(1), 90, 120, 1_800);
+      await lap.call('sync');
+      await desk.call('sync');
+      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, false]);
+      expect(await placesOf(device)).toEqual([[`,${enclosure(1)}`, 120, false]]);
+      await lap.call('delete', OTHER, enclosure(1));
+      await lap.call('sync');
+      await desk.call('sync');
+      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, true]);
+
+      const third = 'https://feeds.example/third.xml';
+      await desk.call('replace', [FEED, third]);
+      expect((await lap.call('sync')).podcasts).toEqual([FEED, third]);
+      expect((await feedsOf(device)).sort()).toEqual([FEED, third]);
+    });
+  });
+
+  // Of one process these alone, but in long runs.
+  if (kind === 'standalone' && !LONG) return;
+
   describe('AntennaPod on gPodder', () => {
     it('logs in with an empty body at every sync and sends its cookie from then on, no more name and password', async () => {
       const { app, device } = await listener();
@@ -803,112 +912,6 @@ describe.each<Kind>(['services', 'standalone'])('podcast apps on %s', (kind) => 
     await withSql(system.database, async (sql) => {
       const { rows } = await sql.query('SELECT FROM users.app_settings WHERE user_id = $1', [device.userId]);
       expect(rows).toEqual([]);
-    });
-  });
-
-  (startMygpoclient ? describe : describe.skip)("Debian's mygpoclient, unmodified", () => {
-    const clients: DebianClient[] = [];
-    const client = (of: Credentials): DebianClient => {
-      const started = startMygpoclient!(base, of, system.public);
-      clients.push(started);
-      return started;
-    };
-    afterAll(() => clients.forEach((each) => each.stop()));
-
-    it('has two devices in step: subscriptions and actions both ways, and lists that replace', async () => {
-      const { app, device } = await listener();
-      const [phone, laptop] = [client(app), client(app)];
-      expect(await phone.call('tell_device', 'phone', 'My phone', 'mobile')).toBe(true);
-      expect(await laptop.call('tell_device', 'laptop', 'My laptop', 'laptop')).toBe(true);
-      const { since } = await laptop.call('changes', 'laptop', 0);
-      expect(await phone.call('change', 'phone', [FEED, ' HTTPS://feeds.example/other.xml'], [])).toMatchObject({
-        update_urls: [[' HTTPS://feeds.example/other.xml', OTHER]],
-      });
-      expect(await laptop.call('changes', 'laptop', since)).toMatchObject({ add: [FEED, OTHER], remove: [] });
-      await laptop.call('change', 'laptop', [], [FEED]);
-      expect(await phone.call('changes', 'phone', since)).toMatchObject({ add: [OTHER], remove: [FEED] });
-      expect(await phone.call('devices')).toEqual([
-        ['laptop', 'My laptop', 'laptop', 1],
-        ['phone', 'My phone', 'mobile', 1],
-      ]);
-
-      const action = { podcast: OTHER, episode: enclosure(1), device: 'phone', timestamp: '2026-11-20T10:00:00' };
-      const played = { ...action, action: 'play', started: 0, position: 90, total: 1_800 };
-      const kept = { ...action, episode: enclosure(2), action: 'download', started: null, position: null, total: null };
-      await phone.call('upload', [played, kept]);
-      expect((await laptop.call('download', since)).actions).toEqual([played, kept]);
-      await laptop.call('upload', [{ ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 }]);
-      expect((await phone.call('download', 0)).actions).toEqual([
-        kept,
-        { ...played, device: 'laptop', timestamp: '2026-11-20T11:00:00', position: 120 },
-      ]);
-      // What our own API writes is played, too, as this client wants it: with all three places or none.
-      await device.play(OTHER, `,${enclosure(3)}`, 45);
-      expect((await phone.call('download', 0)).actions).toContainEqual(
-        expect.objectContaining({ episode: enclosure(3), action: 'play', position: 45 }),
-      );
-
-      expect(await phone.call('replace', 'phone', [FEED, 'https://feeds.example/third.xml'])).toBe(true);
-      expect((await laptop.call('list', 'laptop')).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
-      expect((await feedsOf(device)).sort()).toEqual([FEED, 'https://feeds.example/third.xml']);
-    });
-  });
-
-  (startGpodder ? describe : describe.skip)("Debian's gPodder, unmodified", () => {
-    const clients: DebianClient[] = [];
-    const homes: string[] = [];
-    const gpodder = (of: Credentials, name: string): DebianClient => {
-      const home = mkdtempSync(join(tmpdir(), 'balados-gpodder-'));
-      homes.push(home);
-      const started = startGpodder!(base, of, name, home);
-      clients.push(started);
-      return started;
-    };
-    afterAll(() => {
-      clients.forEach((each) => each.stop());
-      for (const home of homes) rmSync(home, { recursive: true, force: true });
-    });
-
-    it('has two devices in step: subscriptions, addresses that are kept otherwise, places both ways, and a list that replaces', async () => {
-      const { app, device } = await listener();
-      const [desk, lap] = [gpodder(app, 'desk'), gpodder(app, 'lap')];
-      await Promise.all([desk.call('sync'), lap.call('sync')]);
-      expect((await desk.call('devices')).sort()).toEqual([
-        ['desk', 'gPodder on desk', 'desktop'],
-        ['lap', 'gPodder on lap', 'desktop'],
-      ]);
-
-      const written = 'https://feeds.example:443/other.xml';
-      await desk.call('subscribe', [FEED, written]);
-      expect(await desk.call('sync')).toEqual({ rewritten: [[written, OTHER]], podcasts: [OTHER, FEED] });
-      expect((await lap.call('sync')).podcasts).toEqual([OTHER, FEED]);
-      await lap.call('unsubscribe', [FEED]);
-      await lap.call('sync');
-      expect((await desk.call('sync')).podcasts).toEqual([OTHER]);
-      expect(await feedsOf(device)).toEqual([OTHER]);
-
-      for (const each of [desk, lap]) await each.call('know', OTHER, enclosure(1));
-      await desk.call('play', OTHER, enclosure(1), 0, 90, 1_800);
-      const playedAt = Math.floor(Date.now() / 1_000);
-      await desk.call('sync');
-      await lap.call('sync');
-      expect(await lap.call('stands', OTHER, enclosure(1))).toEqual([90, 1_800, false, false]);
-      // It takes a later second for a later word.
-      await waitFor(() => Math.floor(Date.now() / 1_000) > playedAt, { what: 'the next second' });
-      await lap.call('play', OTHER, enclosure(1), 90, 120, 1_800);
-      await lap.call('sync');
-      await desk.call('sync');
-      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, false]);
-      expect(await placesOf(device)).toEqual([[`,${enclosure(1)}`, 120, false]]);
-      await lap.call('delete', OTHER, enclosure(1));
-      await lap.call('sync');
-      await desk.call('sync');
-      expect(await desk.call('stands', OTHER, enclosure(1))).toEqual([120, 1_800, false, true]);
-
-      const third = 'https://feeds.example/third.xml';
-      await desk.call('replace', [FEED, third]);
-      expect((await lap.call('sync')).podcasts).toEqual([FEED, third]);
-      expect((await feedsOf(device)).sort()).toEqual([FEED, third]);
     });
   });
 

@@ -1,12 +1,12 @@
 import { Answer, login, newListener, register, request } from './support/client';
-import { Kind, startSystem, System } from './support/system';
+import { KINDS, startSystem, System } from './support/system';
 
 const FAILED = 3;
 const REGISTRATIONS = 6;
 const OF_LISTENER = 25;
 
 /** The limits of design's edge with small numbers; each request comes from an address of its own unless told. */
-describe.each<Kind>(['standalone', 'services'])('limits on %s', (kind) => {
+describe.each(KINDS)('limits on %s', (kind) => {
   let system: System;
   let next = 0;
   beforeAll(async () => {

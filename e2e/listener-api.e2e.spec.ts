@@ -4,7 +4,7 @@ import { base64, base64Url, Device, login, newListener, register, request } from
 import { follow, signedPath } from './support/links';
 import { SERVICES } from './support/logins';
 import { DocumentedMetric, documentedMetrics, isOfNode, Metric, parseMetrics } from './support/metrics';
-import { Kind, startSystem, System } from './support/system';
+import { Kind, KINDS, startSystem, System } from './support/system';
 
 const FEED = 'https://feeds.example/one.xml';
 const OTHER = 'https://feeds.example/two.xml';
@@ -29,7 +29,7 @@ const QUIET = [
 ];
 
 /** Each front door is tried on both ways to run the system: six processes, and one. */
-describe.each<Kind>(['services', 'standalone'])('the listener’s API on %s', (kind) => {
+describe.each(KINDS)('the listener’s API on %s', (kind) => {
   let system: System;
   let api: string;
   let origin: Origin;

@@ -43,7 +43,7 @@ export type Kind = 'services' | 'standalone' | 'cluster';
 
 /**
  * What most suites are tried on: the six processes, and in long runs the one process as well, for which there is no time in each. The
- * journey, the listener's API, its limits, its documentation and podcast apps are tried on both every time.
+ * journey, the documentation and Debian's podcast apps are tried on both every time.
  */
 export const KINDS: readonly Kind[] = LONG ? ['services', 'standalone'] : ['services'];
 

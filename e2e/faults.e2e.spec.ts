@@ -3,7 +3,7 @@ import { LONG, newSeed, oneOf, randomFrom, report, timed, within } from './suppo
 import { startSystem, System } from './support/system';
 
 const WRITERS = 16;
-const ROUNDS = LONG ? 20 : 5;
+const ROUNDS = LONG ? 20 : 3;
 /** Writes between two deaths. */
 const LEAST_WRITES = 40;
 const MORE_WRITES = 160;

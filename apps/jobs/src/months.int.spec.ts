@@ -16,7 +16,7 @@ import { SETTINGS } from './settings.fixture';
 import { cutStreams, takeCheckpoints } from './trimming';
 
 const LONG = process.env.LONG_TESTS === '1';
-const RUNS = LONG ? 500 : 40;
+const RUNS = LONG ? 500 : 30;
 const TIME_LIMIT_MS = LONG ? 3_600_000 : 200_000;
 
 const START = Date.UTC(2026, 2, 1, 20);

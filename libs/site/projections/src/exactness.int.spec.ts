@@ -16,7 +16,7 @@ import { Act, naive, sorted } from './naive-model';
 import { cut, emptySite, History, openSite, uuidOf } from './testing';
 
 const LONG = process.env.LONG_TESTS === '1';
-const HISTORIES = LONG ? 10_000 : 1_000;
+const HISTORIES = LONG ? 10_000 : 500;
 /** Histories that share one log, and with it its batches: a statement takes about as long for all of them as for one. */
 const IN_ONE_LOG = 4;
 const TIME_LIMIT_MS = LONG ? 3_600_000 : 400_000;

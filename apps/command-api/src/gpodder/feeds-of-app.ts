@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { AccountsParts, FeedName } from '@balados/users-accounts';
+import { plainText } from '@balados/users-contracts';
 import type { EpisodeAction } from '@balados/users-domain';
 import { GetKnownFeeds, KnownFeeds, SubscriptionChanges } from '@balados/users-read';
 import { ACCOUNTS } from '../tokens';
@@ -12,7 +13,7 @@ import { feedOf, Written } from './wire';
 const NAME_MAX_LENGTH = 1_024;
 /** Who cannot be told apart from others is told of an action under so many names at most: as many times as much is answered. */
 const NAMES_TOLD_MAX = 3;
-const PLAIN = /^[^\p{Cc}]*$/u;
+const appsName = plainText(NAME_MAX_LENGTH);
 
 /**
  * How long a listener has had a podcast before it counts that it has moved, in milliseconds: by then its feed was asked since, whoever else
@@ -126,8 +127,7 @@ export class FeedsOfApp {
   /** The app calls it so from now on. @returns what it is kept as */
   take([written, canonical]: Written): string {
     const feed = this.kept(canonical);
-    const isName = written.length <= NAME_MAX_LENGTH && PLAIN.test(written) && !this.app.renames;
-    const knownAs = isName ? written : canonical;
+    const knownAs = !this.app.renames && appsName.safeParse(written).success ? written : canonical;
     for (const client of this.app.clients) {
       const place = placeOf({ client, feed });
       if ((this.names.get(place)?.knownAs ?? feed) === knownAs) continue;

@@ -1,4 +1,4 @@
-import { StoredEvent } from '@balados/event-sourcing';
+import { StoredEvent, typesOf } from '@balados/event-sourcing';
 import { Client } from 'pg';
 import { waitFor } from '@balados/testing';
 import { USERS_CATEGORIES } from '@balados/users-contracts';
@@ -33,9 +33,10 @@ export async function heldOf(client: Client, log: LogReader, userId: string): Pr
   return held;
 }
 
-/** Of playlists site takes none, and of positions it notes nothing. */
-const isForSite = ({ stream, type }: StoredEvent): boolean =>
-  !stream.startsWith('playlists-') && type !== 'PositionUpdated';
+/** Of playlists site takes none, and of positions and what apps report it notes nothing. */
+const isForSite = (event: StoredEvent): boolean =>
+  !event.stream.startsWith('playlists-') &&
+  typesOf(event).some((type) => type !== 'PositionUpdated' && type !== 'EpisodeActionReported');
 
 /** Waits until the read models hold all that these listeners wrote. */
 export async function untilHeld(client: Client, log: LogReader, users: readonly string[]): Promise<void> {

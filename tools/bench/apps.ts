@@ -13,7 +13,7 @@ export const APP_SUBSCRIPTIONS = 50;
 /** Each episode was downloaded, begun, heard to its end and deleted. */
 export const APP_EPISODES = 500;
 export const APP_ACTIONS = 4 * APP_EPISODES;
-/** Of one upload, each of another episode; and what is appended for it: of each the report and the position. */
+/** Of one upload, each of another episode; and what that says: of each the report and the position. */
 export const UPLOADED = 30;
 export const EVENTS_OF_UPLOAD = 2 * UPLOADED;
 

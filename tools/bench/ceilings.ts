@@ -27,7 +27,7 @@ export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Prom
       await appendRate(client, { ...small, seconds: WARM_UP_SECONDS });
       ceilings.smallBatchesPerSecond = await appendRate(client, { ...small, seconds: APPEND_SECONDS });
       say(
-        `  ${perSecond(ceilings.smallBatchesPerSecond)} appends of ${SYNC_PLAYS} events, ${SYNC_CONNECTIONS} at once`,
+        `  ${perSecond(ceilings.smallBatchesPerSecond)} appends of ${SYNC_PLAYS} events as one, ${SYNC_CONNECTIONS} at once`,
       );
     }
     if (wanted.has('uploadsPerSecond')) {
@@ -35,7 +35,7 @@ export async function measureCeilings(wanted: ReadonlySet<keyof Ceilings>): Prom
       await appendRate(client, { ...upload, seconds: WARM_UP_SECONDS });
       ceilings.uploadsPerSecond = await appendRate(client, { ...upload, seconds: APPEND_SECONDS });
       say(
-        `  ${perSecond(ceilings.uploadsPerSecond)} appends of ${EVENTS_OF_UPLOAD} events, ${SYNC_CONNECTIONS} at once`,
+        `  ${perSecond(ceilings.uploadsPerSecond)} appends of ${EVENTS_OF_UPLOAD} events as one, ${SYNC_CONNECTIONS} at once`,
       );
     }
     if (wanted.has('appendToSubscriber')) {

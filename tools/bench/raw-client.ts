@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { streamOf } from '@balados/event-sourcing';
+import { bundled, NewEvent, streamOf } from '@balados/event-sourcing';
 import { USERS_CATEGORIES, UsersEvent } from '@balados/users-contracts';
 import {
   END,
   EventStoreDBClient,
+  jsonEvent,
   JSONEventData,
   NO_STREAM,
   START,
@@ -25,7 +26,11 @@ export const disconnect = (client: EventStoreDBClient): Promise<unknown> =>
 
 const prefixes = USERS_CATEGORIES.map((category) => `${category}-`);
 
-/** Appends of `events` each per second, `atOnce` streams each at its expected revision. */
+/** As command-api stores what is decided at once. */
+const together = (events: readonly UsersEvent[]): JSONEventData[] =>
+  bundled(events.map((event) => stored(event) as NewEvent)).map((event) => jsonEvent(event as JSONEventData));
+
+/** Appends of `events` each, stored as one, per second; `atOnce` streams each at its expected revision. */
 export async function appendRate(
   client: EventStoreDBClient,
   { atOnce, events, seconds }: { atOnce: number; events: number; seconds: number },
@@ -36,11 +41,11 @@ export async function appendRate(
   await Promise.all(
     Array.from({ length: atOnce }, async (_, listener) => {
       const stream = streamOf('listening', randomUUID());
-      for (let revision = -1; performance.now() < until; revision += events) {
-        const piece = Array.from({ length: events }, (_, n) =>
-          stored(positionEvent(listener, revision + 1 + n, revision + n + 1.5)),
-        );
-        await client.appendToStream(stream, piece, { expectedRevision: revision < 0 ? NO_STREAM : BigInt(revision) });
+      for (let revision = -1; performance.now() < until; revision += 1) {
+        const said = Array.from({ length: events }, (_, n) => positionEvent(listener, revision + 1 + n, n + 1.5));
+        await client.appendToStream(stream, together(said), {
+          expectedRevision: revision < 0 ? NO_STREAM : BigInt(revision),
+        });
         appended += 1;
       }
     }),

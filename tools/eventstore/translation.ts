@@ -49,20 +49,24 @@ export function translation(extents: ReadonlyMap<string, Extent | null>): (store
       return told(stream, revision, { id, type, data: data as object, metadata: metadata as object });
     // Of one that was never finished nothing is needed: no event of the stream is gone before it.
     if (extent?.checkpointed === undefined || revision > extent.checkpointed) return [];
-    return heldBy(stored).flatMap((held) =>
-      told(stream, held.revision, {
-        id: idOf(stream, held.revision),
+    let [revisionOfLast, nth] = [-1, 0];
+    return heldBy(stored).flatMap((held) => {
+      nth = held.revision === revisionOfLast ? nth + 1 : 0;
+      revisionOfLast = held.revision;
+      return told(stream, held.revision, {
+        id: idOf(stream, held.revision, nth),
         type: held.type,
         data: held.data as object,
         metadata: held.metadata as object,
-      }),
-    );
+      });
+    });
   };
 }
 
-/** Of an event whose own id is not known any more: the same each time. A UUID of version 8 (RFC 9562). */
-function idOf(stream: string, revision: number): string {
-  const bytes = createHash('sha256').update(`${stream}@${revision}`).digest().subarray(0, 16);
+/** Of an event whose own id is not known any more, the `nth` of its revision: the same each time. A UUID of version 8 (RFC 9562). */
+function idOf(stream: string, revision: number, nth: number): string {
+  const place = nth === 0 ? `${stream}@${revision}` : `${stream}@${revision}.${nth}`;
+  const bytes = createHash('sha256').update(place).digest().subarray(0, 16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import fc from 'fast-check';
+import { BUNDLE, BUNDLE_MAX_BYTES, bundled, typesOf } from './bundle-event';
 import { catalogue, UnreadableEvent } from './catalogue';
 import { parseStream, streamOf } from './decider';
 import { StoredEvent } from './event-store';
@@ -17,6 +19,8 @@ const episodes = catalogue({
 });
 
 const metadata = { recordedAt: '2026-01-01T00:00:00.000Z', correlationId: 'c', deviceId: 'd', deviceName: 'Phöne' };
+
+const ended = { type: 'Ended', version: 1, data: {} };
 
 const stored = (type: string, data: unknown, meta: unknown = { version: 1, ...metadata }): StoredEvent => ({
   id: 'e',
@@ -72,6 +76,14 @@ describe('a catalogue of events', () => {
     ['data that the upcast does not understand', stored('Moved', null, { ...metadata, version: 1 }), 'null'],
     ['data that is no object', stored('Ended', 7), 'object'],
     ['data that is no JSON', stored('Ended', '{'), 'object'],
+    ['a bundle of nothing', stored(BUNDLE, { events: [] }), 'events'],
+    ['a bundle that is none', stored(BUNDLE, null), 'object'],
+    ['a later bundle', stored(BUNDLE, { events: [ended] }, { ...metadata, version: 2 }), 'version 2 is later than 1'],
+    ['a bundle without a time', stored(BUNDLE, { events: [ended] }, { version: 1, correlationId: 'c' }), 'recordedAt'],
+    ['a bundle with what nobody declared', stored(BUNDLE, { events: [{ ...ended, type: 'Gone' }] }), 'not declared'],
+    ['a bundle within a bundle', stored(BUNDLE, { events: [{ ...ended, type: BUNDLE }] }), 'not declared'],
+    ['a bundle with a later version', stored(BUNDLE, { events: [ended, { ...ended, version: 2 }] }), 'version 2 is'],
+    ['a bundle with data of another shape', stored(BUNDLE, { events: [{ ...ended, data: 7 }] }), 'object'],
   ])('cannot read %s, and says which event and why', (_, event, reason) => {
     let thrown: unknown;
     try {
@@ -95,6 +107,41 @@ describe('a catalogue of events', () => {
     const { data } = read!;
     expect(data).toEqual({ position: 2, note: 'n' });
     expect(Object.getPrototypeOf(data)).toBe(Object.prototype);
+  });
+});
+
+describe('what is decided at once', () => {
+  const moved = fc
+    .nat(BUNDLE_MAX_BYTES / 2)
+    .map((length) => ({ type: 'Moved', data: { position: length, note: 'ü'.repeat(length / 2) } }) as const);
+  const event = fc.oneof(moved, fc.constant({ type: 'Ended', data: {} } as const));
+
+  it('is stored as few events, none of them large, and read as it was said', () => {
+    fc.assert(
+      fc.property(fc.array(event, { minLength: 1, maxLength: 9 }), (events) => {
+        const together = bundled(events.map((each, index) => episodes.encode(each, metadata, `e${index}`)));
+        expect(together.flatMap(typesOf)).toEqual(events.map(({ type }) => type));
+        expect(new Set(together.map(({ id }) => id)).size).toBe(together.length);
+        const read = together.flatMap(({ type, data, metadata }) => episodes.decode(stored(type, data, metadata)));
+        expect(read).toEqual(events.map((each) => ({ ...each, metadata, revision: 4 })));
+        const sizes = together.map(({ data }) => Buffer.byteLength(JSON.stringify(data)));
+        for (const size of sizes) expect(size).toBeLessThan(BUNDLE_MAX_BYTES + 1_024);
+        // Two that stand beside each other would not have fitted into one.
+        for (const [index, size] of sizes.slice(1).entries())
+          expect(size + sizes[index]!).toBeGreaterThan(BUNDLE_MAX_BYTES - 1_024);
+      }),
+    );
+  });
+
+  it('is one event as ever where it is one', () => {
+    const one = episodes.encode({ type: 'Ended', data: {} }, metadata, 'e');
+    expect(bundled([one])).toEqual([one]);
+    expect(bundled([])).toEqual([]);
+  });
+
+  it('has its own type where it cannot be read', () => {
+    for (const data of [null, 7, {}, { events: 7 }]) expect(typesOf(stored(BUNDLE, data))).toEqual([BUNDLE]);
+    expect(typesOf(stored(BUNDLE, { events: [null, {}] }))).toEqual(['undefined', 'undefined']);
   });
 });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BUNDLE, BUNDLE_VERSION, readBundle } from './bundle-event';
 import { CHECKPOINT, heldBy } from './checkpoint-event';
 import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { NewEvent, StoredEvent } from './event-store';
@@ -48,23 +49,47 @@ function readable<Read>(stored: StoredEvent, read: () => Read): Read {
   }
 }
 
+const laterThan = (known: number, version: number): Error => new Error(`version ${version} is later than ${known}`);
+
+/** Data of a version in the newest shape. @throws ZodError, or whatever an upcast throws */
+function newest({ version: known, data: shape, upcasts }: Declaration, version: number, held: unknown): object {
+  if (version > known) throw laterThan(known, version);
+  let data = held;
+  for (let from = version; from < known; from += 1) data = upcasts![from]!(data as never);
+  return shape.parse(data);
+}
+
 /** Turns declared events into what the store keeps, and back; old versions are upcast here and nowhere else. */
 export function catalogue<const D extends Declarations>(declarations: D) {
   /** `stored`: where it stands, should it be unreadable. */
   const decodeOne = (
-    { type, data: held, metadata: about, revision }: Pick<StoredEvent, 'type' | 'data' | 'metadata' | 'revision'>,
+    { type, data, metadata: about, revision }: Pick<StoredEvent, 'type' | 'data' | 'metadata' | 'revision'>,
     stored: StoredEvent,
   ): Recorded<EventOf<D>> => {
-    const declaration = Object.hasOwn(declarations, type) ? declarations[type] : undefined;
-    if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
+    const declaration = declarationOf(type, stored);
     return readable(stored, () => {
       const { version, ...metadata } = storedMetadata.parse(about);
-      if (version > declaration.version) throw new Error(`version ${version} is later than ${declaration.version}`);
-      let data = held;
-      for (let from = version; from < declaration.version; from += 1) data = declaration.upcasts![from]!(data as never);
-      return { type, data: declaration.data.parse(data), metadata, revision } as Recorded<EventOf<D>>;
+      return { type, data: newest(declaration, version, data), metadata, revision } as Recorded<EventOf<D>>;
     });
   };
+
+  const declarationOf = (type: string, stored: StoredEvent): Declaration => {
+    const declaration = Object.hasOwn(declarations, type) ? declarations[type] : undefined;
+    if (!declaration) throw new UnreadableEvent(stored, 'its type is not declared');
+    return declaration;
+  };
+
+  /** All of them at the bundle's revision, with its metadata. */
+  const decodeBundle = (stored: StoredEvent): Recorded<EventOf<D>>[] =>
+    readable(stored, () => {
+      const { version, ...metadata } = storedMetadata.parse(stored.metadata);
+      if (version > BUNDLE_VERSION) throw laterThan(BUNDLE_VERSION, version);
+      const { revision } = stored;
+      return readBundle(stored).map(({ type, version, data: held }) => {
+        const data = newest(declarationOf(type, stored), version, held);
+        return { type, data, metadata, revision } as Recorded<EventOf<D>>;
+      });
+    });
 
   return {
     declarations,
@@ -81,11 +106,12 @@ export function catalogue<const D extends Declarations>(declarations: D) {
     },
 
     /**
-     * What a stored event says, which is one thing; but a part of a checkpoint says again, in their order, those of the events before it
-     * that still say something. Whoever knows a stream up to a revision passes over those that are not later.
+     * What a stored event says: one thing, or, in a bundle, all that was decided at once. A part of a checkpoint says again, in their order,
+     * those of the events before it that still say something. Whoever knows a stream up to a revision passes over those that are not later.
      * @throws UnreadableEvent
      */
     decode(stored: StoredEvent): Recorded<EventOf<D>>[] {
+      if (stored.type === BUNDLE) return decodeBundle(stored);
       if (stored.type !== CHECKPOINT) return [decodeOne(stored, stored)];
       return readable(stored, () => heldBy(stored).map((held) => decodeOne(held, stored)));
     },

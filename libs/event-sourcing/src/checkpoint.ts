@@ -15,7 +15,7 @@ import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict, StoredEvent } from './event-store';
 import { TooContended } from './too-contended';
 
-/** A part of a checkpoint repeats events of at most this many bytes, or a single one. */
+/** A part of a checkpoint repeats events of at most this many bytes, or of a single revision. */
 export const CHECKPOINT_PART_MAX_BYTES = 384 * 1024;
 
 /** Writes of others that come between, after which a checkpoint is given up for now. */
@@ -56,8 +56,9 @@ export async function takeCheckpoint<Event extends DomainEvent>(
   let isTaken = false;
   for (let conflicts = 0; conflicts < CHECKPOINT_CONFLICTS_MAX; conflicts += 1) {
     for await (const stored of store.read(stream, revision + 1)) {
+      const before = known;
       for (const event of codec.decode(stored)) {
-        if (event.revision <= known) continue;
+        if (event.revision <= before) continue;
         compaction.add(event);
         known = event.revision;
       }
@@ -110,7 +111,7 @@ export async function findCheckpoint(
 const partOf = (stored: StoredEvent): CheckpointTaken | undefined =>
   stored.type === CHECKPOINT ? readPart(stored) : undefined;
 
-/** The parts of a checkpoint that repeats these events, each of at most `maxBytes` or with a single one. */
+/** The parts of a checkpoint that repeats these events, each of at most `maxBytes` or of a single revision. */
 export const checkpointOf = <Event extends DomainEvent>(
   kept: readonly Recorded<Event>[],
   codec: Codec<Event>,
@@ -138,8 +139,10 @@ function partsOf(
   const parts: HeldEvent[][] = [];
   let size = Infinity;
   for (const { event, bytes } of repeated) {
+    const last = parts.at(-1);
     size += bytes;
-    if (size <= maxBytes) parts.at(-1)!.push(event);
+    // Who has read a part knows the stream up to a revision: what was bundled stays together.
+    if (last && (size <= maxBytes || event.revision === last.at(-1)!.revision)) last.push(event);
     else {
       parts.push([event]);
       size = bytes;

@@ -3,6 +3,8 @@ import { DomainEvent, Recorded } from './decider';
 /** An event in its place; `ends`: it says that something is over, and something of it may be dropped later. */
 export interface Placed<Event> {
   event: Event;
+  /** Which of the stream's events it is: those of a bundle share a revision. */
+  nth: number;
   ends: boolean;
 }
 
@@ -25,25 +27,26 @@ export type Claim<Event> =
  */
 export class Compaction<Event extends DomainEvent> {
   private readonly places = new Map<string, Placed<Recorded<Event>>>();
+  private added = 0;
 
   constructor(private readonly claims: (event: Recorded<Event>) => readonly Claim<Recorded<Event>>[]) {}
 
   add(event: Recorded<Event>): void {
+    const nth = this.added++;
     for (const claim of this.claims(event)) {
       if ('voids' in claim) {
         for (const [place, held] of this.places) if (claim.voids(held.event)) this.places.delete(place);
       } else if ('drops' in claim) claim.drops(this.places);
       else if ('frees' in claim) this.places.delete(claim.frees);
       else if (claim.keeps === 'last' || !this.places.has(claim.place))
-        this.places.set(claim.place, { event, ends: claim.ends ?? false });
+        this.places.set(claim.place, { event, nth, ends: claim.ends ?? false });
     }
   }
 
   /** In the stream's order. */
   events(): Recorded<Event>[] {
-    return [...new Set([...this.places.values()].map(({ event }) => event))].sort(
-      (one, other) => one.revision - other.revision,
-    );
+    const placed = [...this.places.values()].sort((one, other) => one.nth - other.nth);
+    return [...new Set(placed.map(({ event }) => event))];
   }
 
   /** When the first of the ends that are held was recorded, RFC 3339; undefined where there is none. */

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { BUNDLE, typesOf } from './bundle-event';
 import { NewEvent, NO_EVENTS, RevisionConflict, StoreUnavailable, StreamGone } from './event-store';
 import { APPEND_MAX_BYTES, CommandHandler, pieces } from './handle';
 import { clear, contents, metadata, place, shelf, shelfEvents, take } from './shelf.fixture';
@@ -61,13 +62,14 @@ describe('a command', () => {
 
   it('appends what was decided and answers with its events and the state after them', async () => {
     expect(await handlerOf(store).run(place('x', 'y'))).toEqual({
-      events: ['0 Placed x', '1 Placed y'],
+      events: ['0 Placed x', '0 Placed y'],
       contents: ['x', 'y'],
-      revision: 1,
+      revision: 0,
     });
-    expect(store.log.map(({ stream, type }) => [stream, type])).toEqual([
-      [STREAM, 'Placed'],
-      [STREAM, 'Placed'],
+    expect(await handlerOf(store).run(place('z'))).toMatchObject({ events: ['1 Placed z'], revision: 1 });
+    expect(store.log.map((event) => [event.stream, event.type, typesOf(event)])).toEqual([
+      [STREAM, BUNDLE, ['Placed', 'Placed']],
+      [STREAM, 'Placed', ['Placed']],
     ]);
   });
 
@@ -255,7 +257,8 @@ describe('when the store does not answer, a command', () => {
     const store = new WatchedStore();
     const { run, look, cache } = handlerOf(store);
     await run(place('x'));
-    await handlerOf(store).run(place('y', 'z'));
+    await handlerOf(store).run(place('y'));
+    await handlerOf(store).run(place('z'));
     store.readAtMost = 1;
     await expect(look()).rejects.toThrow(StoreUnavailable);
     expect(cache.get(STREAM)).toBeUndefined();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { bundled, typesOf } from './bundle-event';
 import { Codec } from './catalogue';
 import { Decider, DomainEvent, EventMetadata, Recorded, streamOf } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict } from './event-store';
@@ -208,16 +209,18 @@ export class CommandHandler<Command extends { readonly type: string }, State, Ev
     appended: Recorded<Event>[],
   ): Promise<Folded<State>> {
     let { state, revision } = folded;
-    const encoded = events.map((event) => this.codec.encode(event, metadata, randomUUID()));
+    const encoded = bundled(events.map((event) => this.codec.encode(event, metadata, randomUUID())));
     let next = 0;
     try {
       for (const piece of pieces(encoded)) {
         await this.store.append(stream, revision, piece);
-        for (const _ of piece) {
+        for (const stored of piece) {
           revision += 1;
-          const recorded = { ...events[next++]!, revision, metadata };
-          state = this.decider.evolve(state, recorded);
-          appended.push(recorded);
+          for (const _ of typesOf(stored)) {
+            const recorded = { ...events[next++]!, revision, metadata };
+            state = this.decider.evolve(state, recorded);
+            appended.push(recorded);
+          }
         }
         this.cache.set(stream, { state, revision }, this.decider.bytes(state));
       }
@@ -243,8 +246,9 @@ export class CommandHandler<Command extends { readonly type: string }, State, Ev
           state = this.decider.initialState();
           known = NO_EVENTS;
         }
+        const before = known;
         for (const event of this.codec.decode(stored)) {
-          if (event.revision <= known) continue;
+          if (event.revision <= before) continue;
           state = this.decider.evolve(state, event);
           known = event.revision;
         }

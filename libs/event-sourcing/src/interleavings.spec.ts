@@ -93,7 +93,7 @@ it('two copies of a service never acknowledge or refuse what the log does not be
           expect(seen.leftToDo).toEqual([]);
           expect(seen.held).toEqual(contents({ state: replayed(store, seen.revision + 1) }));
           const appended = store.log.filter((stored) => correlationOf(stored.metadata) === `${index}`);
-          expect(appended.map(({ revision }) => revision)).toEqual(seen.events);
+          expect(appended.map(({ revision }) => revision)).toEqual([...new Set(seen.events)]);
         } catch (error) {
           if (error instanceof StoreUnavailable) return;
           expect(error).toMatchObject({ code: 'not_there' });

@@ -78,7 +78,7 @@ export const podcastApps: Figure = {
         const ceiling = asks === 'upload' ? uploadsPerSecond : await bareFastify(size, connections);
         const by =
           asks === 'upload'
-            ? `appends of ${EVENTS_OF_UPLOAD} events by the raw client, ${SYNC_CONNECTIONS} at once`
+            ? `appends of ${EVENTS_OF_UPLOAD} events as one by the raw client, ${SYNC_CONNECTIONS} at once`
             : `by bare Fastify with ${size.toLocaleString('en')} bytes`;
         rows.push({
           what: `${what}, ${connections} connection${connections > 1 ? 's' : ''}, ${kind}`,
@@ -89,9 +89,9 @@ export const podcastApps: Figure = {
         });
       }
     const appended = (await settled(system, listeners)) - before;
-    const [least, most] = [acknowledged * EVENTS_OF_UPLOAD, (acknowledged + cutOff) * EVENTS_OF_UPLOAD];
-    if (appended < least || appended > most)
-      throw new Error(`${least} events were acknowledged, and ${appended} are in the log`);
+    // What an upload says is stored as one.
+    if (appended < acknowledged || appended > acknowledged + cutOff)
+      throw new Error(`${acknowledged} uploads were acknowledged, and ${appended} are in the log`);
     return rows;
   },
 };

@@ -26,6 +26,7 @@ import {
 } from '@eventstore/db-client';
 import { OperationsClient } from '@eventstore/db-client/generated/operations_grpc_pb';
 import { ScavengeResp, StartScavengeReq } from '@eventstore/db-client/generated/operations_pb';
+import { BatchAppendReq } from '@eventstore/db-client/generated/streams_pb';
 import { SpanKind } from '@opentelemetry/api';
 import { flawOfEventStoreUrl } from './event-store-url';
 import { Log, messageOf, silent } from './log';
@@ -63,6 +64,15 @@ export const CHECKPOINT_EVENTS = 64;
 /** Holds one event, with the id of this log. */
 export const STORE_STREAM = 'balados-store';
 const STORE_IDENTIFIED = 'StoreIdentified';
+
+// The client hands payloads over as base64, which its protobuf library reads letter by letter, and twice. Bytes it takes as they are.
+const { prototype: proposed } = BatchAppendReq.ProposedMessage;
+for (const setter of ['setData', 'setCustomMetadata'] as const) {
+  const take = proposed[setter];
+  proposed[setter] = function (payload) {
+    return take.call(this, typeof payload === 'string' ? new Uint8Array(Buffer.from(payload, 'base64')) : payload);
+  };
+}
 
 /** What came of an append, with all of its attempts. */
 export type AppendOutcome = 'appended' | 'conflict' | 'gone' | 'unavailable' | 'failed';

@@ -1,4 +1,4 @@
-import { StoredEvent } from '@balados/event-sourcing';
+import { parseStream, StoredEvent } from '@balados/event-sourcing';
 import { InMemoryEventStore } from '@balados/event-sourcing/testing';
 import { rebuild, Sql } from '@balados/platform-stores';
 import fc from 'fast-check';
@@ -170,6 +170,14 @@ function stored(history: History, act: Act): StoredEvent | StoredEvent[] {
   }
 }
 
+/** Of acts of one listener at one moment each stream holds what was decided at once. */
+function logOf(acts: readonly Act[]): StoredEvent[] {
+  const history = new History(true);
+  return [...new Set(acts.flatMap((act) => stored(history, act)))];
+}
+
+const listenerOf = ({ stream }: StoredEvent): string => parseStream(stream)!.userId;
+
 async function held(sql: Sql) {
   const rows = async (statement: string) => sorted(await sql.query<object[]>(statement));
   const [{ contributions }] = await sql.query('SELECT count(*)::int AS contributions FROM site_private.contributions');
@@ -217,10 +225,9 @@ it(
       fc.asyncProperty(
         aRun(IN_ONE_LOG),
         async ({ acts, batches, defaultPrivacy: firstDefault, publicMinListeners }) => {
-          const history = new History();
-          const queues: [StoredEvent[], StoredEvent[]] = [[], []];
-          const applied: typeof queues = [[], []];
-          for (const act of acts) queues[SEGMENTS.get(act.listener)!].push(...[stored(history, act)].flat());
+          const log = logOf(acts);
+          const queues = [0, 1].map((segment) => log.filter((event) => SEGMENTS.get(listenerOf(event)) === segment));
+          const applied: [StoredEvent[], StoredEvent[]] = [[], []];
           const projector = createSiteProjector({ publicMinListeners });
 
           const runner = site.createQueryRunner();
@@ -233,7 +240,7 @@ it(
               ...{ segment, size: Infinity, again: false, windowAt: null, anotherDefault: null },
             }));
             for (const { segment, size, again, windowAt, anotherDefault } of [...batches, ...rest]) {
-              const batch = queues[segment].splice(0, size * IN_ONE_LOG);
+              const batch = queues[segment]!.splice(0, size * IN_ONE_LOG);
               await projector.project(sql, batch);
               if (again) await projector.project(sql, applied[segment]);
               applied[segment].push(...batch);
@@ -268,8 +275,7 @@ it(
     await fc.assert(
       fc.asyncProperty(aRun(1), async ({ acts: drawn, batches, defaultPrivacy, publicMinListeners }) => {
         const acts = drawn.map(often);
-        const history = new History();
-        const events = cut(acts.flatMap((act) => stored(history, act)));
+        const events = cut(logOf(acts));
         const projector = createSiteProjector({ publicMinListeners });
         const runner = site.createQueryRunner();
         await runner.startTransaction();
@@ -304,8 +310,7 @@ it(
       fc.asyncProperty(aRun(1), async ({ acts, batches, defaultPrivacy, publicMinListeners }) => {
         await emptySite(site);
         let policy = { defaultPrivacy: await storeDefaultPrivacy(site, defaultPrivacy), publicMinListeners };
-        const history = new History();
-        const log = acts.flatMap((act) => stored(history, act));
+        const log = logOf(acts);
         await site.transaction((sql) => createSiteProjector(policy).project(sql, log));
         const store = new InMemoryEventStore();
         store.log.push(...cut(log));
@@ -347,11 +352,10 @@ it(
       fc.asyncProperty(aRun(1), async ({ acts, batches, defaultPrivacy, publicMinListeners }) => {
         await emptySite(site);
         await storeDefaultPrivacy(site, defaultPrivacy);
-        const history = new History();
-        const queues = new Map(LISTENERS.map((listener) => [listener, [] as StoredEvent[]]));
-        for (const act of acts) queues.get(act.listener)!.push(...[stored(history, act)].flat());
+        const log = logOf(acts);
+        const queues = LISTENERS.map((listener) => log.filter((event) => listenerOf(event) === listener));
         const projector = createSiteProjector({ publicMinListeners });
-        const inTurn = [...queues.values()].map(async (queue) => {
+        const inTurn = queues.map(async (queue) => {
           for (const { size } of [...batches, { size: Infinity }]) {
             const batch = queue.splice(0, size);
             await site.transaction((transaction) => projector.project(transaction, batch));
@@ -396,8 +400,7 @@ it(
           await runner.startTransaction();
           try {
             await storeDefaultPrivacy(runner.manager, defaultPrivacy);
-            const log = new History();
-            const events = history.flatMap((act) => stored(log, act));
+            const events = logOf(history);
             for (const { size } of [...batches, { size: Infinity }])
               await projector.project(runner.manager, events.splice(0, size));
             return comparable(await held(runner.manager));

@@ -1,6 +1,6 @@
-import { NO_EVENTS, parseStream, revisionAfter, StoredEvent } from '@balados/event-sourcing';
+import { NO_EVENTS, parseStream, revisionAfter, StoredEvent, typesOf } from '@balados/event-sourcing';
 import { Projector, Sql } from '@balados/platform-stores';
-import { usersEvents } from '@balados/users-contracts';
+import { UsersEvent, usersEvents } from '@balados/users-contracts';
 import { Batch, OfStream, readBatch } from './contributions';
 import {
   Change,
@@ -23,8 +23,13 @@ export interface SitePolicy {
 
 export const DEFAULT_SITE_POLICY: SitePolicy = { publicMinListeners: 2 };
 
-/** Most events say where a listener is, and that counts nothing; nor does what is dropped of what is over. */
-const counts = ({ type }: StoredEvent): boolean => type !== 'PositionUpdated' && type !== 'ContentDropped';
+/** Most events say where a listener is, and that counts nothing; nor does what apps report, or what is dropped of what is over. */
+const COUNT_NOTHING = new Set<string>([
+  'PositionUpdated',
+  'EpisodeActionReported',
+  'ContentDropped',
+] satisfies UsersEvent['type'][]);
+const counts = (stored: StoredEvent): boolean => !typesOf(stored).every((type) => COUNT_NOTHING.has(type));
 
 /** Keeps what the public may read: contributions of listeners first, and from what they changed counts, lists and the timeline. */
 export function createSiteProjector(policy: SitePolicy): Projector {

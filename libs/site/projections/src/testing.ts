@@ -1,4 +1,4 @@
-import { CHECKPOINT, checkpointOf, NewEvent, Recorded, StoredEvent, streamOf } from '@balados/event-sourcing';
+import { bundled, CHECKPOINT, checkpointOf, NewEvent, Recorded, StoredEvent, streamOf } from '@balados/event-sourcing';
 import { migrate, openPostgres } from '@balados/platform-stores';
 import { siteContext } from '@balados/site-schema';
 import { createDatabase, templateDatabase } from '@balados/testing';
@@ -44,7 +44,12 @@ export const emptySite = (site: DataSource): Promise<unknown> =>
 export class History {
   private readonly revisions = new Map<string, number>();
   private readonly told = new Map<string, Recorded<UsersEvent>[]>();
+  /** The newest event of each stream. */
+  private readonly open = new Map<string, { stored: StoredEvent; encoded: NewEvent[]; recordedAt: string }>();
   private position = 0n;
+
+  /** `isBundling`: what is recorded at the same moment was decided at once; then the same object is answered again, with more in it. */
+  constructor(private readonly isBundling = false) {}
 
   /** `claimed`: when it happened as the client said; by default when the server accepted it. */
   subscribed(listener: string, feed: string, recordedAt: string, claimed = recordedAt): StoredEvent {
@@ -116,12 +121,23 @@ export class History {
   private stored(category: string, listener: string, event: UsersEvent, recordedAt: string): StoredEvent {
     const stream = streamOf(category, listener);
     const encoded = usersEvents.encode(event, { recordedAt, correlationId: 'test' }, '');
-    const placed = this.placed(stream, encoded);
-    this.told.set(stream, [...(this.told.get(stream) ?? []), ...usersEvents.decode(placed)]);
+    const newest = this.open.get(stream);
+    const isOne = newest?.recordedAt === recordedAt && event.type !== 'HistoryErased';
+    const placed = isOne ? newest.stored : this.placed(stream, encoded);
+    this.told.set(stream, [...(this.told.get(stream) ?? []), ...usersEvents.decode({ ...placed, ...encoded })]);
+    if (isOne) {
+      newest.encoded.push(encoded);
+      const [{ type, data, metadata }] = bundled(newest.encoded) as [NewEvent];
+      Object.assign(placed, { type, data, metadata });
+      return placed;
+    }
+    if (this.isBundling && event.type !== 'HistoryErased')
+      this.open.set(stream, { stored: placed, encoded: [encoded], recordedAt });
     return placed;
   }
 
   private placed(stream: string, event: NewEvent): StoredEvent {
+    this.open.delete(stream);
     const revision = (this.revisions.get(stream) ?? -1) + 1;
     this.revisions.set(stream, revision);
     this.position += 7n;

@@ -84,9 +84,9 @@ const episodeOf = ({ feed, item }: { feed: string; item: string }): string => `$
 /** Ends that were said up to a revision are told without what is dropped; what is of a deleted playlist alone is void. */
 function dropContent(places: Map<string, Placed<Recorded<UsersEvent>>>, upTo: number): void {
   const emptied = new Set<string>();
-  for (const [place, { event, ends }] of places) {
+  for (const [place, { event, nth, ends }] of places) {
     if (!ends || event.revision > upTo) continue;
-    const told = { event: withoutContent(event), ends: false };
+    const told = { event: withoutContent(event), nth, ends: false };
     places.set(place, told);
     if (event.type !== 'PlaylistDeleted') continue;
     emptied.add(event.data.playlistId);

@@ -37,8 +37,10 @@ export class Replay<Command, State, Event extends DomainEvent> {
       if (error instanceof Refusal) return undefined;
       throw error;
     }
+    // What is decided at once is stored as one.
+    const revision = (this.events.at(-1)?.revision ?? -1) + 1;
     for (const event of decided) {
-      const recorded = { ...event, revision: this.events.length, metadata: metadataOf(now) };
+      const recorded = { ...event, revision, metadata: metadataOf(now) };
       this.state = this.decider.evolve(this.state, recorded);
       this.events.push(recorded);
     }

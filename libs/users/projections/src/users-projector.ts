@@ -7,6 +7,7 @@ import {
   Recorded,
   revisionAfter,
   StoredEvent,
+  typesOf,
 } from '@balados/event-sourcing';
 import { episodeId, feedId } from '@balados/feeds-ids';
 import { Projector, Sql } from '@balados/platform-stores';
@@ -137,8 +138,9 @@ interface Progress {
   revision: number;
   /** Revision with which the newest checkpoint of the batch is whole; null, there is none. */
   checkpointed: number | null;
-  /** Events that it repeats. */
+  /** Events that it repeats, and that were told after it; of the batch alone where it holds no whole checkpoint. */
   repeated: number;
+  told: number;
   /** When the first end was recorded of which it may say less later. */
   endedAt: string | null;
   /** When the first event after it was recorded, or the first of the batch where there is none. */
@@ -165,16 +167,17 @@ function progressOf(
   inBatch: Progress | undefined,
 ): Progress {
   const revision = Math.max(before, revisionAfter(stored));
-  const { checkpointed = null, repeated = 0, endedAt = null, oldestAt = null } = inBatch ?? {};
+  const { checkpointed = null, repeated = 0, told = 0, endedAt = null, oldestAt = null } = inBatch ?? {};
   const kept = { ...listener, revision, activeAt: inBatch?.activeAt ?? null };
   const whole = endsCheckpoint(stored);
   if (whole) {
     const { total, endedAt: ofIts = null } = whole;
-    return { ...kept, checkpointed: stored.revision, repeated: total, endedAt: ofIts, oldestAt: null };
+    return { ...kept, checkpointed: stored.revision, repeated: total, told: 0, endedAt: ofIts, oldestAt: null };
   }
-  if (stored.type === CHECKPOINT) return { ...kept, checkpointed, repeated, endedAt, oldestAt };
+  if (stored.type === CHECKPOINT) return { ...kept, checkpointed, repeated, told: told + 1, endedAt, oldestAt };
   const { recordedAt } = stored.metadata as EventMetadata;
-  return { ...kept, checkpointed, repeated, endedAt, oldestAt: oldestAt ?? recordedAt };
+  const toldByNow = told + typesOf(stored).length;
+  return { ...kept, checkpointed, repeated, told: toldByNow, endedAt, oldestAt: oldestAt ?? recordedAt };
 }
 
 /** How far the streams had come of which a checkpoint is among the events. */
@@ -242,14 +245,15 @@ async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise
   if (revisions.length === 0) return;
   await sql.query(
     `INSERT INTO listener_revisions AS held
-       (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at, active_at)
-     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, ended_at, oldest_at, active_at
-     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::timestamptz[], $7::timestamptz[],
-         $8::timestamptz[])
-       AS t (user_id, category, revision, checkpointed, repeated, ended_at, oldest_at, active_at)
+       (user_id, category, revision, checkpointed, repeated, told, ended_at, oldest_at, active_at)
+     SELECT user_id, category, revision, coalesce(checkpointed, -1), repeated, told, ended_at, oldest_at, active_at
+     FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::integer[], $6::integer[], $7::timestamptz[], $8::timestamptz[],
+         $9::timestamptz[])
+       AS t (user_id, category, revision, checkpointed, repeated, told, ended_at, oldest_at, active_at)
      ON CONFLICT (user_id, category) DO UPDATE SET revision = excluded.revision,
        checkpointed = greatest(held.checkpointed, excluded.checkpointed),
        repeated = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.repeated ELSE held.repeated END,
+       told = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.told ELSE held.told + excluded.told END,
        ended_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.ended_at ELSE held.ended_at END,
        oldest_at = CASE WHEN excluded.checkpointed > held.checkpointed THEN excluded.oldest_at
          ELSE coalesce(held.oldest_at, excluded.oldest_at) END,
@@ -261,6 +265,7 @@ async function writeRevisions(sql: Sql, revisions: readonly Progress[]): Promise
       revisions.map(({ revision }) => revision),
       revisions.map(({ checkpointed }) => checkpointed),
       revisions.map(({ repeated }) => repeated),
+      revisions.map(({ told }) => told),
       revisions.map(({ endedAt }) => endedAt),
       revisions.map(({ oldestAt }) => oldestAt),
       revisions.map(({ activeAt }) => activeAt),

@@ -1,4 +1,4 @@
-import { CHECKPOINT, EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
+import { CHECKPOINT, EventStore, parseStream, StoredEvent, typesOf } from '@balados/event-sourcing';
 import { USERS_CATEGORIES, UsersEvent } from '@balados/users-contracts';
 
 export type Category = (typeof USERS_CATEGORIES)[number];
@@ -19,6 +19,7 @@ export const KINDS_OF: Readonly<Record<Category, readonly ChangeKind[]>> = {
 const KINDS_OF_TYPE: Partial<Record<UsersEvent['type'] | typeof CHECKPOINT, readonly ChangeKind[]>> = {
   PlayRecorded: ['plays'],
   PositionUpdated: ['plays'],
+  EpisodeActionReported: ['plays'],
   EpisodeSaved: ['saves'],
   EpisodeUnsaved: ['saves'],
   EpisodeShared: ['saves'],
@@ -100,11 +101,13 @@ export class ChangeFeed {
     for (const watcher of [...this.watchers.values()].flatMap((all) => [...all])) watcher.lost();
   }
 
-  private tell({ stream, revision, type, metadata }: StoredEvent): void {
+  private tell(stored: StoredEvent): void {
+    const { stream, revision, metadata } = stored;
     const { category, userId } = parseStream(stream) as { category: Category; userId: string };
     const watchers = this.watchers.get(userId);
     if (!watchers) return;
-    const kinds = KINDS_OF_TYPE[type as UsersEvent['type']] ?? KINDS_OF[category];
+    const kindsOf = (type: string) => KINDS_OF_TYPE[type as UsersEvent['type']] ?? KINDS_OF[category];
+    const kinds = [...new Set(typesOf(stored).flatMap(kindsOf))];
     const deviceId = (metadata as { deviceId?: string } | null)?.deviceId ?? null;
     for (const watcher of watchers) watcher.changed({ category, revision, kinds, deviceId });
   }

@@ -38,18 +38,34 @@ export class Checkpoints1700000000260 implements MigrationInterface {
 
 export class LongStreams1700000000495 implements MigrationInterface {
   up(runner: QueryRunner): Promise<void> {
-    return judgeBy(runner, LONG_STREAM_EVENTS);
+    return judgeBy(runner, isLong(LONG_STREAM_EVENTS));
   }
 
   down(runner: QueryRunner): Promise<void> {
-    return judgeBy(runner, 2_000);
+    return judgeBy(runner, isLong(2_000));
+  }
+}
+
+/** Several events may be stored as one. */
+export class ToldEvents1700000000500 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      -- events since the newest checkpoint
+      ALTER TABLE users.listener_revisions ADD COLUMN told integer NOT NULL DEFAULT 0;
+      UPDATE users.listener_revisions SET told = revision - checkpointed;`);
+    await judgeBy(runner, `told > greatest(${LONG_STREAM_EVENTS}, repeated)`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await judgeBy(runner, isLong(LONG_STREAM_EVENTS));
+    await runner.query('ALTER TABLE users.listener_revisions DROP COLUMN told');
   }
 }
 
 /** Dropping the column drops its index. */
-async function judgeBy(runner: QueryRunner, events: number): Promise<void> {
+async function judgeBy(runner: QueryRunner, condition: string): Promise<void> {
   await runner.query(`
     ALTER TABLE users.listener_revisions DROP COLUMN is_long,
-      ADD COLUMN is_long boolean NOT NULL GENERATED ALWAYS AS (${isLong(events)}) STORED;
+      ADD COLUMN is_long boolean NOT NULL GENERATED ALWAYS AS (${condition}) STORED;
     CREATE INDEX listener_revisions_long ON users.listener_revisions (user_id) WHERE is_long;`);
 }

@@ -1,7 +1,7 @@
 import { Context } from '@balados/platform-stores';
 import { Activity1700000000410 } from './activity-migration';
 import { AppPasswords1700000000430 } from './app-passwords-migration';
-import { Checkpoints1700000000260, LongStreams1700000000495 } from './checkpoints-migration';
+import { Checkpoints1700000000260, LongStreams1700000000495, ToldEvents1700000000500 } from './checkpoints-migration';
 import { AppSettings1700000000461 } from './app-settings-migration';
 import { Devices1700000000440 } from './devices-migration';
 import { AccountRow, ApiTokenRow, SigningKeyRow } from './entities';
@@ -48,6 +48,7 @@ export const usersContext: Context = {
     AppSettings1700000000461,
     FeedNames1700000000490,
     LongStreams1700000000495,
+    ToldEvents1700000000500,
   ],
   rights: usersRights,
 };

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { NewEvent, StoredEvent } from './event-store';
+
+/** Type of what holds several events of one decision, in the streams of any category. THIS IS A STORED FORMAT, as the shape below is. */
+export const BUNDLE = 'EventsBundled';
+export const BUNDLE_VERSION = 1;
+/** A bundle holds events of at most this many bytes as JSON, well below what a part of a checkpoint repeats. */
+export const BUNDLE_MAX_BYTES = 128 * 1024;
+
+/** In their order. Their place in the stream and all of their metadata but the version are those of the bundle. */
+const bundle = z.object({
+  events: z.array(z.object({ type: z.string(), version: z.number().int().positive(), data: z.unknown() })).nonempty(),
+});
+export type BundledEvent = z.infer<typeof bundle>['events'][number];
+
+/**
+ * The events of one decision in as few as they can be stored as: to append, to deliver and to read an event costs far more than what it says.
+ * @param events encoded with the same metadata
+ */
+export function bundled(events: readonly NewEvent[]): NewEvent[] {
+  if (events.length <= 1) return [...events];
+  const bundles: NewEvent[][] = [];
+  let bytes = Infinity;
+  for (const event of events) {
+    const size = Buffer.byteLength(JSON.stringify(inBundle(event))) + 1;
+    bytes += size;
+    if (bytes <= BUNDLE_MAX_BYTES) bundles.at(-1)!.push(event);
+    else {
+      bundles.push([event]);
+      bytes = size;
+    }
+  }
+  return bundles.map(([first, ...others]) =>
+    others.length === 0
+      ? first!
+      : {
+          id: first!.id,
+          type: BUNDLE,
+          data: { events: [first!, ...others].map(inBundle) },
+          metadata: { ...first!.metadata, version: BUNDLE_VERSION },
+        },
+  );
+}
+
+const inBundle = ({ type, data, metadata }: NewEvent): BundledEvent => ({
+  type,
+  version: (metadata as { version: number }).version,
+  data,
+});
+
+/** @throws ZodError */
+export const readBundle = ({ data }: Pick<StoredEvent, 'data'>): BundledEvent[] => bundle.parse(data).events;
+
+/** The types of all that is stored as one event, in order; that of a bundle which cannot be read is its own. */
+export function typesOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): string[] {
+  const events = type === BUNDLE ? (data as { events?: unknown } | null)?.events : undefined;
+  return Array.isArray(events) ? events.map((event: { type?: unknown } | null) => String(event?.type)) : [type];
+}

@@ -19,34 +19,24 @@ export type BundledEvent = z.infer<typeof bundle>['events'][number];
  */
 export function bundled(events: readonly NewEvent[]): NewEvent[] {
   if (events.length <= 1) return [...events];
-  const bundles: NewEvent[][] = [];
+  const bundles: { first: NewEvent; events: BundledEvent[] }[] = [];
   let bytes = Infinity;
   for (const event of events) {
-    const size = Buffer.byteLength(JSON.stringify(inBundle(event))) + 1;
+    const told = { type: event.type, version: (event.metadata as { version: number }).version, data: event.data };
+    const size = Buffer.byteLength(JSON.stringify(told)) + 1;
     bytes += size;
-    if (bytes <= BUNDLE_MAX_BYTES) bundles.at(-1)!.push(event);
+    if (bytes <= BUNDLE_MAX_BYTES) bundles.at(-1)!.events.push(told);
     else {
-      bundles.push([event]);
+      bundles.push({ first: event, events: [told] });
       bytes = size;
     }
   }
-  return bundles.map(([first, ...others]) =>
-    others.length === 0
-      ? first!
-      : {
-          id: first!.id,
-          type: BUNDLE,
-          data: { events: [first!, ...others].map(inBundle) },
-          metadata: { ...first!.metadata, version: BUNDLE_VERSION },
-        },
+  return bundles.map(({ first, events }) =>
+    events.length === 1
+      ? first
+      : { id: first.id, type: BUNDLE, data: { events }, metadata: { ...first.metadata, version: BUNDLE_VERSION } },
   );
 }
-
-const inBundle = ({ type, data, metadata }: NewEvent): BundledEvent => ({
-  type,
-  version: (metadata as { version: number }).version,
-  data,
-});
 
 /** @throws ZodError */
 export const readBundle = ({ data }: Pick<StoredEvent, 'data'>): BundledEvent[] => bundle.parse(data).events;

@@ -38,6 +38,15 @@ export interface ReportActions {
 /** What makes two reports the same, sent again: all that they say. */
 const saying = ({ feed, item, action, device, at, started, position, total }: EpisodeAction): string =>
   JSON.stringify([feed, item, action, device, at, started, position, total]);
+const isSame = (one: EpisodeAction, other: EpisodeAction): boolean =>
+  one.at === other.at &&
+  one.position === other.position &&
+  one.action === other.action &&
+  one.feed === other.feed &&
+  one.item === other.item &&
+  one.device === other.device &&
+  one.started === other.started &&
+  one.total === other.total;
 
 /**
  * Some apps name an episode by its enclosure alone: where a guid is known for it, it is that episode.
@@ -68,20 +77,17 @@ export function newActions(
   actions: readonly EpisodeAction[],
   held: ReadonlyMap<string, readonly ReportedAction[]>,
 ): EpisodeAction[] {
-  const known = new Set<string>();
-  const looked = new Set<string>();
+  const said = new Set<string>();
+  const fresh = new Set<string>();
   const news: EpisodeAction[] = [];
   for (const action of actions) {
     const key = episodeKey(action.item);
-    // Of an episode much is held, and mostly nothing of the same date.
-    const moment = `${action.at} ${key}`;
-    if (!looked.has(moment)) for (const each of held.get(key) ?? []) if (each.at === action.at) known.add(saying(each));
-    looked.add(moment);
-    if (known.has(saying(action))) continue;
-    known.add(saying(action));
+    const before = held.get(key);
+    // Of one upload there may be many, of what is held of an episode there are few.
+    if (before?.some((each) => isSame(each, action)) || said.size === said.add(saying(action)).size) continue;
+    if (!before) fresh.add(key);
     news.push(action);
   }
-  const fresh = new Set(news.map(({ item }) => episodeKey(item)).filter((key) => !held.has(key)));
   if (fresh.size > 0 && held.size + fresh.size > EPISODES_MAX)
     throw new Refusal('library_full', `what apps tell is kept of ${EPISODES_MAX} episodes, and of no more`);
   return news;
@@ -110,9 +116,12 @@ export function withReport(
   held: readonly ReportedAction[],
   { data }: EpisodeActionReported,
   { recordedAt, isFull }: { recordedAt: number; isFull: boolean },
-): ReportedAction[] {
-  const kept = isFull ? held.filter(({ feed }) => feed !== data.feed) : held.slice(-(REPORTS_OF_EPISODE - 1));
-  return [...kept, { ...data, at: instant(data.at), recordedAt }];
+): { reports: ReportedAction[]; gone: readonly ReportedAction[] } {
+  const gone = isFull
+    ? held.filter(({ feed }) => feed === data.feed)
+    : held.slice(0, Math.max(0, held.length - REPORTS_OF_EPISODE + 1));
+  const kept = isFull ? held.filter(({ feed }) => feed !== data.feed) : held.slice(gone.length);
+  return { reports: [...kept, { ...data, at: instant(data.at), recordedAt }], gone };
 }
 
 /** What a report takes in memory, beside the entry itself. */

@@ -342,10 +342,10 @@ export const listening: Decider<ListeningCommand, ListeningState, ListeningEvent
     if (event.type === 'EpisodeActionReported') {
       const held = state.reports.get(key) ?? [];
       const isFull = state.reported >= REPORTS_KEPT;
-      const reports = withReport(held, event, { recordedAt: instant(metadata.recordedAt), isFull });
+      const { reports, gone } = withReport(held, event, { recordedAt: instant(metadata.recordedAt), isFull });
       state.reports.set(key, reports);
-      state.reported += reports.length - held.length;
-      for (const report of held) if (!reports.includes(report)) state.bytes -= bytesOfReport(report);
+      state.reported += 1 - gone.length;
+      for (const report of gone) state.bytes -= bytesOfReport(report);
       state.bytes += bytesOfReport(reports.at(-1)!);
       noteRecent(state.recent, key, reports.at(-1)!.recordedAt);
       return state;

@@ -80,12 +80,15 @@ function standing(actions: readonly ReportedAction[]): ReportedAction[] {
 function* unreported(plays: readonly Play[], reports: readonly ReportedAction[]): Generator<ReportedAction> {
   for (const play of plays) {
     if (play.updatedAt === UNDATED) continue;
-    const ofFeed = reports.filter(({ feed }) => feed === play.feed);
-    const isSaid = ofFeed.some((report) => {
-      const claim = claimOf(report);
+    const says = (report: ReportedAction): boolean => {
+      const claim = report.feed === play.feed && report.at === play.updatedAt ? claimOf(report) : undefined;
       return claim !== undefined && comparePlays(claim, play) === 0;
-    });
-    if (!isSaid) yield asReport(play, ofFeed);
+    };
+    if (reports.findLastIndex(says) >= 0) continue;
+    yield asReport(
+      play,
+      reports.filter(({ feed }) => feed === play.feed),
+    );
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { feedId } from '@balados/feeds-ids';
 import { waitFor } from '@balados/testing';
 import { base64, Credentials, Device, login, register, request } from './support/client';
 import { withSql } from './support/comparison';
@@ -492,8 +493,19 @@ describe.each<Kind>(['services', 'standalone'])('podcast apps on %s', (kind) => 
     const cookie = /^sessionid=[^;]+/.exec(login.headers.get('set-cookie')!)![0];
     const neighbour = { cookie, 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors' };
     expect((await raw(path, body, neighbour)).status).toBe(403);
+    // The browser adds what it remembers to what it sends without asking, too.
+    for (const type of [
+      undefined,
+      'text/plain;charset=UTF-8',
+      'Application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=b',
+    ])
+      expect([type, (await raw(path, body, { ...by('cors'), ...(type && { 'content-type': type }) })).status]).toEqual([
+        type,
+        403,
+      ]);
     expect(await feedsOf(device)).toEqual([]);
-    expect((await raw(path, body, by('cors'))).status).toBe(200);
+    expect((await raw(path, body, { ...by('cors'), 'content-type': 'application/json' })).status).toBe(200);
   });
 
   it('is found under a folder, and after one slash too many', async () => {
@@ -826,6 +838,18 @@ describe.each<Kind>(['services', 'standalone'])('podcast apps on %s', (kind) => 
         expect(await suggestions(format)).toContain(shown);
         for (const never of [alone, hidden]) expect(await suggestions(format)).not.toContain(never);
       }
+      // A podcast that one has by another address: one of one's apps has learned this one.
+      const old = `https://old.example/${word}.xml`;
+      await withSql(system.database, (client) =>
+        client.query(
+          'INSERT INTO users.feed_names (user_id, client, feed_id, feed, known_as) VALUES ($1, $2, $3, $4, $5)',
+          [device.userId, 'account', feedId(old), old, shown],
+        ),
+      );
+      expect(ours(urlsOf(JSON.parse(await suggestions('json'))))).toEqual([shown]);
+      await device.subscribe(old);
+      expect(ours(urlsOf(JSON.parse(await suggestions('json'))))).toEqual([]);
+      await device.unsubscribe(old);
       await device.subscribe(shown);
       expect(ours(urlsOf(JSON.parse(await suggestions('json'))))).toEqual([]);
       expect((await send(`${base}/suggestions/101.json`, { headers: basic(app) })).status).toBe(422);

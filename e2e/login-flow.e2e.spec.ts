@@ -12,6 +12,7 @@ import { KINDS, startSystem, System } from './support/system';
 const WRONG_PER_MINUTE = 3;
 /** As apps/command-api/src/nextcloud/login.controller.ts has them. */
 const FLOWS_PER_ADDRESS = 60;
+const FLOWS_PER_SITE = 300;
 const POLLS_PER_ADDRESS = 600;
 const FORM = 'application/x-www-form-urlencoded';
 /** A folder for pictures of the page, for whoever wants to look at it. */
@@ -388,6 +389,13 @@ describe.each(KINDS)('the login flow on %s', (kind) => {
       expect([status, Number(headers['retry-after']) > 60]).toEqual([429, true]);
       expect(await repeat(POLLS_PER_ADDRESS, () => ANTENNAPOD.poll(flow, busy))).toEqual([404]);
       expect((await ANTENNAPOD.poll(flow, busy)).status).toBe(429);
+      // Who has many networks has them of one customer.
+      const network = Math.floor(Math.random() * 0x10000).toString(16);
+      const within = (nth: number) => ({ 'x-forwarded-for': `2001:db8:${network}:${nth.toString(16)}::1` });
+      for (let nth = 1; nth <= FLOWS_PER_SITE / FLOWS_PER_ADDRESS; nth += 1)
+        expect(await repeat(FLOWS_PER_ADDRESS, () => ANTENNAPOD.begin(base, within(nth)))).toEqual([200]);
+      expect((await ANTENNAPOD.begin(base, within(99))).status).toBe(429);
+      expect((await ANTENNAPOD.begin(base, { 'x-forwarded-for': '2001:db9::1' })).status).toBe(200);
       // Neither of them is a password that was tried.
       expect((await fill(flow.login, await open(flow.login), { ...own }, busy)).status).toBe(200);
       expect((await ANTENNAPOD.poll(flow)).status).toBe(200);

@@ -1,5 +1,5 @@
 import { CanActivate, ExecutionContext, Inject, Injectable } from '@nestjs/common';
-import { LISTENER_LIMIT, PasswordAttempts, Problem } from '@balados/platform-service';
+import { contentTypeSent, LISTENER_LIMIT, PasswordAttempts, Problem } from '@balados/platform-service';
 import type { ListenerLimit } from '@balados/platform-service';
 import { COOKIE_SECONDS, usernameKey } from '@balados/users-accounts';
 import type { AccountsParts, ListenerRequest, SignedIn } from '@balados/users-accounts';
@@ -36,7 +36,12 @@ export class AppGuard implements CanActivate {
     const request = http.getRequest<AppRequest>();
     const reply = http.getResponse<FastifyReply>();
     reply.header('cache-control', 'private, no-store');
-    if (isForeign(request)) throw new Problem(403, 'foreign_form', 'A page of another site may not send this.');
+    if (isForeign(request))
+      throw new Problem(
+        403,
+        'foreign_form',
+        'A page of another site may send this only with its own Authorization, as application/json.',
+      );
     const signedIn = await this.authenticate(request, reply);
     this.limit(signedIn.userId);
     const { user, device } = namedIn(request);
@@ -81,12 +86,18 @@ export class AppGuard implements CanActivate {
 
 /**
  * Whether a page of another site has its visitor's browser write here, with name and password that the browser remembers, or the cookie. A
- * page that knows them itself sends them by CORS.
+ * page that knows them itself sends them by CORS, and so that the browser asks first whether it may: it asks for every method but POST, and
+ * for every content type but those of forms.
  */
 const isForeign = (request: FastifyRequest): boolean =>
   request.method !== 'GET' &&
   isOfAnotherSite(request) &&
-  (request.headers['sec-fetch-mode'] !== 'cors' || request.headers.authorization === undefined);
+  (request.headers['sec-fetch-mode'] !== 'cors' ||
+    request.headers.authorization === undefined ||
+    (request.method === 'POST' && FORM_TYPES.test(contentTypeSent(request))));
+
+/** None at all, and those that Fetch calls CORS-safelisted. */
+const FORM_TYPES = /^\s*(?:$|(?:text\/plain|application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$))/i;
 
 /** Whether a page of another site sent it, as far as the browser says. */
 export const isOfAnotherSite = ({ headers }: FastifyRequest): boolean =>

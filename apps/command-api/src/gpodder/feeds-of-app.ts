@@ -81,6 +81,18 @@ export class FeedsOfApps {
     return kept;
   }
 
+  /** All addresses of the podcasts that one is subscribed to, in canonical form. */
+  async addressesHeld({ userId }: SpeakingApp): Promise<string[]> {
+    const { feedNames } = this.accounts;
+    const known = await this.queries.execute(new GetKnownFeeds(userId));
+    const [names, moves] = await Promise.all([
+      feedNames.of(userId),
+      feedNames.movedTo(whoseMovesCount(known, Date.now())),
+    ]);
+    const named = names.flatMap(({ feed, knownAs }) => (known.subscribed.has(feed) ? (feedOf(knownAs) ?? []) : []));
+    return [...known.subscribed.keys(), ...named, ...moves.keys()];
+  }
+
   private keepNames(feeds: FeedsOfApp): Promise<void> {
     return this.accounts.feedNames.tell(feeds.app.userId, feeds.said());
   }

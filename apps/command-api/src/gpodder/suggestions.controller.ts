@@ -1,15 +1,14 @@
 import { Controller, Get, Inject, Param, Res, UseGuards } from '@nestjs/common';
-import { QueryBus } from '@nestjs/cqrs';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { listFile, podcastList } from '@balados/feeds-content';
 import type { ListedPodcast } from '@balados/feeds-content';
-import { CurrentListener } from '@balados/users-accounts';
-import type { Listener } from '@balados/users-accounts';
-import { GetSubscriptionChanges } from '@balados/users-read';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { POPULAR_PODCASTS } from '../tokens';
 import { AppGuard } from './app.guard';
+import { FeedsOfApps } from './feeds-of-app';
+import { CurrentApp } from './speaking-app';
+import type { SpeakingApp } from './speaking-app';
 
 /** The most popular podcasts that are public, but for those of `except` (canonical URLs). */
 export type PopularPodcasts = (asked: { limit: number; except: readonly string[] }) => Promise<ListedPodcast[]>;
@@ -22,17 +21,17 @@ const path = z.object({ count: listFile });
 @UseGuards(AppGuard)
 export class GpodderSuggestionsController {
   constructor(
-    private readonly queries: QueryBus,
+    private readonly feeds: FeedsOfApps,
     @Inject(POPULAR_PODCASTS) private readonly popular: PopularPodcasts,
   ) {}
 
   @Get()
   async suggest(
-    @CurrentListener() { userId }: Listener,
+    @CurrentApp() app: SpeakingApp,
     @Param({ schema: path }) { count: asked }: z.infer<typeof path>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { subscribed: except } = await this.queries.execute(new GetSubscriptionChanges(userId, 0));
+    const except = await this.feeds.addressesHeld(app);
     const { type, body } = podcastList(asked.format, 'Suggestions', await this.popular({ limit: asked.count, except }));
     reply.type(type).send(body);
   }

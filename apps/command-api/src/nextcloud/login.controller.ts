@@ -14,8 +14,10 @@ import { ACCOUNTS, CONFIG } from '../tokens';
 import { ANSWERS, clientOf, endPage, loginPage, PAGE_HEADERS } from './login.page';
 import { publicAddressOf } from './public-address';
 
-/** An address begins so many flows in LOGIN_FLOW_SECONDS. */
+/** An address begins so many flows in LOGIN_FLOW_SECONDS; an IPv6 /48, which one customer may have, five times as many. */
 export const FLOWS_PER_ADDRESS = 60;
+export const FLOWS_PER_SITE = 300;
+const SITE_PREFIX = 48;
 /** An address asks so often a minute what came of its flows: ten apps that ask each second. */
 export const POLLS_PER_ADDRESS = 600;
 const POLLS_WINDOW_MS = 60_000;
@@ -46,6 +48,7 @@ const form = z.object({
 @ApiExcludeController()
 export class NextcloudLoginController {
   private readonly begun = new Counters(LOGIN_FLOW_SECONDS * 1_000);
+  private readonly begunOfSite = new Counters(LOGIN_FLOW_SECONDS * 1_000);
   private readonly polls = new Counters(POLLS_WINDOW_MS);
 
   constructor(
@@ -60,7 +63,8 @@ export class NextcloudLoginController {
   @Header('cache-control', 'no-store')
   async begin(@Req() request: FastifyRequest) {
     const address = publicAddressOf(request, this.config.PUBLIC_URL);
-    limit(this.begun, request, FLOWS_PER_ADDRESS);
+    limit(this.begun, addressOf(request), FLOWS_PER_ADDRESS);
+    limit(this.begunOfSite, addressOf(request, SITE_PREFIX), FLOWS_PER_SITE);
     const flow = await this.accounts.loginFlows.begin(clientOf(request.headers['user-agent']));
     if (!flow)
       throw new Problem(503, 'busy', 'Too many apps wait to be let in; try again in a minute.', {
@@ -78,7 +82,7 @@ export class NextcloudLoginController {
   @HttpCode(200)
   @Header('cache-control', 'no-store')
   async poll(@Req() request: FastifyRequest, @Body() body: unknown) {
-    limit(this.polls, request, POLLS_PER_ADDRESS);
+    limit(this.polls, addressOf(request), POLLS_PER_ADDRESS);
     const server = publicAddressOf(request, this.config.PUBLIC_URL);
     const asked = pollBody.safeParse(fieldsOf(body));
     const granted = asked.success && (await this.accounts.loginFlows.fetch(asked.data.token));
@@ -158,8 +162,8 @@ function send(reply: FastifyReply, status: number, html: string): void {
 }
 
 /** @throws Problem 429 */
-function limit(counters: Counters, request: FastifyRequest, most: number): void {
-  const { hits, endsInMs } = counters.count(addressOf(request));
+function limit(counters: Counters, address: string, most: number): void {
+  const { hits, endsInMs } = counters.count(address);
   if (hits <= most) return;
   const retryAfter = Math.ceil(endsInMs / 1_000);
   throw new Problem(429, 'too_many_requests', `Too many requests of this address; try again in ${retryAfter} s.`, {

@@ -11,6 +11,12 @@ const takesAnyBody = ({ routeOptions }: FastifyRequest): boolean =>
 /** The route's body is handed over as the bytes that came, whatever they are called: its clients name their JSON a form, or nothing. */
 export const TakesAnyBody = () => RouteConfig({ takesAnyBody: true });
 
+/** What the client called its body; '' for nothing. */
+export function contentTypeSent({ raw: { rawHeaders } }: FastifyRequest): string {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  return at < 0 ? '' : rawHeaders[at + 1]!;
+}
+
 /** A route that takes any body reads it itself. */
 export function acceptAnyBody(server: FastifyInstance): void {
   server.addContentTypeParser(ANY, { parseAs: 'buffer' }, (request, body, done) => {

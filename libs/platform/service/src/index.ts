@@ -1,4 +1,4 @@
-export { TakesAnyBody } from './any-body';
+export { contentTypeSent, TakesAnyBody } from './any-body';
 export * from './config';
 export { Counters } from './counters';
 export { etagOf } from './etag';

@@ -40,11 +40,11 @@ const refusing =
 
 type Asker = Pick<FastifyRequest, 'ip'> & { socket?: { remoteAddress?: string } };
 
-/** Whom a request counts for: its address, of IPv6 the /64 since whoever has one address has all of them. */
-export function addressOf({ ip, socket }: Asker): string {
+/** Whom a request counts for: its address, of IPv6 the /64 (or another prefix) since whoever has one address has all of them. */
+export function addressOf({ ip, socket }: Asker, ipv6Prefix = 64): string {
   // A trusted proxy that passes on what the client claims may pass on anything.
   const address = ip && isIP(ip.replace(/%.*$/s, '')) ? ip : (socket?.remoteAddress ?? 'unknown');
-  return normalizeIp(address);
+  return normalizeIp(address, ipv6Prefix);
 }
 
 /** Injected where a listener is recognised: counts the request for them. @throws Problem 429 */

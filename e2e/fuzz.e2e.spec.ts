@@ -13,8 +13,8 @@ import { startSystem, System } from './support/system';
 const REQUESTS = LONG ? 200_000 : 6_000;
 const APP_REQUESTS = LONG ? 100_000 : 1_200;
 const CONNECTIONS = 8;
-/** What moves by itself: leases of projectors, and the window that a job moves on. */
-const RESTLESS = /projector|popularity_window|segments_caught_up/;
+/** What moves by itself: leases of projectors, the window that a job moves on, and which jobs ran by the clock. */
+const RESTLESS = /projector|popularity_window|segments_caught_up|job_runs/;
 const STACK = /\bat .+:\d+:\d+|node_modules|\.(?:ts|js):\d+/;
 
 describe('every route, whatever is sent', () => {

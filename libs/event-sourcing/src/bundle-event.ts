@@ -44,5 +44,7 @@ export const readBundle = ({ data }: Pick<StoredEvent, 'data'>): BundledEvent[] 
 /** The types of all that is stored as one event, in order; that of a bundle which cannot be read is its own. */
 export function typesOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): string[] {
   const events = type === BUNDLE ? (data as { events?: unknown } | null)?.events : undefined;
-  return Array.isArray(events) ? events.map((event: { type?: unknown } | null) => String(event?.type)) : [type];
+  if (!Array.isArray(events) || events.length === 0) return [type];
+  const types = events.map((event: { type?: unknown } | null) => event?.type);
+  return types.every((each) => typeof each === 'string') ? types : [type];
 }

@@ -4,7 +4,10 @@ import { NewEvent, StoredEvent } from './event-store';
 /** Type of what holds several events of one decision, in the streams of any category. THIS IS A STORED FORMAT, as the shape below is. */
 export const BUNDLE = 'EventsBundled';
 export const BUNDLE_VERSION = 1;
-/** A bundle holds events of at most this many bytes as JSON, well below what a part of a checkpoint repeats. */
+/**
+ * A bundle holds events of at most this many bytes as JSON, each counted with its metadata: a checkpoint says these of each, and does not part
+ * what was bundled.
+ */
 export const BUNDLE_MAX_BYTES = 128 * 1024;
 
 /** In their order. Their place in the stream and all of their metadata but the version are those of the bundle. */
@@ -21,9 +24,10 @@ export function bundled(events: readonly NewEvent[]): NewEvent[] {
   if (events.length <= 1) return [...events];
   const bundles: { first: NewEvent; events: BundledEvent[] }[] = [];
   let bytes = Infinity;
+  const ofMetadata = Buffer.byteLength(JSON.stringify(events[0]!.metadata));
   for (const event of events) {
     const told = { type: event.type, version: (event.metadata as { version: number }).version, data: event.data };
-    const size = Buffer.byteLength(JSON.stringify(told)) + 1;
+    const size = Buffer.byteLength(JSON.stringify(told)) + ofMetadata + 1;
     bytes += size;
     if (bytes <= BUNDLE_MAX_BYTES) bundles.at(-1)!.events.push(told);
     else {

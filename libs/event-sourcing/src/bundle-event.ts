@@ -4,7 +4,10 @@ import { NewEvent, StoredEvent } from './event-store';
 /** Type of what holds several events of one decision, in the streams of any category. THIS IS A STORED FORMAT, as the shape below is. */
 export const BUNDLE = 'EventsBundled';
 export const BUNDLE_VERSION = 1;
-/** A bundle holds events of at most this many bytes as JSON, well below what a part of a checkpoint repeats. */
+/**
+ * A bundle holds events of at most this many bytes as JSON, each counted with its metadata: a checkpoint says these of each, and does not part
+ * what was bundled.
+ */
 export const BUNDLE_MAX_BYTES = 128 * 1024;
 
 /** In their order. Their place in the stream and all of their metadata but the version are those of the bundle. */
@@ -21,9 +24,10 @@ export function bundled(events: readonly NewEvent[]): NewEvent[] {
   if (events.length <= 1) return [...events];
   const bundles: { first: NewEvent; events: BundledEvent[] }[] = [];
   let bytes = Infinity;
+  const ofMetadata = Buffer.byteLength(JSON.stringify(events[0]!.metadata));
   for (const event of events) {
     const told = { type: event.type, version: (event.metadata as { version: number }).version, data: event.data };
-    const size = Buffer.byteLength(JSON.stringify(told)) + 1;
+    const size = Buffer.byteLength(JSON.stringify(told)) + ofMetadata + 1;
     bytes += size;
     if (bytes <= BUNDLE_MAX_BYTES) bundles.at(-1)!.events.push(told);
     else {
@@ -44,5 +48,7 @@ export const readBundle = ({ data }: Pick<StoredEvent, 'data'>): BundledEvent[] 
 /** The types of all that is stored as one event, in order; that of a bundle which cannot be read is its own. */
 export function typesOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): string[] {
   const events = type === BUNDLE ? (data as { events?: unknown } | null)?.events : undefined;
-  return Array.isArray(events) ? events.map((event: { type?: unknown } | null) => String(event?.type)) : [type];
+  if (!Array.isArray(events) || events.length === 0) return [type];
+  const types = events.map((event: { type?: unknown } | null) => event?.type);
+  return types.every((each) => typeof each === 'string') ? types : [type];
 }

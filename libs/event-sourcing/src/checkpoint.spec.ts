@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { BUNDLE_MAX_BYTES } from './bundle-event';
 import { CHECKPOINT, revisionAfter } from './checkpoint-event';
 import { CHECKPOINT_CONFLICTS_MAX, CHECKPOINT_PART_MAX_BYTES, findCheckpoint, takeCheckpoint } from './checkpoint';
 import { Claim, Compaction } from './compaction';
@@ -83,6 +84,17 @@ it('is split, and each part but the last leaves who reads it where it has come t
     last: wide.length + parts.length - 1,
     position: parts.at(-1)!.position,
   });
+});
+
+it('is taken by the store in whole parts, however little the events say beside what is told of each', async () => {
+  const store = new InMemoryEventStore(now);
+  const device = '\u6f22'.repeat(255);
+  const about = { ...metadata(), deviceId: device, deviceName: device };
+  const small = Array.from({ length: 4_000 }, (_, index) => `${index}`);
+  await handlerOf(store).handle('ada', place(...small), about, () => undefined);
+  await take(store);
+  const sizes = store.log.map((stored) => Buffer.byteLength(JSON.stringify([stored.data, stored.metadata])));
+  expect(Math.max(...sizes)).toBeLessThan(CHECKPOINT_PART_MAX_BYTES + BUNDLE_MAX_BYTES);
 });
 
 it('nothing is taken for a checkpoint that is not whole', async () => {

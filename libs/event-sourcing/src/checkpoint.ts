@@ -15,7 +15,7 @@ import { DomainEvent, EventMetadata, Recorded } from './decider';
 import { EventStore, NewEvent, NO_EVENTS, RevisionConflict, StoredEvent } from './event-store';
 import { TooContended } from './too-contended';
 
-/** A part of a checkpoint repeats events of at most this many bytes, or of a single revision. */
+/** A part of a checkpoint repeats events of at most this many bytes, and the rest of a bundle that begins in it. */
 export const CHECKPOINT_PART_MAX_BYTES = 384 * 1024;
 
 /** Writes of others that come between, after which a checkpoint is given up for now. */
@@ -111,7 +111,7 @@ export async function findCheckpoint(
 const partOf = (stored: StoredEvent): CheckpointTaken | undefined =>
   stored.type === CHECKPOINT ? readPart(stored) : undefined;
 
-/** The parts of a checkpoint that repeats these events, each of at most `maxBytes` or of a single revision. */
+/** The parts of a checkpoint that repeats these events, each of at most `maxBytes` and the rest of a bundle that begins in it. */
 export const checkpointOf = <Event extends DomainEvent>(
   kept: readonly Recorded<Event>[],
   codec: Codec<Event>,

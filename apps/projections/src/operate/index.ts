@@ -3,6 +3,7 @@ import type { StoredEvent } from '@balados/event-sourcing';
 import { ConfigError, readConfig } from '@balados/platform-service';
 import { isPassingDatabaseError, RebuildStopped, skipEvent } from '@balados/platform-stores';
 import { CommandFailed, open, operateConfig, Opened } from './contexts';
+import { hides } from './hides';
 import { giveUp, makeAnew } from './make-anew';
 import { showStatus } from './show-status';
 
@@ -87,9 +88,6 @@ function read(args: readonly string[]): Command {
     return (opened, { stdout }) => skip(opened, of, { mayUnhide: values.unhide ?? false, stdout });
   throw new Misused(name === undefined ? 'no command' : `not understood: ${positionals.join(' ')}`);
 }
-
-/** Passed over, it would hide nothing any more. */
-const hides = ({ type, stream }: StoredEvent): boolean => stream.startsWith('privacy-') || type === 'HistoryErased';
 
 async function skip(
   { users, site, store }: Opened,

@@ -239,14 +239,17 @@ class TooSlow extends Error {
 /** Of what all segments wait with, the oldest, as much as one transaction takes. */
 function gather(workers: readonly SegmentWorker[], most: number): SegmentBatch[] {
   const counts = workers.map(() => 0);
-  for (let events = 0, bytes = 0; events < most; events += 1) {
-    let oldest: { index: number; position: bigint; size: number } | undefined;
+  for (let events = 0, bytes = 0; events < most;) {
+    let oldest: ({ index: number } & NonNullable<ReturnType<SegmentWorker['peek']>>) | undefined;
     for (const [index, worker] of workers.entries()) {
       const next = worker.peek(counts[index]!);
       if (next && (!oldest || next.position < oldest.position)) oldest = { index, ...next };
     }
-    if (!oldest || (events > 0 && bytes + oldest.size > BATCH_BYTES)) break;
-    bytes += oldest.size;
+    if (!oldest) break;
+    const { size } = oldest;
+    if (events > 0 && (bytes + size.bytes > BATCH_BYTES || events + size.events > most)) break;
+    bytes += size.bytes;
+    events += size.events;
     counts[oldest.index]! += 1;
   }
   // Whose events are all newer waits on, and so does its position.

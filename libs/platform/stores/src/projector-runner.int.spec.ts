@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { NO_EVENTS } from '@balados/event-sourcing';
+import { bundled, NewEvent, NO_EVENTS, typesOf } from '@balados/event-sourcing';
 import { createDatabase, TestDatabase, waitFor } from '@balados/testing';
 import { DataSource } from 'typeorm';
 import { countingProjector, createCountingTables, openCounting } from './counting.fixture';
@@ -9,7 +9,7 @@ import { Sql } from './postgres';
 import { Projector } from './projector';
 import { RunningProjector, RunOptions, runProjector } from './projector-runner';
 import { segmentOf } from './segments';
-import { QUEUE_EVENTS } from './segment-worker';
+import { BATCH_EVENTS, QUEUE_EVENTS } from './segment-worker';
 import { newEvent, startStandIn } from './testing';
 
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
@@ -144,6 +144,30 @@ it('holds no more than its queue while a transaction lasts, and loses nothing of
   gate.resolve();
   await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
   expect(revisions).toEqual(Array.from({ length: total }, (_, revision) => revision));
+});
+
+it('counts in its queue and in a transaction all that was stored as one', async () => {
+  const [stream] = streams(1);
+  const each = BATCH_EVENTS / 2 - 1;
+  const bundle = (): NewEvent => bundled(Array.from({ length: each }, () => newEvent()))[0]!;
+  await store.append(stream!, NO_EVENTS, Array.from({ length: 20 }, bundle));
+  const gate = withResolvers();
+  const batches: number[] = [];
+  const projector = run({
+    projector: {
+      ...countingProjector,
+      async project(_, events) {
+        await gate.promise;
+        batches.push(events.flatMap(typesOf).length);
+      },
+    },
+  });
+  const queued = () => projector.status().reduce((sum, status) => sum + status.queued, 0);
+  await waitFor(() => queued() >= QUEUE_EVENTS, { what: 'a full queue' }).finally(gate.resolve);
+  expect(queued()).toBeLessThan(QUEUE_EVENTS + each);
+  await waitFor(() => projector.caughtUp, { what: 'the projector to catch up' });
+  expect(batches.reduce((sum, told) => sum + told, 0)).toBe(20 * each);
+  expect(Math.max(...batches)).toBe(2 * each);
 });
 
 describe('when something goes wrong', () => {

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { StoredEvent } from '@balados/event-sourcing';
+import { StoredEvent, typesOf } from '@balados/event-sourcing';
 import { Log } from './log';
 import { Projector } from './projector';
 import { Lease } from './segments';
 
-/** One transaction takes at most this many events. */
+/** One transaction takes at most this many events, each of a bundle counted (always at least what is stored as one). */
 export const BATCH_EVENTS = 500;
 /** A segment's queue holds about this many events, and this many bytes of their data; then the intake waits. */
 export const QUEUE_EVENTS = 2_000;
@@ -37,6 +37,12 @@ export interface SegmentStatus {
   lastBatchMs: number | undefined;
 }
 
+/** What is stored as one event counts for so much: its data as JSON, and all that it says. */
+interface Size {
+  bytes: number;
+  events: number;
+}
+
 /** What one segment contributes to a transaction: events in the log's order, and where it then stands. */
 export interface SegmentBatch {
   worker: SegmentWorker;
@@ -62,8 +68,8 @@ export class SegmentWorker {
   private apartUntil = 0;
   retries = 0;
   private queue: StoredEvent[] = [];
-  private sizes: number[] = [];
-  private queuedBytes = 0;
+  private sizes: Size[] = [];
+  private readonly held: Size = { bytes: 0, events: 0 };
   private caughtUpAt: bigint | undefined;
   private storedAt = Date.now();
   private isIdleMoveDue = false;
@@ -105,13 +111,14 @@ export class SegmentWorker {
     return this.active && !this.busy && (this.queue.length > 0 || this.isIdleMoveDue);
   }
 
+  /** Events that wait, each of a bundle counted. */
   get queued(): number {
-    return this.queue.length;
+    return this.held.events;
   }
 
   /** Whether it may share transactions with others now. */
   get isSociable(): boolean {
-    return this.active && Date.now() >= this.apartUntil && this.queue.length < BATCH_EVENTS;
+    return this.active && Date.now() >= this.apartUntil && this.queued < BATCH_EVENTS;
   }
 
   keepApart(): void {
@@ -124,9 +131,9 @@ export class SegmentWorker {
     const size = sizeOf(event);
     this.queue.push(event);
     this.sizes.push(size);
-    this.queuedBytes += size;
+    this.count([size], 1);
     this.onWaiting();
-    return this.queue.length < QUEUE_EVENTS && this.queuedBytes < QUEUE_BYTES;
+    return this.held.events < QUEUE_EVENTS && this.held.bytes < QUEUE_BYTES;
   }
 
   /** Resolves when half of the queue is free, or nothing of it will be applied any more. */
@@ -137,8 +144,8 @@ export class SegmentWorker {
     });
   }
 
-  /** An event that waits, and the bytes that it counts for. */
-  peek(index: number): { position: bigint; size: number } | undefined {
+  /** An event that waits, and what it counts for. */
+  peek(index: number): { position: bigint; size: Size } | undefined {
     const event = this.queue[index];
     return event && { position: event.position, size: this.sizes[index]! };
   }
@@ -146,7 +153,7 @@ export class SegmentWorker {
   /** Takes the first `count` events out of the queue. */
   take(count: number): SegmentBatch {
     const events = this.queue.splice(0, count);
-    for (const size of this.sizes.splice(0, count)) this.queuedBytes -= size;
+    this.count(this.sizes.splice(0, count), -1);
     this.isIdleMoveDue = false;
     // With an empty queue everything up to `seen` is in this batch, other segments' stretches included.
     return { worker: this, events, to: this.queue.length === 0 ? this.seen! : events.at(-1)!.position };
@@ -157,7 +164,7 @@ export class SegmentWorker {
     const sizes = events.map(sizeOf);
     this.queue.unshift(...events);
     this.sizes.unshift(...sizes);
-    this.queuedBytes += sizes.reduce((sum, size) => sum + size, 0);
+    this.count(sizes, 1);
   }
 
   /** Rows and position stand in Postgres. */
@@ -210,8 +217,7 @@ export class SegmentWorker {
   fail(event: StoredEvent | undefined, reason: string): void {
     this.failed = { event: event?.id, reason };
     this.queue = [];
-    this.sizes = [];
-    this.queuedBytes = 0;
+    this.count(this.sizes.splice(0), -1);
     this.wakeWhenThereIsRoom();
     this.log.error(
       {
@@ -238,7 +244,7 @@ export class SegmentWorker {
       seen: this.seen,
       caughtUp: this.caughtUp,
       failed: this.failed,
-      queued: this.queue.length,
+      queued: this.queued,
       retries: this.retries,
       ...this.numbers,
       lastBatchAt: this.lastBatchAt,
@@ -253,9 +259,19 @@ export class SegmentWorker {
   }
 
   private wakeWhenThereIsRoom(): void {
-    if (this.active && (this.queue.length > QUEUE_EVENTS / 2 || this.queuedBytes > QUEUE_BYTES / 2)) return;
+    if (this.active && (this.held.events > QUEUE_EVENTS / 2 || this.held.bytes > QUEUE_BYTES / 2)) return;
     this.freeIntake();
+  }
+
+  private count(sizes: readonly Size[], sign: 1 | -1): void {
+    for (const { bytes, events } of sizes) {
+      this.held.bytes += sign * bytes;
+      this.held.events += sign * events;
+    }
   }
 }
 
-const sizeOf = ({ data }: StoredEvent): number => JSON.stringify(data)?.length ?? 0;
+const sizeOf = (event: StoredEvent): Size => ({
+  bytes: JSON.stringify(event.data)?.length ?? 0,
+  events: typesOf(event).length,
+});

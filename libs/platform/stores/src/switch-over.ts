@@ -1,4 +1,4 @@
-import { EventStore, parseStream, StoredEvent } from '@balados/event-sourcing';
+import { EventStore, parseStream, StoredEvent, typesOf } from '@balados/event-sourcing';
 import { DataSource } from 'typeorm';
 import { noteIntervention } from './interventions';
 import { isPassingDatabaseError, MIGRATION_LOCK } from './postgres';
@@ -8,7 +8,7 @@ import { rebuildOf, segmentOf } from './segments';
 import { isShadowCurrent, schemasOf, takePlaces } from './shadow';
 import { takeTables } from './tables-lock';
 
-/** What is left of the log when the tables are switched over: at most so many events, which are applied in that transaction. */
+/** What is left of the log when the tables are switched over: at most so many events, which are applied in that transaction, or one bundle. */
 export const SWITCH_EVENTS = 500;
 /** The switch-over waits at most so long for the batches under way and for the end of the log, in milliseconds; then it is tried again. */
 export const SWITCH_WAIT_MS = 2_000;
@@ -112,6 +112,7 @@ export async function tailOf(
   const looked = new AbortController();
   const signal = AbortSignal.any([looked.signal, AbortSignal.timeout(SWITCH_WAIT_MS)]);
   const events: StoredEvent[] = [];
+  let told = 0;
   let to: bigint | undefined;
   try {
     for await (const item of store.subscribe({ after, prefixes: projector.prefixes, signal })) {
@@ -119,8 +120,10 @@ export async function tailOf(
       to = 'checkpoint' in item ? item.checkpoint : item.position;
       if ('checkpoint' in item || projector.takes?.(item) === false) continue;
       const stood = stands[segmentOf(parseStream(item.stream)?.userId ?? item.stream, rows.length)];
-      if (stood === undefined || item.position > stood) events.push(item);
-      if (events.length > SWITCH_EVENTS) return undefined;
+      if (stood !== undefined && item.position <= stood) continue;
+      events.push(item);
+      told += typesOf(item).length;
+      if (told > SWITCH_EVENTS && events.length > 1) return undefined;
     }
     return undefined;
   } finally {

@@ -9,6 +9,7 @@ import {
   parseStream,
   StoredEvent,
   StreamGone,
+  typesOf,
 } from '@balados/event-sourcing';
 import { EventStoreDBClient } from '@eventstore/db-client';
 import { readLog } from './log';
@@ -118,7 +119,7 @@ async function copyEvents(
 ): Promise<number> {
   let appended = 0;
   let waiting = new Map<string, { stream: string; events: NewEvent[] }[]>();
-  let count = 0;
+  let [count, said] = [0, 0];
   const flush = async (): Promise<void> => {
     const listeners = [...waiting.values()].values();
     const lane = async (): Promise<void> => {
@@ -131,11 +132,12 @@ async function copyEvents(
     await Promise.all(Array.from({ length: LISTENERS_AT_ONCE }, lane));
     steps.done(count);
     waiting = new Map();
-    count = 0;
+    [count, said] = [0, 0];
   };
   for await (const event of readLog(client)) {
     if (!('id' in event)) continue;
     count += 1;
+    said += typesOf(event).length;
     const events = translate(event);
     const listener = parseStream(event.stream)?.userId ?? event.stream;
     const runs = waiting.get(listener) ?? [];
@@ -143,7 +145,7 @@ async function copyEvents(
     // What follows in the same stream goes with it.
     if (runs.at(-1)?.stream === event.stream) runs.at(-1)!.events.push(...events);
     else runs.push({ stream: event.stream, events });
-    if (count >= EVENTS_AT_ONCE) await flush();
+    if (said >= EVENTS_AT_ONCE) await flush();
   }
   await flush();
   return appended;

@@ -1,4 +1,4 @@
-import { EventStore } from '@balados/event-sourcing';
+import { BUNDLE, EventStore, toldBy } from '@balados/event-sourcing';
 
 export interface Shown {
   stream: string;
@@ -10,9 +10,11 @@ export interface Shown {
 
 /** A stream's events in their order, each as one line of JSON. @throws StreamGone, StoreUnavailable */
 export async function* show(store: EventStore, { stream, from, withData }: Shown): AsyncGenerator<string> {
-  for await (const { revision, position, type, data, metadata } of store.read(stream, from)) {
+  for await (const stored of store.read(stream, from)) {
+    const { revision, position, type, data, metadata } = stored;
     const { recordedAt, correlationId, deviceId } = (metadata ?? {}) as Partial<Record<string, unknown>>;
-    const of = { revision, position: String(position), type, recordedAt, correlationId, deviceId };
+    const tells = type === BUNDLE ? toldBy(stored) : undefined;
+    const of = { revision, position: String(position), type, tells, recordedAt, correlationId, deviceId };
     yield JSON.stringify(withData ? { ...of, data } : of);
   }
 }

@@ -52,3 +52,10 @@ export function typesOf({ type, data }: Pick<StoredEvent, 'type' | 'data'>): str
   const types = events.map((event: { type?: unknown } | null) => event?.type);
   return types.every((each) => typeof each === 'string') ? types : [type];
 }
+
+/** For people: `PlayRecorded`, or of several that are stored as one `2 × PlayRecorded, PositionUpdated`. */
+export function toldBy(stored: Pick<StoredEvent, 'type' | 'data'>): string {
+  const counts = new Map<string, number>();
+  for (const type of typesOf(stored)) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return [...counts].map(([type, count]) => (count > 1 ? `${count} × ${type}` : type)).join(', ');
+}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import fc from 'fast-check';
-import { BUNDLE, BUNDLE_MAX_BYTES, bundled, typesOf } from './bundle-event';
+import { BUNDLE, BUNDLE_MAX_BYTES, bundled, toldBy, typesOf } from './bundle-event';
 import { catalogue, UnreadableEvent } from './catalogue';
 import { parseStream, streamOf } from './decider';
 import { StoredEvent } from './event-store';
@@ -137,6 +137,12 @@ describe('what is decided at once', () => {
     const one = episodes.encode({ type: 'Ended', data: {} }, metadata, 'e');
     expect(bundled([one])).toEqual([one]);
     expect(bundled([])).toEqual([]);
+  });
+
+  it('is told to people in few words', () => {
+    const moved = { type: 'Moved', version: 3, data: {} };
+    expect(toldBy(stored(BUNDLE, { events: [moved, ended, moved] }))).toBe('2 × Moved, Ended');
+    expect(toldBy(stored('Ended', {}))).toBe('Ended');
   });
 
   it('has its own type where it cannot be read', () => {

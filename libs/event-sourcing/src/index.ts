@@ -1,4 +1,4 @@
-export { BUNDLE, bundled, typesOf } from './bundle-event';
+export { BUNDLE, bundled, toldBy, typesOf } from './bundle-event';
 export * from './catalogue';
 export * from './checkpoint';
 export { CHECKPOINT, endsCheckpoint, heldBy, revisionAfter } from './checkpoint-event';

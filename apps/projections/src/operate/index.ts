@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { StoredEvent } from '@balados/event-sourcing';
+import { StoredEvent, toldBy } from '@balados/event-sourcing';
 import { ConfigError, readConfig } from '@balados/platform-service';
 import { isPassingDatabaseError, RebuildStopped, skipEvent } from '@balados/platform-stores';
 import { CommandFailed, open, operateConfig, Opened } from './contexts';
@@ -98,7 +98,7 @@ async function skip(
   const check = (found: StoredEvent): void => {
     if (hides(found) && !mayUnhide)
       throw new CommandFailed(
-        `by event ${event} (${found.type}) its listener may hide or erase something, which would be shown; --unhide skips it all the same`,
+        `by event ${event} (${toldBy(found)}) its listener may hide or erase something, which would be shown; --unhide skips it all the same`,
       );
   };
   for (const { live, rebuildable } of [users, site])
@@ -106,7 +106,7 @@ async function skip(
   if (skipped.length === 0) throw new CommandFailed(`no projector stands still at event ${event}`);
   for (const { projector, segment, event: of, reason } of skipped)
     stdout.write(
-      `${projector}, segment ${segment}: past ${of.type} of ${of.stream} at revision ${of.revision}, which could not be applied: ${reason}\n`,
+      `${projector}, segment ${segment}: past ${toldBy(of)} of ${of.stream} at revision ${of.revision}, which could not be applied: ${reason}\n`,
     );
   return 0;
 }

@@ -253,9 +253,12 @@ describe.each(KINDS)('listeners of one another on %s', (kind) => {
   });
 
   it.each(Object.entries(PROBES))('are to %s as if they never were', async (_route, probe) => {
-    const [one, other] = [await newMe(), await newMe()];
     const readBefore = await ownersReads();
-    const [ofOwner, ofNobody] = [await answers(probe, owner, one), await answers(probe, nobody, other)];
+    // Each asks as soon as they are there: who they are is known for some seconds only, and then asked of Postgres again.
+    const one = await newMe();
+    const ofOwner = await answers(probe, owner, one);
+    const other = await newMe();
+    const ofNobody = await answers(probe, nobody, other);
     expect(ofOwner.told).toEqual(ofNobody.told);
     expect(ofOwner.work).toEqual(ofNobody.work);
     for (const way of ways) expect(way.asked).toBeGreaterThan(0);

@@ -15,7 +15,8 @@ import { randomUUID } from 'node:crypto';
 import { positionEvent, stored } from './events';
 import { Spread, spread } from './report';
 
-// What the official client does by itself, without anything of ours: the ceilings, and a quick way to fill a log.
+// What the official client does by itself, without anything of ours but that payloads reach its protobuf library as bytes, which holds for the
+// whole process: the ceilings, and a quick way to fill a log.
 
 export const connect = (url: string): EventStoreDBClient => EventStoreDBClient.connectionString(url);
 

@@ -1,9 +1,10 @@
-import { Decider, DomainEvent, Recorded, StoredEvent, typesOf } from '@balados/event-sourcing';
+import { Decider, DomainEvent, Recorded, StoredEvent } from '@balados/event-sourcing';
 import { drift } from '@balados/site-projections';
 import { waitFor } from '@balados/testing';
 import { usersEvents } from '@balados/users-contracts';
 import { allPlays, isSubscribed, listening, subscriptions } from '@balados/users-domain';
 import { Client } from 'pg';
+import { isForSite } from './held';
 import { LogReader } from './log';
 import { System } from './system';
 import { Effect } from './writer';
@@ -84,11 +85,7 @@ export async function untilProjected(system: System, found: Map<string, History>
       const events = history[category];
       if (events.length > 0) expected.push([`users ${user} ${category}`, events.at(-1)!.revision]);
       // site counts nothing else, and keeps the revision of what it counted
-      const counting = events
-        .filter((event) =>
-          typesOf(event).some((type) => type !== 'PositionUpdated' && type !== 'EpisodeActionReported'),
-        )
-        .at(-1);
+      const counting = events.filter(isForSite).at(-1);
       if (counting) expected.push([`site ${user} ${category}`, counting.revision]);
     }
   }

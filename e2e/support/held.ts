@@ -34,7 +34,7 @@ export async function heldOf(client: Client, log: LogReader, userId: string): Pr
 }
 
 /** Of playlists site takes none, and of positions and what apps report it notes nothing. */
-const isForSite = (event: StoredEvent): boolean =>
+export const isForSite = (event: StoredEvent): boolean =>
   !event.stream.startsWith('playlists-') &&
   typesOf(event).some((type) => type !== 'PositionUpdated' && type !== 'EpisodeActionReported');
 

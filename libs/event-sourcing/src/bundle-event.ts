@@ -14,7 +14,7 @@ export const BUNDLE_MAX_BYTES = 128 * 1024;
 const bundle = z.object({
   events: z.array(z.object({ type: z.string(), version: z.number().int().positive(), data: z.unknown() })).nonempty(),
 });
-export type BundledEvent = z.infer<typeof bundle>['events'][number];
+type BundledEvent = z.infer<typeof bundle>['events'][number];
 
 /**
  * The events of one decision in as few as they can be stored as: to append, to deliver and to read an event costs far more than what it says.

@@ -84,7 +84,10 @@ export function newActions(
     const key = episodeKey(action.item);
     const before = held.get(key);
     // Of one upload there may be many, of what is held of an episode there are few.
-    if (before?.some((each) => isSame(each, action)) || said.size === said.add(saying(action)).size) continue;
+    if (before?.some((each) => isSame(each, action))) continue;
+    const text = saying(action);
+    if (said.has(text)) continue;
+    said.add(text);
     if (!before) fresh.add(key);
     news.push(action);
   }
